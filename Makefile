@@ -1,0 +1,45 @@
+# Two commands on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help venv servers demo test check format bench clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+venv: $(VENV)/.ready ## .venv with everything pinned
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "· setting up $(VENV)"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tests/setup.sh python
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+servers: ## the servers and the browser that tests use, through apt and npm when missing
+	@sh tests/setup.sh
+
+demo: venv ## a pretend hospital and a gateway in front of it
+	@$(BIN)/lanyard demo --port $(PORT)
+
+test: venv servers ## everything
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+check: venv ## format, lint, types, imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: venv
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: venv servers ## the figures, beside nginx and mod_auth_openidc
+	@$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

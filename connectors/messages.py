@@ -1,0 +1,139 @@
+"""What connectors and the gateway pass to each other: plain values with raw bytes.
+
+The target is the raw request target exactly as it came (origin-form, RFC 9112 section 3.2.1): what was judged is
+what is journalled and what is sent. Header names are lower-case bytes, values are raw bytes, order and repetition kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from .errors import BodyTooLarge
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Body:
+    """A body as it streams, of which a part may be read ahead and is replayed to whoever streams it.
+
+    `hold` and `peek` read ahead; `chunks` yields everything once, held bytes first. An error of the
+    source (client gone, upstream reset) is raised where it happens and never looks like the end.
+    """
+
+    __slots__ = ("_ended", "_held", "_source", "_started")
+
+    def __init__(self, source: AsyncIterator[bytes] | None = None, held: bytes = b"") -> None:
+        self._source = source
+        self._held = held
+        self._ended = source is None
+        self._started = False
+
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        return cls(None, data)
+
+    @property
+    def whole(self) -> bytes | None:
+        """The complete body if it is all in memory, else None."""
+        return self._held if self._ended and not self._started else None
+
+    async def peek(self, size: int) -> bytes:
+        """Read ahead until `size` bytes are held or the body ends; returns the first `size` bytes."""
+        parts, have = [self._held], len(self._held)
+        while have < size and not self._ended:
+            chunk = await self._next()
+            parts.append(chunk)
+            have += len(chunk)
+        self._held = b"".join(parts)
+        return self._held[:size]
+
+    async def hold(self, limit: int) -> bytes:
+        """Read the whole body into memory. Raises BodyTooLarge past `limit` bytes."""
+        await self.peek(limit + 1)
+        if len(self._held) > limit:
+            raise BodyTooLarge(limit)
+        return self._held
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Everything, once."""
+        if self._started:
+            raise RuntimeError("a body is streamed once")
+        self._started = True
+        if self._held:
+            held, self._held = self._held, b""
+            yield held
+        while not self._ended:
+            chunk = await self._next()
+            if chunk:
+                yield chunk
+
+    async def _next(self) -> bytes:
+        assert self._source is not None
+        try:
+            return await anext(self._source)
+        except StopAsyncIteration:
+            self._ended = True
+            return b""
+
+
+@dataclass(slots=True)
+class InboundRequest:
+    """A browser's or app's request, after the edge has judged its form.
+
+    `target` is relative to the system: on a path mount the `/{name}` prefix is already cut off.
+    """
+
+    id: str  # 128 random bits, hex; the journal's key for everything about this request
+    method: str
+    target: bytes
+    headers: Headers
+    body: Body
+    scheme: str = "https"
+    host: str = ""  # the public host as configured, with port where there is one
+    prefix: str = ""  # `/{name}` on a path mount, else ""
+    session: str = ""  # public id of the session, for values bound to it (paging tokens); never a secret
+
+    @property
+    def path(self) -> bytes:
+        return self.target.partition(b"?")[0]
+
+    @property
+    def query(self) -> bytes:
+        return self.target.partition(b"?")[2]
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of `name` (lower-case), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(slots=True)
+class UpstreamRequest:
+    """What is sent to the system. `target` is sent as it is."""
+
+    method: str
+    target: bytes
+    headers: Headers
+    body: Body | None = None
+    length: int | None = None  # declared content length; None with a body = chunked
+    expects_identity: bool = False  # the answer will be read: no encodings, ranges or conditions
+
+
+@dataclass(slots=True)
+class UpstreamResponse:
+    """What the system answered. Trailers are dropped; `close` gives the connection up or back."""
+
+    status: int
+    headers: Headers
+    body: Body
+    reason: bytes = b""
+    close: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def header(self, name: bytes) -> bytes | None:
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None

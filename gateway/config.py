@@ -1,0 +1,412 @@
+"""`lanyard.toml` into one checked value.
+
+One TOML file; every key outside `[[systems]]` and `[[zones]]` also from the environment (`LANYARD_SSO__ISSUER`); secrets
+only by reference (`{ file = … }`, `{ env = … }`); unknown keys are refused with the nearest known one; unsafe settings begin
+with `insecure_`. Every problem is reported at once, with file and key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import ConfigError
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+def _seconds(value: object) -> float:
+    match = re.fullmatch(r"(\d+)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("write a duration such as `30s`, `5m` or `12h`")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _bytes(value: object) -> int:
+    match = re.fullmatch(r"(\d+) ?(B|KiB|MiB|GiB)", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("write a size such as `64KiB` or `8MiB`")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError(f"`{value}` is no network: write it as `10.20.0.0/16`, host bits zero") from None
+    return value
+
+
+def _proxy(value: str) -> str:
+    network = _network(value)
+    if ipaddress.ip_network(network).prefixlen < 8:
+        raise ValueError(f"`{value}` would trust the whole internet: name the load balancers' own addresses")
+    return network
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"`{value}` is no address: write it as `https://host` or `https://host:port`")
+    if parts.username or parts.password:
+        raise ValueError("an address may not carry a user name or password")
+    if parts.query or parts.fragment:
+        raise ValueError(f"`{value}` may not have a query or fragment")
+    return value.rstrip("/")
+
+
+def _endpoint(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ValueError(f"`{value}` is no listening address: write it as `127.0.0.1:8080`")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Size = Annotated[int, BeforeValidator(_bytes)]
+Network = Annotated[str, AfterValidator(_network)]
+TrustedProxy = Annotated[str, AfterValidator(_proxy)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Name = Annotated[str, Field(pattern=r"^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class SecretRef(_Table):
+    """A secret by reference: exactly one of a file or an environment variable."""
+
+    file: str | None = None
+    env: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SecretRef:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("name the secret by `{ file = … }` or `{ env = … }`, one of them")
+        return self
+
+    def read(self) -> bytes:
+        """The secret, without a trailing line end. Raises ConfigError naming the reference, never the value."""
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if not value:
+                raise ConfigError([f"the environment variable `{self.env}` is not set: it should hold a secret"])
+            return value.encode()
+        assert self.file is not None
+        try:
+            data = Path(self.file).read_bytes().rstrip(b"\r\n")
+        except OSError as error:
+            raise ConfigError([f"the secret file `{self.file}` cannot be read: {error.strerror}"]) from None
+        if not data:
+            raise ConfigError([f"the secret file `{self.file}` is empty"])
+        return data
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError("a secret may not stand in the configuration: write `{ file = … }` or `{ env = … }`")
+    return value
+
+
+Secret = Annotated[SecretRef, BeforeValidator(_secret)]
+
+
+class GatewayTable(_Table):
+    public_url: Origin
+    listen: Endpoint = "127.0.0.1:8080"
+    ops_listen: Endpoint = "127.0.0.1:9090"
+    trusted_proxies: list[TrustedProxy] = []
+    data_dir: str
+    redis_url: str | None = None
+    database_url: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    drain: Seconds = 25.0
+    insecure_http: bool = False
+
+    @model_validator(mode="after")
+    def _safe(self) -> GatewayTable:
+        url = urlsplit(self.public_url)
+        if url.path:
+            raise ValueError("`public_url` is an origin: leave its path out")
+        local = (url.hostname or "") == "localhost" or (url.hostname or "").endswith(".localhost")
+        if url.scheme == "http" and not local and not self.insecure_http:
+            raise ValueError("`public_url` must be https (browsers keep no safe cookie otherwise), or *.localhost")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("`tls_cert` and `tls_key` go together")
+        for key in ("redis_url", "database_url"):
+            if getattr(self, key):
+                raise ValueError(f"`{key}` is not supported yet: leave it out, one machine keeps all in `data_dir`")
+        return self
+
+
+class KeysTable(_Table):
+    seal: Secret
+    journal: Secret
+
+
+class ClaimsTable(_Table):
+    id: str | None = None
+    name: str | None = None
+    roles: str | None = None
+    organisation: str | None = None
+    assurance: str | None = None
+
+
+class SsoTable(_Table):
+    issuer: Annotated[str, AfterValidator(lambda v: (_origin(v), v)[1])]
+    client_id: str
+    client_secret: Secret | None = None
+    client_key: Secret | None = None
+    client_auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] | None = None
+    client_alg: Literal["RS256", "RS512", "ES256", "PS256"] | None = None
+    scopes: list[str] | None = None
+    acr_values: list[str] = []
+    step_up_acr_values: list[str] = []
+    ca_file: str | None = None
+    endpoint_hosts: list[str] = []
+    preset: Literal["generic", "keycloak", "entra", "imprivata", "cis2"] = "generic"
+    claims: ClaimsTable = ClaimsTable()
+    roles: dict[str, str] = {}
+    minimum_assurance: int = Field(default=1, ge=1, le=3)
+    recheck: Seconds = 300.0
+    insecure_issuer: bool = False
+
+    @model_validator(mode="after")
+    def _usable(self) -> SsoTable:
+        if (self.client_secret is None) == (self.client_key is None):
+            raise ValueError("give exactly one of `client_secret` and `client_key`")
+        url = urlsplit(self.issuer)
+        local = url.hostname in ("127.0.0.1", "localhost", "::1") or (url.hostname or "").endswith(".localhost")
+        if url.scheme != "https" and not local and not self.insecure_issuer:
+            raise ValueError("`issuer` must be https: over http anybody on the way can sign anyone on")
+        return self
+
+
+class IdleTable(_Table):
+    shared: Seconds = 300.0
+    issued: Seconds = 900.0
+    personal: Seconds = 300.0
+    unknown: Seconds = 300.0
+
+
+class ShiftTable(_Table):
+    longest: Annotated[Seconds, Field(le=14 * 3600)] = 12 * 3600.0
+    grace: Seconds | None = None
+    idle: IdleTable = IdleTable()
+
+
+class DevicesTable(_Table):
+    mode: Literal["observe", "enforce"] = "observe"
+
+
+class ZoneTable(_Table):
+    name: Name
+    cidrs: Annotated[list[Network], Field(min_length=1)]
+    idle: Seconds | None = None
+    posture: Literal["on-site", "off-site"]
+
+
+class PoliciesTable(_Table):
+    path: str | None = None  # None: the bundled policies
+    reload: bool = False
+
+
+class AuditTable(_Table):
+    reserve: Size = 1024**3
+    segment: Size = 64 * 1024**2
+    ack: Literal["local"] = "local"
+
+
+class SystemTable(_Table):
+    name: Name
+    title: str
+    connector: str
+    upstream: Origin
+    networks: list[Network] = []
+    mount: Literal["host", "path"] = "host"
+    host: str | None = None
+    host_header: Literal["upstream", "public"] = "upstream"
+    share: Literal["session", "shift", "one_per_clinician"] | None = None
+    credentials: str | None = None
+    ca_file: str | None = None
+    sni: str | None = None
+    opened_from: list[Name] = []
+    framed_by: list[Name] = []
+    popups: bool = False
+    helpdesk: str = ""
+    hold: Size = 8 * 1024**2
+    timeout: Seconds = 30.0
+    connect_timeout: Seconds = 5.0
+    concurrency: int = Field(default=64, ge=1, le=1024)
+    options: dict[str, Any] = {}
+    insecure_upstream: bool = False
+
+    @model_validator(mode="after")
+    def _reachable(self) -> SystemTable:
+        host = urlsplit(self.upstream).hostname or ""
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            if re.fullmatch(r"[0-9.]+|0[xX][0-9a-fA-F]+", host):
+                raise ValueError(
+                    f"`upstream` names the odd address `{host}`: write a name or a plain address"
+                ) from None
+            return self
+        if address.is_link_local or address.is_multicast or address.is_unspecified:
+            raise ValueError(
+                f"`upstream` may not be `{host}`: link-local and cloud metadata are never a clinical system"
+            )
+        return self
+
+
+class Config(_Table):
+    gateway: GatewayTable
+    keys: KeysTable
+    sso: SsoTable
+    shift: ShiftTable = ShiftTable()
+    devices: DevicesTable = DevicesTable()
+    zones: list[ZoneTable] = []
+    policies: PoliciesTable = PoliciesTable()
+    audit: AuditTable = AuditTable()
+    systems: list[SystemTable] = []
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Config:
+        for what, names in (("systems", [s.name for s in self.systems]), ("zones", [z.name for z in self.zones])):
+            for name in {n for n in names if names.count(n) > 1}:
+                raise ValueError(f"two `[[{what}]]` are called `{name}`")
+        if "api" in {s.name for s in self.systems if s.mount == "host" and s.host is None}:
+            raise ValueError("a system called `api` would take the host of all path-mounted systems: rename it")
+        hosts = [self.host_of(s) for s in self.systems if s.mount == "host"]
+        for host in {h for h in hosts if hosts.count(h) > 1 or h == self.public_host}:
+            raise ValueError(f"two systems, or a system and the gateway itself, would share the host `{host}`")
+        return self
+
+    @property
+    def public_host(self) -> str:
+        """Host and port of the main origin, as browsers send it."""
+        return urlsplit(self.gateway.public_url).netloc.lower()
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.gateway.public_url).scheme
+
+    @property
+    def api_host(self) -> str:
+        return f"api.{self.public_host}"
+
+    def host_of(self, system: SystemTable) -> str:
+        """Host (and port) of a host-mounted system, or of the API host."""
+        if system.mount == "path":
+            return self.api_host
+        return (system.host or f"{system.name}.{self.public_host}").lower()
+
+
+def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read, check, and return. Raises ConfigError with every problem found."""
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not valid TOML: {error}"]) from None
+    problems = list(_overlay(raw, os.environ if environ is None else environ))
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        problems += [f"{path}: {_sentence(item)}" for item in error.errors(include_url=False, include_input=False)]
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _overlay(raw: dict[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Lay `LANYARD_*` over the file; yields a problem for each that names no setting."""
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith("LANYARD_") or variable in _OURS:
+            continue
+        keys = variable.removeprefix("LANYARD_").lower().split("__")
+        if keys[0] in ("systems", "zones") or not _known(Config, keys):
+            yield f"the environment variable `{variable}` names no setting{_nearest(variable, _variables())}"
+            continue
+        table = raw
+        for key in keys[:-1]:
+            table = table.setdefault(key, {})
+        table[keys[-1]] = _literal(text)
+
+
+# Variables that our own configuration files may name as secrets, or that tests use, are no settings.
+_OURS = frozenset({"LANYARD_REAL_DATA"})
+
+
+def _literal(text: str) -> Any:
+    """TOML where it is TOML (numbers, lists, tables, true), else the text itself."""
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _tables(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel] | None]]:
+    for name, info in model.model_fields.items():
+        annotation = info.annotation
+        candidates = [annotation, *get_args(annotation)]
+        table = next((c for c in candidates if isinstance(c, type) and issubclass(c, _Table)), None)
+        yield name, table
+
+
+def _known(model: type[BaseModel], keys: list[str]) -> bool:
+    fields = dict(_tables(model))
+    if keys[0] not in fields:
+        return False
+    table = fields[keys[0]]
+    if len(keys) == 1:
+        return table is None or table is SecretRef
+    if table is None:
+        return model is SsoTable and keys[0] == "roles" and len(keys) == 2
+    return _known(table, keys[1:])
+
+
+def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Every setting's dotted name, for documentation and its test."""
+    for name, table in _tables(model):
+        if table is None or table is SecretRef:
+            yield prefix + name
+        else:
+            yield from settings(table, f"{prefix}{name}.")
+
+
+def _variables() -> list[str]:
+    return ["LANYARD_" + s.upper().replace(".", "__") for s in settings() if not s.startswith(("systems", "zones"))]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f": did you mean `{close[0]}`?" if close else ""
+
+
+def _sentence(item: Any) -> str:
+    """One pydantic error as: key, what is wrong, what to do."""
+    where = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
+    if item["type"] == "extra_forbidden":
+        parents, _, key = where.rpartition(".")
+        plain = re.sub(r"\.\d+", "", parents)
+        known = [s.removeprefix(f"{plain}.") for s in settings() if not plain or s.startswith(f"{plain}.")]
+        return f"`{where}` is no setting{_nearest(key, [k.split('.')[0] for k in known])}"
+    if item["type"] == "missing":
+        return f"`{where}` is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"`{where}`: {message}" if where else message

@@ -1,0 +1,152 @@
+"""One table: what went wrong, as a status, a code and words for a page.
+
+Packages name their errors for the reaction they need; here, and nowhere else, they become HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors import errors as connectors_errors
+from sso import errors as sso_errors
+
+
+class ConfigError(Exception):
+    """The configuration may not be used. `problems` are whole sentences: file, key, remedy."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class JournalUnavailable(Exception):
+    """An event could not be made durable: nothing may be released. `reason` is a stable code."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason  # `reserve-used`, `disk-full`, `sync-failed`, `closed`
+
+
+class UpstreamUnavailable(connectors_errors.SystemUnavailable):
+    """Connect refused, deadline passed, reset before an answer. `sent`: the system may have seen the request."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ClientGone(Exception):
+    """The browser went away, or sent less than it declared: what it was writing is aborted, never completed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a fault is answered."""
+
+    status: int
+    code: str  # stable, documented in docs/reasons.md
+    title: str  # what happened, for the clinician
+    remedy: str  # what to do now
+
+
+FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
+    (
+        connectors_errors.BodyTooLarge,
+        Fault(
+            413, "body-too-large", "That is too large to send here", "Send less at once, or ask the system's helpdesk."
+        ),
+    ),
+    (
+        connectors_errors.BadRequest,
+        Fault(
+            400, "bad-request", "That request could not be understood", "Go back and try again from the page before."
+        ),
+    ),
+    (
+        connectors_errors.AnswerTooLarge,
+        Fault(
+            502,
+            "answer-too-large",
+            "The answer is too large to check before showing it",
+            "Ask for less at once (`_count`).",
+        ),
+    ),
+    (
+        connectors_errors.CredentialRefused,
+        Fault(
+            502,
+            "credential-refused",
+            "The system refused your log-on",
+            "Your password there may have changed. We have not tried again.",
+        ),
+    ),
+    (
+        connectors_errors.CredentialMissing,
+        Fault(502, "credential-missing", "No log-on is kept for you in this system", "Ask the system's helpdesk."),
+    ),
+    (
+        connectors_errors.NotBrokered,
+        Fault(403, "not-brokered", "This page is not connected", "Use the system's own menu, or ask its helpdesk."),
+    ),
+    (
+        connectors_errors.SystemUnavailable,
+        Fault(
+            502,
+            "system-unavailable",
+            "The system does not answer",
+            "Try again in a minute. Other systems are not affected.",
+        ),
+    ),
+    (
+        connectors_errors.ConnectorError,
+        Fault(
+            502,
+            "system-misbehaves",
+            "The system gave an answer that cannot be passed on",
+            "Try again, or ask the system's helpdesk.",
+        ),
+    ),
+    (
+        JournalUnavailable,
+        Fault(
+            503,
+            "journal-unavailable",
+            "Nothing can be shown: this look could not be written down",
+            "Use the downtime procedure. The operators have been alarmed.",
+        ),
+    ),
+    (
+        sso_errors.StoreUnavailable,
+        Fault(
+            503,
+            "session-unavailable",
+            "Your session could not be read",
+            "Try again in a minute. You are not signed off.",
+        ),
+    ),
+    (
+        sso_errors.ProviderAway,
+        Fault(
+            503,
+            "provider-away",
+            "The sign-on service does not answer",
+            "Try again in a minute. Shifts that have begun go on.",
+        ),
+    ),
+    (
+        sso_errors.SignOnRefused,
+        Fault(403, "sign-on-refused", "You could not be signed on", "Start again from the sign-on page."),
+    ),
+)
+
+UNEXPECTED = Fault(
+    500,
+    "unexpected",
+    "Something went wrong on our side",
+    "Try again. If it stays, tell the operators the number below.",
+)
+
+
+def fault_for(error: BaseException) -> Fault:
+    """The first row whose type fits; UNEXPECTED otherwise."""
+    return next((fault for kind, fault in FAULTS if isinstance(error, kind)), UNEXPECTED)

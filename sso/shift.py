@@ -1,0 +1,45 @@
+"""A shift: what one federated sign-on starts and all of a clinician's sessions share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from policies.model import Principal
+
+
+@dataclass(slots=True)
+class Shift:
+    """Kept sealed. `id` is public (it stands in the journal); it opens nothing."""
+
+    id: str
+    principal: Principal
+    started: float
+    ends: float  # never moves by itself
+    auth_time: float  # when the clinician last proved themselves to the provider
+    checked: float  # when the provider last confirmed the claims
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    provider_session: str = ""  # the provider's `sid`
+    id_token: str = field(default="", repr=False)  # hint for RP-initiated log-out
+    refresh_token: str = field(default="", repr=False)
+    provider_away: bool = False
+    ended: float | None = None
+    end_reason: str = ""
+
+    def live(self, now: float) -> bool:
+        return self.ended is None and now < self.ends
+
+
+class ShiftStore(Protocol):
+    """Where shifts are kept. Every method raises StoreUnavailable when the store cannot be used."""
+
+    async def put(self, shift: Shift) -> None: ...
+
+    async def get(self, shift_id: str) -> Shift | None: ...
+
+    async def live_of(self, issuer: str, subject: str, role: str, now: float) -> Shift | None: ...
+
+    async def by_provider_session(self, issuer: str, sid: str) -> list[Shift]: ...
+
+    async def by_subject(self, issuer: str, subject: str) -> list[Shift]: ...
