@@ -119,7 +119,7 @@ class Connector(Protocol):
     async def prepare(
         self, inbound: InboundRequest, permit: Permit, session: UpstreamSession | None
     ) -> UpstreamRequest:
-        """The request for the system. The gateway strips and adds the general headers itself (gateway/proxy/headers.py)."""
+        """The request for the system; the gateway strips and adds the general headers itself."""
         ...
 
     async def disclosed(self, inbound: InboundRequest, response: UpstreamResponse) -> frozenset[PatientRef]:

@@ -1,8 +1,8 @@
 """`lanyard.toml` into one checked value.
 
-One TOML file; every key outside `[[systems]]` and `[[zones]]` also from the environment (`LANYARD_SSO__ISSUER`); secrets
-only by reference (`{ file = … }`, `{ env = … }`); unknown keys are refused with the nearest known one; unsafe settings begin
-with `insecure_`. Every problem is reported at once, with file and key.
+One TOML file; every key outside `[[systems]]` and `[[zones]]` also from the environment (`LANYARD_SSO__ISSUER`);
+secrets only by reference (`{ file = … }`, `{ env = … }`); unknown keys are refused with the nearest known one; unsafe
+settings begin with `insecure_`. Every problem is reported at once, with file and key.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the journal records: a closed list of event types, and one event.
 
-The shape follows the questions an auditor asks (ATNA, IHE BALP): what, when, who, from where, about whom, under which
-rule, with what outcome. `fields` is JSON-able; it may hold patient identifiers and names, since the journal is where they
-belong, and never a secret, a token or a form value.
+The shape follows the questions an auditor asks (ATNA, IHE BALP): what, when, who, from where, about whom, under
+which rule, with what outcome. `fields` is JSON-able; it may hold patient identifiers and names, since the journal is
+where they belong, and never a secret, a token or a form value.
 """
 
 from __future__ import annotations
