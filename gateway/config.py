@@ -54,14 +54,28 @@ def _proxy(value: str) -> str:
     return network
 
 
+# Ports on which no clinical web system listens, and where a request could do harm.
+_NO_WEB_PORTS = frozenset(
+    {0, 7, 19, 21, 22, 23, 25, 53, 110, 143, 389, 445, 465, 587, 636, 3306, 5432, 6379, 11211, 27017}
+)
+
+
 def _origin(value: str) -> str:
+    if "\\" in value or any(not 0x20 < ord(c) < 0x7F for c in value):
+        raise ValueError("an address may hold no backslash, blank or control character")
     parts = urlsplit(value)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"`{value}` has no valid port") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"`{value}` is no address: write it as `https://host` or `https://host:port`")
     if parts.username or parts.password:
         raise ValueError("an address may not carry a user name or password")
     if parts.query or parts.fragment:
         raise ValueError(f"`{value}` may not have a query or fragment")
+    if port in _NO_WEB_PORTS:
+        raise ValueError(f"port {port} is no web server's: correct the address")
     return value.rstrip("/")
 
 
@@ -129,8 +143,6 @@ class GatewayTable(_Table):
     ops_listen: Endpoint = "127.0.0.1:9090"
     trusted_proxies: list[TrustedProxy] = []
     data_dir: str
-    redis_url: str | None = None
-    database_url: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
     drain: Seconds = 25.0
@@ -146,9 +158,6 @@ class GatewayTable(_Table):
             raise ValueError("`public_url` must be https (browsers keep no safe cookie otherwise), or *.localhost")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("`tls_cert` and `tls_key` go together")
-        for key in ("redis_url", "database_url"):
-            if getattr(self, key):
-                raise ValueError(f"`{key}` is not supported yet: leave it out, one machine keeps all in `data_dir`")
         return self
 
 
@@ -221,7 +230,6 @@ class ZoneTable(_Table):
 
 class PoliciesTable(_Table):
     path: str | None = None  # None: the bundled policies
-    reload: bool = False
 
 
 class AuditTable(_Table):
@@ -244,15 +252,12 @@ class SystemTable(_Table):
     ca_file: str | None = None
     sni: str | None = None
     opened_from: list[Name] = []
-    framed_by: list[Name] = []
-    popups: bool = False
     helpdesk: str = ""
     hold: Size = 8 * 1024**2
     timeout: Seconds = 30.0
     connect_timeout: Seconds = 5.0
     concurrency: int = Field(default=64, ge=1, le=1024)
     options: dict[str, Any] = {}
-    insecure_upstream: bool = False
 
     @model_validator(mode="after")
     def _reachable(self) -> SystemTable:
@@ -260,7 +265,7 @@ class SystemTable(_Table):
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
-            if re.fullmatch(r"[0-9.]+|0[xX][0-9a-fA-F]+", host):
+            if re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)", host.rpartition(".")[2], re.IGNORECASE):
                 raise ValueError(
                     f"`upstream` names the odd address `{host}`: write a name or a plain address"
                 ) from None
@@ -290,6 +295,10 @@ class Config(_Table):
                 raise ValueError(f"two `[[{what}]]` are called `{name}`")
         if "api" in {s.name for s in self.systems if s.mount == "host" and s.host is None}:
             raise ValueError("a system called `api` would take the host of all path-mounted systems: rename it")
+        ours = {_listens(self.gateway.listen), _listens(self.gateway.ops_listen)}
+        for system in self.systems:
+            if _listens(urlsplit(system.upstream).netloc) in ours:
+                raise ValueError(f"`systems.{system.name}.upstream` is the gateway itself")
         hosts = [self.host_of(s) for s in self.systems if s.mount == "host"]
         for host in {h for h in hosts if hosts.count(h) > 1 or h == self.public_host}:
             raise ValueError(f"two systems, or a system and the gateway itself, would share the host `{host}`")
@@ -313,6 +322,11 @@ class Config(_Table):
         if system.mount == "path":
             return self.api_host
         return (system.host or f"{system.name}.{self.public_host}").lower()
+
+
+def _listens(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return ("loopback" if host in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]") else host, port)  # noqa: S104
 
 
 def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:

@@ -35,6 +35,22 @@ class UpstreamUnavailable(connectors_errors.SystemUnavailable):
         self.sent = sent
 
 
+class WriteNotSent(Exception):
+    """A write that was not sent, or that the system did not take since it had forgotten us. Never repeated by us."""
+
+
+class WriteUnknown(Exception):
+    """A write that was sent, and whose answer never came: nobody but the system knows whether it was done."""
+
+
+class OpenElsewhere(Exception):
+    """The system lets a clinician be logged on once, and another of their sessions holds that log-on."""
+
+
+class CrossSite(Exception):
+    """A request that changes something did not come from a page of its own origin."""
+
+
 class ClientGone(Exception):
     """The browser went away, or sent less than it declared: what it was writing is aborted, never completed."""
 
@@ -104,6 +120,42 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             "system-misbehaves",
             "The system gave an answer that cannot be passed on",
             "Try again, or ask the system's helpdesk.",
+        ),
+    ),
+    (
+        WriteNotSent,
+        Fault(
+            409,
+            "write-not-sent",
+            "Not sent: nothing was changed",
+            "The system had logged you off. Go back, check patient and text, and send it again yourself.",
+        ),
+    ),
+    (
+        WriteUnknown,
+        Fault(
+            502,
+            "write-unknown",
+            "We cannot know whether this was saved",
+            "Look in the system whether your entry is there before you send it again.",
+        ),
+    ),
+    (
+        OpenElsewhere,
+        Fault(
+            409,
+            "open-elsewhere",
+            "This system is open on another of your devices",
+            "It allows one log-on at a time. Sign off there first.",
+        ),
+    ),
+    (
+        CrossSite,
+        Fault(
+            403,
+            "cross-site",
+            "That request came from another site",
+            "Open the page from the launchpad and try again there.",
         ),
     ),
     (

@@ -1,0 +1,5 @@
+"""Systems that have only a login page."""
+
+from .connector import WebformConnector
+
+__all__ = ["WebformConnector"]

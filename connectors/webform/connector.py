@@ -1,0 +1,141 @@
+"""The webform connector: a system that has only a login page, declared rather than programmed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from policies.decision import Permit
+from policies.model import Action, Disclosure, PatientRef, Resource
+
+from ..base import ConnectorTools, Credential, SystemConfig, UpstreamSession
+from ..errors import NotBrokered
+from ..messages import InboundRequest, UpstreamRequest, UpstreamResponse
+from ..routes import RouteTable
+from .form import FormPlace
+from .jar import Jar
+from .log_on import LoginPage, LogOnWalk
+from .signs import LOOK_AHEAD, Sign, shown_by
+
+if TYPE_CHECKING:
+    import httpx2
+
+_SAFE = ("GET", "HEAD")
+_MOST_JARS = 20_000
+
+
+class WebformConnector:
+    def __init__(self, config: SystemConfig) -> None:
+        options = config.options
+        self.config = config
+        self._charset: str = options.get("charset", "utf-8")
+        parts = urlsplit(config.upstream)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._routes = RouteTable.declared(options.get("routes", []), charset=self._charset, system=config.name)
+        self._refuse_unnamed = options.get("unnamed", "page") == "refuse"
+        self._logged_off = Sign.declared(options["logged_off"])
+        self._log_off: dict[str, str] = options.get("log_off", {})
+        self._login = LoginPage(
+            path=options["login_page"],
+            place=FormPlace(
+                form=options.get("form", ""),
+                username_field=options["username_field"],
+                password_field=options["password_field"],
+                fields=tuple(options.get("fields", {}).items()),
+            ),
+            success=Sign.declared(options["success"]),
+            failure=Sign.declared(options["failure"]),
+            charset=self._charset,
+        )
+        self._jars: dict[str, Jar] = {}
+
+    async def open(self, tools: ConnectorTools) -> None:
+        """Nothing to open: each log-on brings its own client."""
+
+    async def close(self) -> None:
+        self._jars.clear()
+
+    async def describe(self, inbound: InboundRequest) -> tuple[Action, Resource]:
+        """By the route that names the request; an unnamed one is a page, and an unnamed write is a write."""
+        described = await self._routes.describe(inbound)
+        if described is not None:
+            return described
+        if self._refuse_unnamed:
+            raise NotBrokered("no declared route names this page")
+        changing = inbound.method not in _SAFE
+        return (
+            Action.WRITE if changing else Action.ENTER,
+            Resource(
+                system=self.config.name,
+                kind="page",
+                route="",
+                disclosure=Disclosure.CHANGED if changing else Disclosure.NONE,
+                changing=changing,
+            ),
+        )
+
+    async def prepare(
+        self, inbound: InboundRequest, permit: Permit, session: UpstreamSession | None
+    ) -> UpstreamRequest:
+        """The request as it came, with the upstream session's cookies."""
+        headers = inbound.headers
+        if session is not None and (line := self._jar(session).line(_path(inbound.target))):
+            headers = (*(pair for pair in headers if pair[0] != b"cookie"), (b"cookie", line))
+        return UpstreamRequest(
+            method=inbound.method,
+            target=inbound.target,
+            headers=headers,
+            body=None if inbound.body.whole == b"" else inbound.body,
+            length=_length(inbound),
+            expects_identity=not self._routes.is_asset(inbound),
+        )
+
+    async def disclosed(self, inbound: InboundRequest, response: UpstreamResponse) -> frozenset[PatientRef]:
+        """Patients whom the first 64 KiB of the page name, where the route says how they are named."""
+        if not self._routes.reads_answer(inbound):
+            return frozenset()
+        return self._routes.patients_in(inbound, await response.body.peek(LOOK_AHEAD))
+
+    async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
+        """Raises CredentialRefused, SystemUnavailable, SystemMisbehaves. Never tries twice."""
+        walk = LogOnWalk(self.config.name, self.config.title, self._origin, self._login, client)
+        return await walk.walk(credential)
+
+    async def is_logged_off(self, response: UpstreamResponse) -> bool:
+        return await shown_by(self._logged_off, response, self._charset)
+
+    async def absorb(self, session: UpstreamSession, inbound: InboundRequest, response: UpstreamResponse) -> bool:
+        jar = self._jar(session)
+        if not jar.take(_path(inbound.target), response.headers):
+            return False
+        session.state["cookies"] = jar.kept()
+        return True
+
+    async def log_off(self, session: UpstreamSession, client: httpx2.AsyncClient) -> None:
+        """Ask for the declared log-off address; a system without one forgets by itself."""
+        self._jars.pop(session.id, None)
+        if not (path := self._log_off.get("path")):
+            return
+        cookies = Jar(self._origin, session.state["cookies"]).line(path).decode("latin-1")
+        await client.request(self._log_off.get("method", "GET"), self._origin + path, headers={"cookie": cookies})
+
+    async def health(self, client: httpx2.AsyncClient) -> None:
+        """The login page answers. Raises ConnectorError."""
+        await client.get(self._origin + self._login.path)
+
+    def _jar(self, session: UpstreamSession) -> Jar:
+        jar = self._jars.get(session.id)
+        if jar is None:
+            if len(self._jars) >= _MOST_JARS:
+                self._jars.clear()  # they are made again from what the sessions keep
+            jar = self._jars[session.id] = Jar(self._origin, session.state["cookies"])
+        return jar
+
+
+def _path(target: bytes) -> str:
+    return target.decode("latin-1")
+
+
+def _length(inbound: InboundRequest) -> int | None:
+    declared = inbound.header(b"content-length")
+    return int(declared) if declared is not None else None

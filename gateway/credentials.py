@@ -1,0 +1,84 @@
+"""Clinicians' own credentials for systems that have only a login page, from a sealed file.
+
+`systems.credentials` names a file that `lanyard key seal-credentials` wrote: a JSON list of
+`{"issuer", "subject", "username", "secret"}`, sealed for one system. The vault takes its place later; whoever asks here does
+not notice.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+from connectors.base import Credential, Sealer
+from policies.model import Principal
+
+from .errors import ConfigError
+
+
+class CredentialSource(Protocol):
+    async def credential(self, principal: Principal, system: str) -> Credential | None: ...
+
+
+def purpose(system: str) -> str:
+    """What a credentials file is sealed for, so that one system's file opens nothing at another's."""
+    return f"credentials:{system}"
+
+
+def seal_credentials(plain: bytes, system: str, sealer: Sealer) -> str:
+    """A credentials file's text from its JSON. Raises ConfigError when the JSON has not the shape."""
+    _parse(plain, "the credentials")
+    return sealer.seal(plain, purpose=purpose(system))
+
+
+class SealedFiles:
+    """One sealed file for each system, read when a credential is asked for and whenever the file has changed."""
+
+    def __init__(self, paths: dict[str, str], sealer: Sealer) -> None:
+        self._paths = paths
+        self._sealer = sealer
+        self._read: dict[str, tuple[int, dict[tuple[str, str], Credential]]] = {}
+
+    async def credential(self, principal: Principal, system: str) -> Credential | None:
+        """Raises ConfigError when the file cannot be read or opened."""
+        if system not in self._paths:
+            return None
+        return self._entries(system).get((principal.issuer, principal.subject))
+
+    def check(self) -> list[str]:
+        """Problems of all files, for `lanyard check`."""
+        problems: list[str] = []
+        for system in self._paths:
+            try:
+                self._entries(system)
+            except ConfigError as error:
+                problems += error.problems
+        return problems
+
+    def _entries(self, system: str) -> dict[tuple[str, str], Credential]:
+        path = Path(self._paths[system])
+        try:
+            changed = path.stat().st_mtime_ns
+            if system not in self._read or self._read[system][0] != changed:
+                plain = self._sealer.unseal(path.read_text("ascii").strip(), purpose=purpose(system))
+                self._read[system] = (changed, _parse(plain, f"`{path}`"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"systems.{system}.credentials: `{path}` cannot be read: {error}"]) from None
+        except ValueError:
+            raise ConfigError(
+                [
+                    f"systems.{system}.credentials: `{path}` does not open under `keys.seal` for this system: seal it again"
+                ]
+            ) from None
+        return self._read[system][1]
+
+
+def _parse(plain: bytes, what: str) -> dict[tuple[str, str], Credential]:
+    try:
+        entries = json.loads(plain)
+        return {(e["issuer"], e["subject"]): Credential(e["username"], e["secret"]) for e in entries}
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(
+            [f"{what}: not a JSON list of objects with `issuer`, `subject`, `username` and `secret`"]
+        ) from None

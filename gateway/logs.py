@@ -1,0 +1,64 @@
+"""Operational logs: one JSON line an event on standard error, with nothing in it that belongs in the journal.
+
+No patient identifier, name, token, cookie or form value is ever logged: callers log codes, counts, ids of ours. As a second
+line, values of keys that could carry one are dropped here, loudly.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+# Keys under which a caller could leak by carelessness. Their values are replaced.
+FORBIDDEN = frozenset(
+    "authorization cookie set_cookie token id_token access_token refresh_token code code_verifier secret password"
+    " patient patients nhs_number name target url query body form".split()
+)
+
+
+def _drop_forbidden(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in FORBIDDEN & event.keys():
+        event[key] = "(not logged)"
+    return event
+
+
+def _place_of_error(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An exception as its type and the places that it passed: its message may quote somebody's data."""
+    error = event.pop("error", None)
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__qualname__
+        frames = traceback.extract_tb(error.__traceback__)[-6:]
+        event["at"] = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+    elif error is not None:
+        event["error"] = error
+    return event
+
+
+def configure(level: str = "info") -> None:
+    """Once, at start. Libraries' own loggers go to the same place, from warning on."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+    # authlib writes the code verifier at DEBUG.
+    logging.getLogger("authlib").setLevel(logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _drop_forbidden,
+            _place_of_error,
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def log() -> structlog.typing.FilteringBoundLogger:
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger

@@ -1,0 +1,35 @@
+"""Numbers for operators, in Prometheus text form. Labels are systems, reasons and states: never people or patients."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """One registry for one gateway, so that two in a test do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.requests = Counter("lanyard_requests", "Brokered requests", ["system", "state", "outcome"], registry=r)
+        self.seconds = Histogram(
+            "lanyard_upstream_seconds",
+            "From the request's arrival to the head of the answer",
+            ["system"],
+            registry=r,
+            buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 30),
+        )
+        self.rejected = Counter(
+            "lanyard_rejected_requests", "Refused before a session was looked at", ["reason"], registry=r
+        )
+        self.sign_ons = Counter("lanyard_sign_ons", "Sign-ons", ["outcome"], registry=r)
+        self.log_ons = Counter(
+            "lanyard_upstream_log_ons", "Log-ons made for clinicians", ["system", "outcome"], registry=r
+        )
+        self.alarms = Gauge("lanyard_alarm", "1 while a control is failing", ["control"], registry=r)
+        self.journal_queue = Gauge("lanyard_journal_queue", "Events waiting to be made durable", registry=r)
+        self.policy_hits = Gauge("lanyard_policy_memo_hits", "Decisions answered from the memo", registry=r)
+        self.policy_misses = Gauge("lanyard_policy_memo_misses", "Decisions evaluated", registry=r)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

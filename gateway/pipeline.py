@@ -1,0 +1,164 @@
+"""A brokered request's journey: who asks, what is asked, may it be, written down, carried.
+
+The order is a matter for the type checker: `prepare` asks for a Permit, `forward` for a receipt of the journal. Nothing
+leaves for a system before its intent is durable, and nothing leaves for the browser before the patients that the answer names are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from connectors.base import Translates
+from connectors.messages import InboundRequest, UpstreamResponse
+from policies.decision import Deny, Permit
+from policies.engine import PolicyEngine
+from policies.model import AccessRequest, Context, Resource
+
+from .audit.event import AssetReceipt, AuditReceipt, RequestLine
+from .audit.journal import Journal
+from .edge import csrf
+from .errors import UpstreamUnavailable, WriteNotSent, WriteUnknown
+from .facts import FactSource, facts_about
+from .proxy import headers
+from .proxy.forward import forward
+from .proxy.upstream import Transport
+from .sessions import Seat
+from .systems import System
+from .upstreams import SAFE, LogOn, UpstreamSessions
+
+ASSET = "asset"  # the kind of a route that gives style sheets, scripts, images and fonts
+PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes to the browser, and the receipt under which it goes."""
+
+    response: UpstreamResponse
+    receipt: AuditReceipt | AssetReceipt
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is told instead of an answer: a verdict with its reasons."""
+
+    decision: Deny
+    access: AccessRequest
+
+
+class Pipeline:
+    def __init__(
+        self,
+        engine: PolicyEngine,
+        journal: Journal,
+        transport: Transport,
+        upstreams: UpstreamSessions,
+        facts: tuple[FactSource, ...],
+        now: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._transport = transport
+        self._upstreams = upstreams
+        self._facts = facts
+        self._now = now
+
+    async def broker(self, system: System, inbound: InboundRequest, seat: Seat, line: RequestLine) -> Answer | Refusal:
+        """Carry one request to `system` and bring its answer back. Raises what gateway/errors.py has a row for."""
+        action, resource = await system.connector.describe(inbound)
+        csrf.require_own_page(inbound, changing=resource.changing, allowed=system.passage.opened_from)
+        access = AccessRequest(seat.shift.principal, action, resource, self._context(seat, system))
+        facts = await facts_about(access, self._facts)
+        decision = self._engine.decide(access, facts)
+        if isinstance(decision, Permit) and resource.kind == ASSET:
+            receipt: AuditReceipt | AssetReceipt = self._journal.count(access, line)
+        else:
+            question = self._engine.input_record(decision.input_hash)
+            receipt = await self._journal.intent(access, facts, decision, line, question)
+        match decision:
+            case Deny():
+                return Refusal(decision, access)
+            case Permit():
+                return await self._carry(system, inbound, seat, access, decision, receipt)
+            case _:
+                assert_never(decision)
+
+    async def _carry(
+        self,
+        system: System,
+        inbound: InboundRequest,
+        seat: Seat,
+        access: AccessRequest,
+        permit: Permit,
+        receipt: AuditReceipt | AssetReceipt,
+    ) -> Answer:
+        try:
+            async with system.bulkhead:
+                response = await self._exchange(system, inbound, seat, access.resource, permit, receipt)
+        except BaseException:
+            self._journal.completed(receipt, 0, 0, "incomplete" if inbound.method in SAFE else "write-aborted")
+            raise
+        try:
+            seen = await system.connector.disclosed(inbound, response)
+            if isinstance(receipt, AuditReceipt) and (new := seen - access.patients):
+                receipt = await self._journal.released(receipt, new)
+            if isinstance(system.connector, Translates):
+                response = await system.connector.translate(inbound, response)
+            return Answer(headers.outward(response, inbound, system.passage), receipt, access.resource)
+        except BaseException:
+            response.close()
+            self._journal.completed(receipt, response.status, 0, "incomplete")
+            raise
+
+    async def _exchange(
+        self,
+        system: System,
+        inbound: InboundRequest,
+        seat: Seat,
+        resource: Resource,
+        permit: Permit,
+        receipt: AuditReceipt | AssetReceipt,
+    ) -> UpstreamResponse:
+        """Ask the system; where it has forgotten the clinician, log on again and ask once more, if that is safe."""
+        live = await self._upstreams.logged_on(seat, system)
+        if live is None:
+            return await self._ask(system, inbound, resource, permit, receipt, None)
+        self._upstreams.refuse_stale_write(live, inbound, resource)
+        response = await self._ask(system, inbound, resource, permit, receipt, live)
+        if await self._upstreams.forgotten(system, live, response):
+            response.close()
+            live = await self._upstreams.again(seat, system, live)
+            if not self._upstreams.may_repeat(inbound, resource):
+                raise WriteNotSent("the system had logged you off and did not take what you sent")
+            response = await self._ask(system, inbound, resource, permit, receipt, live)
+        await self._upstreams.absorb(system, live, inbound, response)
+        return response
+
+    async def _ask(
+        self,
+        system: System,
+        inbound: InboundRequest,
+        resource: Resource,
+        permit: Permit,
+        receipt: AuditReceipt | AssetReceipt,
+        live: LogOn | None,
+    ) -> UpstreamResponse:
+        request = await system.connector.prepare(inbound, permit, live.session if live else None)
+        request = headers.inward(request, inbound, system.passage)
+        try:
+            return await forward(self._transport, system.origin, request, receipt)
+        except UpstreamUnavailable as error:
+            if error.sent and (inbound.method not in SAFE or resource.changing):
+                raise WriteUnknown(f"`{system.title}` did not answer after it was sent something to keep") from error
+            raise
+
+    def _context(self, seat: Seat, system: System) -> Context:
+        return Context(
+            device=seat.session.device,
+            proof_fresh=self._now() - seat.shift.auth_time <= PROOF_FRESH,
+            provider_away=seat.shift.provider_away,
+            keepable=system.keepable,
+        )

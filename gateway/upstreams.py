@@ -1,0 +1,267 @@
+"""Upstream sessions: log on once, notice that the system logged off, log on again.
+
+One UpstreamSession for each (session, system), since old systems keep the current patient on the server; a manifest's `share`
+may widen that. Log-on is single-flight. A credential that the system refused is not tried again in this shift. What may be
+repeated after a log-off is decided here and nowhere else (design: a write is never sent twice, and never unseen into a new
+upstream session).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from connectors.base import Credential, LogsOn, Share, UpstreamSession
+from connectors.errors import ConnectorError, CredentialMissing, CredentialRefused
+from connectors.messages import InboundRequest, UpstreamResponse
+from policies.model import Resource
+
+from .audit.event import AuditEvent, EventType
+from .credentials import CredentialSource
+from .errors import OpenElsewhere, WriteNotSent
+from .systems import System
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from .sessions import Seat
+
+SAFE = frozenset({"GET", "HEAD"})
+_PAGES_REMEMBERED = 4096
+
+Key = tuple[str, str, str]  # (kind of owner, owner, system)
+
+
+class UpstreamSessionStore(Protocol):
+    """Where upstream sessions are kept, sealed, by a hash of their key. Raises StoreUnavailable."""
+
+    async def put_upstream(self, key: tuple[str, ...], sealed: bytes, owner_session: str) -> None: ...
+
+    async def get_upstream(self, key: tuple[str, ...]) -> bytes | None: ...
+
+    async def delete_upstream(self, key: tuple[str, ...]) -> None: ...
+
+
+class Records(Protocol):
+    """The part of the journal that is needed here."""
+
+    async def record(self, event: AuditEvent) -> int: ...
+
+
+@dataclass(slots=True)
+class LogOn:
+    """A live log-on: the session, how many there were before it, and which pages it has shown."""
+
+    key: Key
+    holder: str  # the session that it was made for
+    session: UpstreamSession
+    generation: int
+    again: bool  # an earlier log-on of the same owner died: forms of its pages must not be sent into this one
+    dirty: bool = False
+    pages: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+
+    def showed(self, target: bytes) -> None:
+        """Remember that this log-on's page is on a screen."""
+        self.pages[_page(target)] = None
+        self.pages.move_to_end(_page(target))
+        if len(self.pages) > _PAGES_REMEMBERED:
+            self.pages.popitem(last=False)
+
+    def knows(self, target: bytes) -> bool:
+        return _page(target) in self.pages
+
+
+def _page(target: bytes) -> bytes:
+    return hashlib.blake2b(target, digest_size=16).digest()
+
+
+class UpstreamSessions:
+    def __init__(
+        self,
+        store: UpstreamSessionStore,
+        credentials: CredentialSource,
+        journal: Records,
+        client: Callable[[System], httpx2.AsyncClient],
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._credentials = credentials
+        self._journal = journal
+        self._client = client
+        self._now = now
+        self._live: dict[Key, LogOn] = {}
+        self._turns: dict[Key, asyncio.Lock] = {}
+        self._refused: dict[tuple[str, str], bytes] = {}  # (shift, system) -> hash of the credential refused
+
+    async def logged_on(self, seat: Seat, system: System) -> LogOn | None:
+        """The log-on that this request goes through; None where the system wants none.
+
+        Raises CredentialMissing, CredentialRefused, OpenElsewhere, ConnectorError.
+        """
+        if not isinstance(system.connector, LogsOn):
+            return None
+        key = self._key(seat, system)
+        live = self._live.get(key) or await self._one_at_a_time(seat, system, key, after=0)
+        if system.share is Share.ONE_PER_CLINICIAN and live.holder != seat.session.id:
+            raise OpenElsewhere(f"`{system.title}` is open in another of your sessions")
+        return live
+
+    async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
+        """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""
+        return await self._one_at_a_time(seat, system, dead.key, after=dead.generation)
+
+    def may_repeat(self, inbound: InboundRequest, resource: Resource) -> bool:
+        """Only a bodiless GET or HEAD on a route that is not declared as changing."""
+        return inbound.method in SAFE and not resource.changing and not _has_body(inbound)
+
+    def refuse_stale_write(self, live: LogOn, inbound: InboundRequest, resource: Resource) -> None:
+        """A form of a page that an earlier, dead log-on showed is not sent into this one. Raises WriteNotSent."""
+        if not live.again or (inbound.method in SAFE and not resource.changing):
+            return
+        came_from = inbound.header(b"referer")
+        path = urlsplit(came_from.decode("latin-1")) if came_from else None
+        target = f"{path.path}?{path.query}" if path and path.query else path.path if path else ""
+        if not live.knows(target.encode("latin-1")):
+            raise WriteNotSent("the system has logged on again since this page was shown")
+
+    async def forgotten(self, system: System, live: LogOn, response: UpstreamResponse) -> bool:
+        """Whether the system says that it does not know us any more."""
+        assert isinstance(system.connector, LogsOn)
+        return await system.connector.is_logged_off(response)
+
+    async def absorb(self, system: System, live: LogOn, inbound: InboundRequest, response: UpstreamResponse) -> None:
+        """Keep the answer's new cookies; remember the page that it shows."""
+        assert isinstance(system.connector, LogsOn)
+        live.dirty |= await system.connector.absorb(live.session, inbound, response)
+        if (response.header(b"content-type") or b"").lower().startswith((b"text/html", b"application/xhtml")):
+            live.showed(inbound.target)
+            live.dirty |= live.again  # what may be sent into it must survive a restart
+
+    async def keep(self) -> None:
+        """Write what has changed. Called every second and at the end."""
+        for live in [one for one in self._live.values() if one.dirty]:
+            live.dirty = False
+            await self._put(live)
+
+    async def end(self, seat: Seat, systems: dict[str, System], *, whole_shift: bool) -> None:
+        """Log off what belongs to this session, or to its whole shift."""
+        p = seat.shift.principal
+        owners = {("session", seat.session.id)}
+        if whole_shift:
+            owners |= {("shift", seat.shift.id), ("clinician", json.dumps([p.issuer, p.subject]))}
+        for live in [one for one in self._live.values() if one.key[:2] in owners or one.holder == seat.session.id]:
+            if live.key[0] == "shift" and not whole_shift:
+                continue
+            await self._end(live, systems[live.key[2]])
+
+    async def _end(self, live: LogOn, system: System) -> None:
+        self._live.pop(live.key, None)
+        await self._store.delete_upstream(live.key)
+        assert isinstance(system.connector, LogsOn)
+        try:
+            async with self._client(system) as client:
+                await system.connector.log_off(live.session, client)
+        except ConnectorError:
+            pass  # it will expire there by itself; the clinician's sign-off does not wait for it
+        await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by="sign-off")
+
+    def _key(self, seat: Seat, system: System) -> Key:
+        match system.share:
+            case Share.SESSION:
+                return ("session", seat.session.id, system.name)
+            case Share.SHIFT:
+                return ("shift", seat.shift.id, system.name)
+            case Share.ONE_PER_CLINICIAN:
+                p = seat.shift.principal
+                return ("clinician", json.dumps([p.issuer, p.subject]), system.name)
+
+    async def _one_at_a_time(self, seat: Seat, system: System, key: Key, after: int) -> LogOn:
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            live = self._live.get(key)
+            if live is not None and live.generation > after:
+                return live
+            if live is None and after == 0 and (kept := await self._kept(key)) is not None:
+                self._live[key] = kept
+                return kept
+            if live is not None:
+                await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by="system")
+            fresh = await self._log_on(seat, system)
+            made = LogOn(key, seat.session.id, fresh, after + 1, again=after > 0, dirty=False)
+            self._live[key] = made
+            await self._put(made)
+            return made
+
+    async def _log_on(self, seat: Seat, system: System) -> UpstreamSession:
+        assert isinstance(system.connector, LogsOn)
+        credential = await self._credential(seat, system)
+        tried = (seat.shift.id, system.name)
+        if self._refused.get(tried) == _fingerprint(credential):
+            raise CredentialRefused(
+                f"`{system.title}` refused your log-on earlier in this shift: it is not tried again"
+            )
+        try:
+            async with self._client(system) as client:
+                session = await system.connector.log_on(credential, client)
+        except ConnectorError as error:
+            if isinstance(error, CredentialRefused):
+                self._refused[tried] = _fingerprint(credential)
+            await self._record(
+                EventType.UPSTREAM_LOG_ON_FAILED, system, seat.session.id, seat=seat, reason=type(error).__name__
+            )
+            raise
+        await self._record(EventType.UPSTREAM_LOGGED_ON, system, seat.session.id, seat=seat)
+        return session
+
+    async def _credential(self, seat: Seat, system: System) -> Credential:
+        credential = await self._credentials.credential(seat.shift.principal, system.name)
+        if credential is None:
+            raise CredentialMissing(f"no log-on to `{system.title}` is kept for you")
+        return credential
+
+    async def _kept(self, key: Key) -> LogOn | None:
+        """A log-on from before a restart. Its pages are not known any more, so their forms are not sent into it."""
+        plain = await self._store.get_upstream(key)
+        if plain is None:
+            return None
+        value = json.loads(plain)
+        session = UpstreamSession(value["id"], key[2], value["state"])
+        pages = OrderedDict((bytes.fromhex(p), None) for p in value.get("pages", ()))
+        return LogOn(key, value["holder"], session, value["generation"], again=value["again"], pages=pages)
+
+    async def _put(self, live: LogOn) -> None:
+        value = {
+            "id": live.session.id,
+            "state": live.session.state,
+            "holder": live.holder,
+            "generation": live.generation,
+            "again": live.again,
+            "pages": [p.hex() for p in list(live.pages)[-256:]] if live.again else [],
+        }
+        await self._store.put_upstream(live.key, json.dumps(value).encode(), live.holder)
+
+    async def _record(
+        self, kind: EventType, system: System, holder: str, *, seat: Seat | None = None, **fields: str
+    ) -> None:
+        if seat is not None:
+            p = seat.shift.principal
+            fields |= {"issuer": p.issuer, "subject": p.subject, "shift": seat.shift.id}
+        state = system.state.value
+        await self._journal.record(
+            AuditEvent(kind, self._now(), {"system": system.name, "state": state, "session": holder, **fields})
+        )
+
+
+def _has_body(inbound: InboundRequest) -> bool:
+    return inbound.body.whole != b""
+
+
+def _fingerprint(credential: Credential) -> bytes:
+    """Tells a changed credential from the one that was refused, without keeping it."""
+    parts = (credential.username.encode(), credential.secret.encode())
+    return hashlib.sha256(b"".join(len(p).to_bytes(4, "big") + p for p in parts)).digest()
