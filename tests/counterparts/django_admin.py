@@ -1,0 +1,84 @@
+"""Django's own admin, as an old system with a login page: CSRF cookie and token, redirects, idle expiry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .processes import free_port, started
+
+SETTINGS = """
+from pathlib import Path
+import os
+BASE_DIR = Path(__file__).resolve().parent
+SECRET_KEY = "only-for-tests"
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", ".localhost"]
+ROOT_URLCONF = "urls"
+INSTALLED_APPS = ["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
+                  "django.contrib.sessions", "django.contrib.messages", "django.contrib.staticfiles"]
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.contrib.sessions.middleware.SessionMiddleware",
+              "django.middleware.common.CommonMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
+              "django.contrib.auth.middleware.AuthenticationMiddleware",
+              "django.contrib.messages.middleware.MessageMiddleware"]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {
+    "context_processors": ["django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
+                           "django.contrib.messages.context_processors.messages"]}}]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+STATIC_URL = "/static/"
+USE_TZ = True
+SESSION_COOKIE_AGE = int(os.environ.get("IDLE_SECONDS", "1200"))
+SESSION_SAVE_EVERY_REQUEST = True
+"""
+URLS = """
+from django.contrib import admin
+from django.urls import path
+urlpatterns = [path("admin/", admin.site.urls)]
+"""
+MANAGE = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+"""
+
+
+@dataclass(frozen=True)
+class DjangoAdmin:
+    origin: str
+    folder: Path
+
+    def manage(self, code: str) -> str:
+        """Run Python inside the site, e.g. to look at what was written or to end all sessions."""
+        return _manage(self.folder, "shell", "--no-imports", "-c", code)
+
+
+USERS = {"lee": "legacy-lee", "okoye": "legacy-okoye"}
+
+
+@contextlib.contextmanager
+def django_admin(folder: Path, *, idle_seconds: int = 1200) -> Iterator[DjangoAdmin]:
+    for name, text in (("settings.py", SETTINGS), ("urls.py", URLS), ("manage.py", MANAGE)):
+        (folder / name).write_text(text)
+    _manage(folder, "migrate", "-v0")
+    for user, password in USERS.items():
+        _manage(folder, "createsuperuser", "--noinput", "--username", user, "--email", "x@h.test", password=password)
+    port = free_port()
+    run = [sys.executable, "manage.py", "runserver", "--insecure", "--noreload", f"127.0.0.1:{port}"]
+    with started(
+        run, ready=f"http://127.0.0.1:{port}/admin/", cwd=folder, env={"IDLE_SECONDS": str(idle_seconds)}
+    ):
+        yield DjangoAdmin(f"http://127.0.0.1:{port}", folder)
+
+
+def _manage(folder: Path, *arguments: str, password: str = "") -> str:
+    environ = {**os.environ, "DJANGO_SUPERUSER_PASSWORD": password}
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=folder, env=environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,72 @@
+"""Starting servers that nobody here wrote: a free port, a process of its own, ready when it answers, gone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def missing(package: str, *, command: str) -> None:
+    """Say loudly that a counterpart is not there: a skip on a workbench, a failure in CI."""
+    message = f"{command} is missing: install {package} (make servers does)"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str], *, ready: str, cwd: Path, env: Mapping[str, str] | None = None, within: float = 30.0
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` until the block ends; enter it when `ready` (a URL) answers anything at all."""
+    log = cwd / f"{Path(command[0]).name}-{free_port()}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=cwd, env={**os.environ, **(env or {})}, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        _wait(process, ready, within, log)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], ready: str, within: float, log: Path) -> None:
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"{log.name} ended with {process.returncode}: {log.read_text(errors='replace')[-2000:]}")
+        try:
+            urllib.request.urlopen(ready, timeout=1).close()
+        except urllib.error.HTTPError as answered:
+            answered.close()
+            return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.05)
+            continue
+        return
+    raise RuntimeError(f"no answer at {ready} within {within} s: {log.read_text(errors='replace')[-2000:]}")
