@@ -70,9 +70,7 @@ def django_admin(folder: Path, *, idle_seconds: int = 1200) -> Iterator[DjangoAd
         _manage(folder, "createsuperuser", "--noinput", "--username", user, "--email", "x@h.test", password=password)
     port = free_port()
     run = [sys.executable, "manage.py", "runserver", "--insecure", "--noreload", f"127.0.0.1:{port}"]
-    with started(
-        run, ready=f"http://127.0.0.1:{port}/admin/", cwd=folder, env={"IDLE_SECONDS": str(idle_seconds)}
-    ):
+    with started(run, ready=f"http://127.0.0.1:{port}/admin/", cwd=folder, env={"IDLE_SECONDS": str(idle_seconds)}):
         yield DjangoAdmin(f"http://127.0.0.1:{port}", folder)
 
 

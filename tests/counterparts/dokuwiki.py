@@ -27,7 +27,11 @@ def dokuwiki(folder: Path) -> Iterator[str]:
         missing("dokuwiki", command="dokuwiki")
     wiki = folder / "wiki"
     shutil.copytree("/usr/share/dokuwiki", wiki, symlinks=False, ignore_dangling_symlinks=True, dirs_exist_ok=True)
-    for source, target in (("/etc/dokuwiki", "conf"), ("/var/lib/dokuwiki/data", "data"), ("/var/lib/dokuwiki/lib", "lib")):
+    for source, target in (
+        ("/etc/dokuwiki", "conf"),
+        ("/var/lib/dokuwiki/data", "data"),
+        ("/var/lib/dokuwiki/lib", "lib"),
+    ):
         shutil.copytree(source, wiki / target, symlinks=False, ignore_dangling_symlinks=True, dirs_exist_ok=True)
     (wiki / "inc/preload.php").write_text("<?php\n")
     (wiki / "conf/local.php").write_text(LOCAL)
@@ -38,9 +42,7 @@ def dokuwiki(folder: Path) -> Iterator[str]:
     (wiki / "data/tmp").mkdir(exist_ok=True)
     port = free_port()
     run = ["php", "-d", f"session.save_path={wiki}/data/tmp", "-d", "display_errors=0", "-S", f"127.0.0.1:{port}"]
-    with started(
-        run, ready=f"http://127.0.0.1:{port}/doku.php", cwd=wiki, env={"PHP_CLI_SERVER_WORKERS": "4"}
-    ):
+    with started(run, ready=f"http://127.0.0.1:{port}/doku.php", cwd=wiki, env={"PHP_CLI_SERVER_WORKERS": "4"}):
         yield f"http://127.0.0.1:{port}"
 
 

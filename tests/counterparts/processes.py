@@ -1,4 +1,4 @@
-"""Starting servers that nobody here wrote: a free port, a process of its own, ready when it answers, gone at the end."""
+"""Starting servers that nobody here wrote: a free port, a process, ready when it answers, gone at the end."""
 
 from __future__ import annotations
 
