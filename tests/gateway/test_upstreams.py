@@ -1,0 +1,301 @@
+"""Upstream sessions: log on once, notice a log-off, repeat only what is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from connectors.base import Credential, Share, UpstreamSession
+from connectors.errors import CredentialMissing, CredentialRefused
+from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
+from gateway.audit.event import AuditEvent, EventType
+from gateway.errors import OpenElsewhere, WriteNotSent
+from gateway.sessions import Seat
+from gateway.systems import System
+from gateway.upstreams import UpstreamSessions
+from policies.decision import Permit
+from policies.model import Action, Device, Disclosure, PatientRef, Principal, Resource
+from sso.session import Session
+from sso.shift import Shift
+
+PAGE = Resource(system="pas", kind="page", route="")
+NOTE = Resource(system="pas", kind="note", route="note", disclosure=Disclosure.CHANGED, changing=True)
+
+
+class OldSystem:
+    """A connector whose log-ons are counted."""
+
+    def __init__(self) -> None:
+        self.log_ons: list[Credential] = []
+        self.log_offs: list[str] = []
+        self.refuses = False
+
+    async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
+        self.log_ons.append(credential)
+        await asyncio.sleep(0)
+        if self.refuses:
+            raise CredentialRefused("no")
+        return UpstreamSession(f"s{len(self.log_ons)}", "pas", {"cookies": []})
+
+    async def is_logged_off(self, response: UpstreamResponse) -> bool:
+        return response.status == 302
+
+    async def absorb(self, session: UpstreamSession, inbound: InboundRequest, response: UpstreamResponse) -> bool:
+        session.state["cookies"] = [inbound.target.decode()]
+        return True
+
+    async def log_off(self, session: UpstreamSession, client: httpx2.AsyncClient) -> None:
+        self.log_offs.append(session.id)
+
+    async def describe(self, inbound: InboundRequest) -> tuple[Action, Resource]:
+        return Action.ENTER, PAGE
+
+    async def prepare(
+        self, inbound: InboundRequest, permit: Permit, session: UpstreamSession | None
+    ) -> UpstreamRequest:
+        return UpstreamRequest(inbound.method, inbound.target, ())
+
+    async def disclosed(self, inbound: InboundRequest, response: UpstreamResponse) -> frozenset[PatientRef]:
+        return frozenset()
+
+
+class Shelf:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, ...], bytes] = {}
+
+    async def put_upstream(self, key: tuple[str, ...], sealed: bytes, owner_session: str) -> None:
+        self.kept[key] = sealed
+
+    async def get_upstream(self, key: tuple[str, ...]) -> bytes | None:
+        return self.kept.get(key)
+
+    async def delete_upstream(self, key: tuple[str, ...]) -> None:
+        self.kept.pop(key, None)
+
+
+class Book:
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+
+    async def record(self, event: AuditEvent) -> int:
+        self.events.append(event)
+        return len(self.events)
+
+    def types(self) -> list[EventType]:
+        return [event.type for event in self.events]
+
+
+class Cards:
+    """Everybody's credential, but for those who have none."""
+
+    def __init__(self) -> None:
+        self.secret = "right"
+
+    async def credential(self, principal: Principal, system: str) -> Credential | None:
+        return None if principal.subject == "stranger" else Credential(principal.subject, self.secret)
+
+
+class Ward:
+    """The rooms around UpstreamSessions, wired for a test."""
+
+    def __init__(self, share: Share = Share.SESSION, shelf: Shelf | None = None) -> None:
+        self.old, self.book, self.cards, self.shelf = OldSystem(), Book(), Cards(), shelf or Shelf()
+        self.system = _system(self.old, share)
+        self.sessions = UpstreamSessions(
+            self.shelf, self.cards, self.book, lambda _system: httpx2.AsyncClient(), lambda: 0.0
+        )
+
+
+def _system(connector: Any, share: Share) -> System:
+    class Table:
+        name, title = "pas", "Old PAS"
+
+    parts: dict[str, Any] = dict.fromkeys(("manifest", "origin", "passage", "bulkhead", "state"))
+    from connectors.base import State
+
+    parts["state"] = State.BROKERED
+    return System(table=Table(), connector=connector, host="pas.test", share=share, **parts)  # type: ignore[arg-type]
+
+
+def seat(session: str = "one", shift: str = "shift", subject: str = "nurse") -> Seat:
+    principal = Principal("https://op", subject, "N", "nurse", frozenset({"nurse"}))
+    return Seat(
+        session=Session(session, shift, 0, 0, 300, Device()),
+        shift=Shift(shift, principal, 0, 9e9, 0, 0),
+        host="pas.test",
+    )
+
+
+def asked(method: str = "GET", target: bytes = b"/page", body: bytes = b"", referer: bytes = b"") -> InboundRequest:
+    headers = ((b"referer", referer),) if referer else ()
+    return InboundRequest("r", method, target, headers, Body.of(body))
+
+
+def html(status: int = 200) -> UpstreamResponse:
+    return UpstreamResponse(status, ((b"content-type", b"text/html"),), Body.of(b"<p>"))
+
+
+async def test_fifty_first_requests_make_one_log_on() -> None:
+    """Log-on is single-flight: requests that arrive together share one."""
+    ward = Ward()
+    live = await asyncio.gather(*(ward.sessions.logged_on(seat(), ward.system) for _ in range(50)))
+    assert len(ward.old.log_ons) == 1
+    assert len({id(one) for one in live}) == 1
+    assert ward.book.types() == [EventType.UPSTREAM_LOGGED_ON]
+
+
+async def test_each_session_has_its_own_log_on() -> None:
+    """Two devices of one shift never share a system's current patient."""
+    ward = Ward()
+    one, two = [await ward.sessions.logged_on(seat(s), ward.system) for s in ("one", "two")]
+    assert one and two and one.session.id != two.session.id
+
+
+async def test_a_shift_may_share_a_log_on_where_the_manifest_says_so() -> None:
+    """share = "shift" gives both sessions the same log-on, another shift its own."""
+    ward = Ward(Share.SHIFT)
+    for session, shift in (("one", "a"), ("two", "a"), ("three", "b")):
+        await ward.sessions.logged_on(seat(session, shift), ward.system)
+    assert len(ward.old.log_ons) == 2
+
+
+async def test_a_system_with_one_log_on_for_each_clinician_says_where_it_is_open() -> None:
+    """The second session is told, and the first one's log-on is left alone."""
+    ward = Ward(Share.ONE_PER_CLINICIAN)
+    await ward.sessions.logged_on(seat("one"), ward.system)
+    with pytest.raises(OpenElsewhere):
+        await ward.sessions.logged_on(seat("two"), ward.system)
+    assert len(ward.old.log_ons) == 1
+
+
+async def test_owners_whose_names_join_alike_are_kept_apart() -> None:
+    """HTTP-130: keys are tuples, so that `a:b` at `c` is not `a` at `b:c`."""
+    ward = Ward()
+    await ward.sessions.logged_on(seat("a:b|c"), ward.system)
+    await ward.sessions.logged_on(seat("a|b:c"), ward.system)
+    assert len(ward.old.log_ons) == 2
+
+
+async def test_a_refused_credential_is_not_tried_again_in_this_shift() -> None:
+    """A wrong password is tried once, so that the old system locks nobody out."""
+    ward = Ward()
+    ward.old.refuses = True
+    for session in ("one", "one", "two"):
+        with pytest.raises(CredentialRefused):
+            await ward.sessions.logged_on(seat(session), ward.system)
+    assert len(ward.old.log_ons) == 1
+    assert EventType.UPSTREAM_LOG_ON_FAILED in ward.book.types()
+
+
+async def test_a_replaced_credential_is_tried() -> None:
+    """When the credential has changed, it gets its one try."""
+    ward = Ward()
+    ward.old.refuses = True
+    with pytest.raises(CredentialRefused):
+        await ward.sessions.logged_on(seat(), ward.system)
+    ward.old.refuses, ward.cards.secret = False, "new"
+    assert await ward.sessions.logged_on(seat(), ward.system)
+
+
+async def test_a_clinician_without_a_credential_is_told() -> None:
+    """Nothing is sent to the system for somebody of whom no credential is kept."""
+    ward = Ward()
+    with pytest.raises(CredentialMissing):
+        await ward.sessions.logged_on(seat(subject="stranger"), ward.system)
+    assert ward.old.log_ons == []
+
+
+async def test_many_who_notice_a_log_off_make_one_new_log_on() -> None:
+    """After a log-off, parallel requests share the next log-on."""
+    ward = Ward()
+    dead = await ward.sessions.logged_on(seat(), ward.system)
+    assert dead
+    fresh = await asyncio.gather(*(ward.sessions.again(seat(), ward.system, dead) for _ in range(20)))
+    assert len(ward.old.log_ons) == 2
+    assert {one.generation for one in fresh} == {2}
+
+
+@pytest.mark.parametrize(
+    ("request_", "resource", "may"),
+    [
+        (asked(), PAGE, True),
+        (asked("HEAD"), PAGE, True),
+        (asked("GET", body=b"x"), PAGE, False),
+        (asked("POST"), PAGE, False),
+        (asked("GET"), NOTE, False),
+    ],
+)
+def test_only_a_bodiless_safe_request_on_an_unchanging_route_may_be_repeated(
+    request_: InboundRequest, resource: Resource, may: bool
+) -> None:
+    """The one place that decides what is sent a second time."""
+    assert Ward().sessions.may_repeat(request_, resource) is may
+
+
+async def test_a_form_of_a_dead_log_on_s_page_is_not_sent() -> None:
+    """After a log-off, a form whose page the new log-on has not shown is refused; once shown, it goes."""
+    ward = Ward()
+    first = await ward.sessions.logged_on(seat(), ward.system)
+    assert first
+    form = asked("POST", b"/save", b"text", referer=b"https://pas.test/page?bed=4")
+    ward.sessions.refuse_stale_write(first, form, NOTE)
+    fresh = await ward.sessions.again(seat(), ward.system, first)
+    with pytest.raises(WriteNotSent):
+        ward.sessions.refuse_stale_write(fresh, form, NOTE)
+    with pytest.raises(WriteNotSent):
+        ward.sessions.refuse_stale_write(fresh, asked("POST", b"/save", b"text"), NOTE)
+    await ward.sessions.absorb(ward.system, fresh, asked(target=b"/page?bed=4"), html())
+    ward.sessions.refuse_stale_write(fresh, form, NOTE)
+
+
+async def test_a_log_on_survives_a_restart() -> None:
+    """Another process on the same store goes on with the kept log-on and its cookies."""
+    ward = Ward()
+    live = await ward.sessions.logged_on(seat(), ward.system)
+    assert live
+    await ward.sessions.absorb(ward.system, live, asked(target=b"/seen"), html())
+    await ward.sessions.keep()
+    later = Ward(shelf=ward.shelf)
+    again = await later.sessions.logged_on(seat(), later.system)
+    assert again and again.session.state == {"cookies": ["/seen"]}
+    assert later.old.log_ons == []
+
+
+async def test_a_restart_does_not_let_a_stale_form_through() -> None:
+    """What a second log-on has shown is remembered across a restart, and nothing else."""
+    ward = Ward()
+    first = await ward.sessions.logged_on(seat(), ward.system)
+    assert first
+    fresh = await ward.sessions.again(seat(), ward.system, first)
+    await ward.sessions.absorb(ward.system, fresh, asked(target=b"/new"), html())
+    await ward.sessions.keep()
+    later = Ward(shelf=ward.shelf)
+    kept = await later.sessions.logged_on(seat(), later.system)
+    assert kept
+    later.sessions.refuse_stale_write(kept, asked("POST", referer=b"https://pas.test/new"), NOTE)
+    with pytest.raises(WriteNotSent):
+        later.sessions.refuse_stale_write(kept, asked("POST", referer=b"https://pas.test/old"), NOTE)
+
+
+async def test_sign_off_logs_off_at_the_system() -> None:
+    """Ending a session ends its log-ons there and forgets them here."""
+    ward = Ward()
+    await ward.sessions.logged_on(seat("one"), ward.system)
+    await ward.sessions.logged_on(seat("two"), ward.system)
+    await ward.sessions.end(seat("one"), {"pas": ward.system}, whole_shift=False)
+    assert ward.old.log_offs == ["s1"]
+    assert len(ward.shelf.kept) == 1
+
+
+async def test_the_journal_never_sees_a_secret() -> None:
+    """Events of log-ons name system and person, not the credential."""
+    ward = Ward()
+    ward.cards.secret = "sesame-opens"
+    await ward.sessions.logged_on(seat(), ward.system)
+    assert "sesame-opens" not in json.dumps([event.fields for event in ward.book.events])
