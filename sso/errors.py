@@ -1,28 +1,69 @@
 """What can go wrong in finding out who is asking, named for the reaction it needs.
 
 SignOnError
-├── SignOnRefused      the answer may not be believed, or does not suffice: no session; `reason` is a stable code
-└── ProviderAway       the identity provider cannot be reached: a live shift goes on, a new one cannot start
-StoreUnavailable       sessions cannot be read or written: 503, never "continue"
+├── SignOnRefused          the answer may not be believed, or does not suffice: no session; `reason` is a stable code
+│   └── InteractionNeeded  the provider wants to see the clinician: send them through its own page
+└── ProviderAway           the identity provider cannot be reached: a live shift goes on, a new one cannot start
+    └── ProviderUnfit      its metadata, or our settings for it, may not be used: no sign-on until somebody acts
+StoreUnavailable           sessions cannot be read or written: 503, never "continue"
 """
 
 from __future__ import annotations
 
+# Every `reason` of SignOnRefused and ProviderAway, for the journal and the documentation.
+REASONS = {
+    "state": "the callback's state is missing, malformed, or not the one we sent",
+    "state-binding": "the sign-on was begun in another browser",
+    "state-expired": "the sign-on was begun more than ten minutes ago",
+    "duplicate-parameter": "the callback carries a parameter twice",
+    "unexpected-parameter": "the callback carries what only other flows return, such as a token",
+    "iss": "the answer comes from another issuer, or does not say from which one although the provider promises to",
+    "denied": "the clinician or the provider refused the sign-on",
+    "interaction": "the provider will not answer without showing the clinician a page",
+    "provider-error": "the provider answered with an error",
+    "token": "the token endpoint refused the code, or its answer lacks what it must have",
+    "refresh": "the provider no longer honours the refresh token: account or session have ended there",
+    "signature": "a token is malformed, of the wrong type, or not signed by the provider with a key it publishes",
+    "claims": "a claim is missing, malformed, out of its time, or meant for somebody else",
+    "nonce": "the ID token belongs to another sign-on",
+    "other-person": "somebody else than the shift's clinician is signed on at the provider",
+    "replay": "a log-out token was used twice",
+    "assurance": "the sign-on was not as strong as was asked",
+    "role": "the provider names no role that is known here",
+    "overage": "the provider left the roles out of the token since there are too many groups",
+    "provider-away": "the provider cannot be reached",
+    "provider-timeout": "the provider did not answer in time",
+    "provider-answer": "the provider's answer cannot be understood, is too large, or redirects",
+    "provider-unfit": "the provider's metadata, or our settings for it, may not be used",
+}
+
 
 class SignOnError(Exception):
-    """Base. Messages name no token, code or secret."""
+    """Base. Messages name no token, code or secret. `reason` is a key of REASONS."""
+
+    reason: str
 
 
 class SignOnRefused(SignOnError):
     def __init__(self, reason: str, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
-        # one of `state`, `nonce`, `signature`, `claims`, `iss`, `token`, `assurance`, `role`, `overage`, `denied`
         self.reason = reason
         self.remedy = remedy
 
 
+class InteractionNeeded(SignOnRefused):
+    """`prompt=none` or a refresh did not suffice. The remedy is an ordinary sign-on, not an end."""
+
+
 class ProviderAway(SignOnError):
-    pass
+    def __init__(self, message: str, *, reason: str = "provider-away") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ProviderUnfit(ProviderAway):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="provider-unfit")
 
 
 class StoreUnavailable(Exception):
