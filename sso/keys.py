@@ -98,11 +98,18 @@ def _usable(entry: Any) -> tuple[str | None, tuple[str, ...], PublicKey] | None:
         return None
     if pinned is not None:
         algorithms = (pinned,) if pinned in algorithms else ()
+    if entry.get("kty") == "RSA" and not _sound(entry):
+        return None
     # Only the members that make the key: certificates and URLs beside it are never looked at.
     bare = {name: entry[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in entry}
     try:
         key: PublicKey = RSAKey.import_key(bare) if bare["kty"] == "RSA" else ECKey.import_key(bare)
-        weak = isinstance(key, RSAKey) and key.public_key.key_size < 2048
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    return (kid, algorithms, key) if algorithms and not weak else None
+    return (kid, algorithms, key) if algorithms else None
+
+
+def _sound(entry: dict[str, Any]) -> bool:
+    """An RSA modulus of 2048 to 8192 bits and a short exponent, told by their base64url lengths before any computing."""
+    modulus, exponent = entry.get("n"), entry.get("e")
+    return isinstance(modulus, str) and 342 <= len(modulus) <= 1366 and isinstance(exponent, str) and len(exponent) <= 8
