@@ -11,6 +11,7 @@ import secrets
 from typing import Any
 
 from joserfc import jws
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 LIFE = 240  # seconds
@@ -55,7 +56,11 @@ def _load(pem: bytes) -> RSAKey | ECKey:
     for kind in (RSAKey, ECKey):
         try:
             key = kind.import_key(pem)
-        except (ValueError, TypeError):  # another type of key, no PEM, encrypted; the text may repeat the key
+        except (
+            JoseError,
+            ValueError,
+            TypeError,
+        ):  # another type of key, no PEM, encrypted; the text may repeat the key
             continue
         if not key.is_private:
             raise ValueError(f"`client_key` is a public key: {_REMEDY}")

@@ -37,12 +37,14 @@ class ClientProof:
             self.key = ClientKey(settings.client_key_pem, algorithm)
 
     def method(self, metadata: Metadata) -> str:
-        """As configured, else by what was given and what is offered. Raises ProviderUnfit."""
+        """As configured, whatever the metadata says; else by what was given and is offered. Raises ProviderUnfit."""
+        if self._settings.client_auth is not None:
+            return self._settings.client_auth
         offered = metadata.auth_methods or (BASIC,)  # Discovery, section 3: the default
         by_secret = POST if BASIC not in offered and POST in offered else BASIC
-        name = self._settings.client_auth or (KEY if self.key else by_secret)
+        name = KEY if self.key else by_secret
         if metadata.auth_methods is not None and name not in metadata.auth_methods:
-            raise ProviderUnfit(f"the provider does not take `{name}`: set `sso.client_auth` to what it offers")
+            raise ProviderUnfit(f"the provider does not offer `{name}`: set `sso.client_auth` to what it takes")
         return name
 
     def prove(self, metadata: Metadata, form: str) -> tuple[dict[str, str], str]:

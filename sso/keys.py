@@ -110,6 +110,6 @@ def _usable(entry: Any) -> tuple[str | None, tuple[str, ...], PublicKey] | None:
 
 
 def _sound(entry: dict[str, Any]) -> bool:
-    """An RSA modulus of 2048 to 8192 bits and a short exponent, told by their base64url lengths before any computing."""
+    """A modulus of 2048 to 8192 bits and a short exponent, told by their base64url lengths before any computing."""
     modulus, exponent = entry.get("n"), entry.get("e")
     return isinstance(modulus, str) and 342 <= len(modulus) <= 1366 and isinstance(exponent, str) and len(exponent) <= 8
