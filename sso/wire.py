@@ -66,8 +66,7 @@ async def ask(
     except httpx2.TimeoutException:
         raise ProviderAway(f"the identity provider gave no {what} in time", reason="provider-timeout") from None
     except httpx2.HTTPError as error:
-        # The name of the fault only: the text of some of them repeats the URL.
-        raise ProviderAway(f"the identity provider cannot be asked for its {what}: {type(error).__name__}") from None
+        raise ProviderAway(f"the identity provider cannot be asked for its {what}: {_fault(error)}") from None
     if not (answer.status == 200 or 400 <= answer.status < 500) or answer.status in (408, 429):
         raise ProviderAway(
             f"the identity provider answered `{answer.status}` when asked for its {what}", reason="provider-answer"
@@ -93,6 +92,16 @@ async def _exchange(client: httpx2.AsyncClient, request: httpx2.Request, what: s
         await response.aclose()
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return WireAnswer(response.status_code, media_type, bytes(body))
+
+
+def _fault(error: BaseException) -> str:
+    """A certificate that is not trusted is said; else the fault's name only: the text of some repeats the URL."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}): is `sso.ca_file` right?"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 class _LocalNames(httpx2.AsyncHTTPTransport):
