@@ -93,3 +93,21 @@ class AssetReceipt:
 
     request: str
     verdict: str = "permit"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """What the journal says about a request beside the question: who sent it, from where, in which words."""
+
+    id: str
+    session: str
+    shift: str
+    method: str
+    target: bytes  # raw, as it was judged and is sent
+    source: str  # the client's address, from the trusted proxies' words
+    agent: str = ""
+    device: str = ""
+    zone: str = ""
+    proof: str = ""
+    proof_age: int = 0  # seconds, rounded down
+    parameters: tuple[tuple[str, str], ...] = ()  # the query parameters that the route names

@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from gateway.sessions import Seat
 
 from connectors.base import Credential, Share, UpstreamSession
 from connectors.errors import CredentialMissing, CredentialRefused
 from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 from gateway.audit.event import AuditEvent, EventType
 from gateway.errors import OpenElsewhere, WriteNotSent
-from gateway.sessions import Seat
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
@@ -154,7 +154,9 @@ async def test_each_session_has_its_own_log_on() -> None:
     """Two devices of one shift never share a system's current patient."""
     ward = Ward()
     one, two = [await ward.sessions.logged_on(seat(s), ward.system) for s in ("one", "two")]
-    assert one and two and one.session.id != two.session.id
+    assert one
+    assert two
+    assert one.session.id != two.session.id
 
 
 async def test_a_shift_may_share_a_log_on_where_the_manifest_says_so() -> None:
@@ -263,7 +265,8 @@ async def test_a_log_on_survives_a_restart() -> None:
     await ward.sessions.keep()
     later = Ward(shelf=ward.shelf)
     again = await later.sessions.logged_on(seat(), later.system)
-    assert again and again.session.state == {"cookies": ["/seen"]}
+    assert again
+    assert again.session.state == {"cookies": ["/seen"]}
     assert later.old.log_ons == []
 
 

@@ -1,0 +1,91 @@
+"""The journal's few calls to the disk, as a protocol, so that tests can make the disk fail."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import Protocol
+
+
+class Disk(Protocol):
+    """Every method raises OSError as the system call does."""
+
+    def create(self, path: Path, size: int) -> int:
+        """A new file of `size` zero bytes with its space allocated, its name durable; its descriptor."""
+        ...
+
+    def write(self, fd: int, data: bytes, offset: int) -> None: ...
+
+    def sync(self, fd: int) -> None: ...
+
+    def cut(self, path: Path, size: int) -> None:
+        """Cut a file to `size` bytes, durably."""
+        ...
+
+    def close(self, fd: int) -> None: ...
+
+    def hold(self, path: Path, size: int) -> None:
+        """Make a file hold `size` bytes of disk, neither more nor less."""
+        ...
+
+
+class RealDisk:
+    def create(self, path: Path, size: int) -> int:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, size)
+            os.fsync(fd)
+            _sync_folder(path.parent)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        return fd
+
+    def write(self, fd: int, data: bytes, offset: int) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(fd, view, offset)
+            if written == 0:
+                raise OSError(errno.ENOSPC, "nothing was written")
+            view, offset = view[written:], offset + written
+
+    def sync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def cut(self, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.ftruncate(fd, size)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def hold(self, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            now = os.fstat(fd).st_size
+            if size < now:
+                os.ftruncate(fd, size)
+            elif size > now:
+                try:
+                    os.posix_fallocate(fd, now, size - now)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(fd, now)
+                    raise
+        finally:
+            os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
