@@ -37,7 +37,8 @@ class ClaimReader:
     def __init__(self, settings: ProviderSettings) -> None:
         self._settings = settings
         self._preset: PresetTable = PRESETS[settings.preset]
-        self._mapping = {**self._preset.mapping, **settings.roles}
+        laid_over = {**self._preset.mapping, **settings.roles}
+        self._mapping = {theirs: ours for theirs, ours in laid_over.items() if ours}  # "" takes a bundled one out
 
     @property
     def asks_userinfo(self) -> bool:

@@ -57,6 +57,7 @@ async def test_a_mapping_can_take_a_bundled_one_back() -> None:
     """The site's table is laid over the preset's."""
     reader = _reader("generic", roles={"nurse": "receptionist"})
     assert reader.principal(await _claims()).roles == {"receptionist"}
+    assert (await _refused(_reader("generic", roles={"nurse": ""}), await _claims())).reason == "role"
 
 
 async def test_role_names_are_compared_exactly() -> None:

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from sso import wire
 from sso.errors import ProviderAway
+from sso.testing import Reply, ToyProvider
 
 
 def _certificate(folder: Path) -> Path:
@@ -85,3 +86,31 @@ async def test_the_environment_sets_no_proxy(url: str, certificate: Path, monkey
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with wire.client_for(str(certificate)) as client:
         assert (await wire.ask(client, "GET", url, "metadata")).status == 200
+
+
+async def test_an_answer_is_cut_off_at_its_limit(toy: ToyProvider) -> None:
+    """OIDC-114: what is longer than the limit is given up, also when it would have been good JSON."""
+    async with wire.client_for(None) as client:
+        toy.replies["/x"] = Reply(body=b"{}", size=wire.LIMIT - 65536)
+        assert (await wire.ask(client, "GET", f"{toy.issuer}/x", "metadata")).json("metadata") == {}
+        toy.replies["/x"] = Reply(body=b"{}", size=wire.LIMIT)
+        with pytest.raises(ProviderAway) as away:
+            await wire.ask(client, "GET", f"{toy.issuer}/x", "metadata")
+        assert away.value.reason == "provider-answer"
+
+
+@pytest.mark.parametrize(
+    ("status", "is_answer"),
+    [(200, True), (400, True), (401, True), (404, True), (204, False), (302, False), (408, False), (429, False),
+     (500, False), (503, False)],
+)  # fmt: skip
+async def test_only_some_statuses_are_answers(toy: ToyProvider, status: int, is_answer: bool) -> None:
+    """200 and refusals are the provider speaking; everything else is the provider away, whatever the body says."""
+    toy.replies["/x"] = Reply.json({"id_token": "x"}, status)
+    async with wire.client_for(None) as client:
+        asked = wire.ask(client, "GET", f"{toy.issuer}/x", "metadata")
+        if is_answer:
+            assert (await asked).status == status
+        else:
+            with pytest.raises(ProviderAway):
+                await asked
