@@ -107,7 +107,8 @@ class Pipeline:
                 receipt = await self._journal.released(receipt, new)
             if isinstance(system.connector, Translates):
                 response = await system.connector.translate(inbound, response)
-            return Answer(headers.outward(response, inbound, system.passage), receipt, access.resource)
+            asset = access.resource.kind == ASSET
+            return Answer(headers.outward(response, inbound, system.passage, asset=asset), receipt, access.resource)
         except BaseException:
             response.close()
             self._journal.completed(receipt, response.status, 0, "incomplete")
@@ -146,10 +147,11 @@ class Pipeline:
         receipt: AuditReceipt | AssetReceipt,
         live: LogOn | None,
     ) -> UpstreamResponse:
-        request = await system.connector.prepare(inbound, permit, live.session if live else None)
-        request = headers.inward(request, inbound, system.passage)
+        passed = headers.inward(inbound, system.passage)
+        request = await system.connector.prepare(passed, permit, live.session if live else None)
+        request = headers.addressed(request, inbound, system.passage)
         try:
-            return await forward(self._transport, system.origin, request, receipt)
+            return await forward(self._transport, system.origin, request, receipt, inbound.id)
         except UpstreamUnavailable as error:
             if error.sent and (inbound.method not in SAFE or resource.changing):
                 raise WriteUnknown(f"`{system.title}` did not answer after it was sent something to keep") from error

@@ -80,7 +80,9 @@ class WebformConnector:
         """The request as it came, with the upstream session's cookies."""
         headers = inbound.headers
         if session is not None and (line := self._jar(session).line(_path(inbound.target))):
-            headers = (*(pair for pair in headers if pair[0] != b"cookie"), (b"cookie", line))
+            # The browser's own, declared cookies stay beside the log-on's.
+            declared = [value for name, value in headers if name == b"cookie"]
+            headers = (*(pair for pair in headers if pair[0] != b"cookie"), (b"cookie", b"; ".join([*declared, line])))
         return UpstreamRequest(
             method=inbound.method,
             target=inbound.target,

@@ -67,7 +67,7 @@ class Jar:
         return [{field: getattr(c, field) for field in _FIELDS} for c in self._jar][-_MOST_COOKIES:]
 
     def has(self, name: str) -> bool:
-        return any(cookie.name == name and not cookie.is_expired(time.time()) for cookie in self._jar)
+        return any(cookie.name == name and not cookie.is_expired(int(time.time())) for cookie in self._jar)
 
     def _request(self, path: str) -> Request:
         return Request(self._origin + path)  # noqa: S310 - never opened: the jar wants its address

@@ -1,0 +1,21 @@
+"""Carry a request to its system, under a receipt of the journal."""
+
+from __future__ import annotations
+
+from connectors.messages import UpstreamRequest, UpstreamResponse
+
+from ..audit.event import AssetReceipt, AuditReceipt
+from .upstream import Origin, Transport
+
+
+async def forward(
+    transport: Transport,
+    origin: Origin,
+    request: UpstreamRequest,
+    receipt: AuditReceipt | AssetReceipt,
+    request_id: str,
+) -> UpstreamResponse:
+    """Raises UpstreamUnavailable, SystemMisbehaves; AssertionError where the receipt is another request's, or no permit."""
+    if receipt.verdict != "permit" or receipt.request != request_id:
+        raise AssertionError("nothing is forwarded without its own permit in the journal")
+    return await transport.send(origin, request)
