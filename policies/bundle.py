@@ -1,185 +1,160 @@
-"""A folder of Cedar policies into one checked bundle that names its rules.
+"""A folder of `*.cedar` and a schema into a checked set of rules, or into every problem with file and line.
 
-Cedar's own errors name neither file nor line, so the files are split into statements here; each statement is parsed and
-validated against the schema by itself, and a problem is told as `file:line: what, remedy`. The policy set is rebuilt
-keyed by `@id`, so that a verdict's diagnostics are the names that auditors read.
+A bundle without a `schema.cedarschema` of its own is checked against the one that comes with Lanyard. The version is a
+hash of the bytes of all files, so that a verdict in the journal names exactly the text that gave it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import cedarpy
 
-from .decision import Obligation
 from .errors import BundleError
+from .model import Action
+from .question import Question, Uid, entities, request
+from .rule import Rule, one_line, read
+from .statements import split
 
+BUNDLED = Path(__file__).parent / "bundled"
 SCHEMA = "schema.cedarschema"
-ANNOTATIONS = frozenset({"id", "reason", "text", "remedy", "obligation", "mode"})
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One statement: its name, what it says to people, where it stands."""
-
-    id: str
-    effect: str  # `permit` or `forbid`
-    reason: str
-    text: str
-    remedy: str
-    obligations: frozenset[Obligation]
-    posture: bool  # rules only while devices.mode = "enforce"
-    place: str  # file:line
-    source: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    place: str
-    source: str
+_PROBE = Question(
+    roles=frozenset(),
+    assurance=1,
+    organisation="",
+    action="enter",
+    system="any",
+    kind="page",
+    route="",
+    patients="none",
+    disclosure="none",
+    changing=False,
+    device_class="desktop",
+    ownership="unknown",
+    managed=False,
+    zone="",
+    posture="off-site",
+    purpose="TREAT",
+    unlocked=True,
+    proof_method="federated",
+    proof_fresh=True,
+    provider_away=False,
+    keepable=frozenset(),
+    relationship="unknown",
+    break_glass="no",
+    restricted="unknown",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    rules: dict[str, Rule]
-    schema: cedarpy.Schema
-    version: str  # of the files' bytes
-    _json: dict[str, Any] = field(repr=False)
+    """Rules that may be used. `rules` are in the order of their files' names and of their lines."""
+
+    path: Path
+    version: str  # SHA-256 of names and bytes of all files, hex
+    rules: dict[str, Rule]  # by `@id`
+    schema: cedarpy.Schema = field(repr=False)
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> Bundle:
-        """Read and check a folder; None is the bundled one. Raises BundleError with every problem."""
-        folder = Path(path) if path is not None else Path(str(resources.files("policies.bundled")))
-        files = sorted(folder.glob("*.cedar")) if folder.is_dir() else []
-        if not files or not (folder / SCHEMA).exists():
-            raise BundleError([f"{folder}: not a policy bundle: it needs `{SCHEMA}` and at least one `*.cedar` file"])
-        schema_text = (folder / SCHEMA).read_text("utf-8")
-        try:
-            schema = cedarpy.Schema.from_str(schema_text)
-        except ValueError as error:
-            raise BundleError([f"{folder / SCHEMA}: {_line(error)}"]) from None
-        rules, policies, problems = _read(files, schema)
-        if problems:
+        """Read and check the folder at `path`, or the bundled one. Raises BundleError with every problem."""
+        folder = BUNDLED if path is None else Path(path)
+        contents, problems = _contents(folder)
+        texts = dict(_texts(contents, problems))
+        schema = _schema(texts.pop(SCHEMA), problems) if SCHEMA in texts else None
+        rules = _rules(texts, schema, problems)
+        if problems or schema is None:
             raise BundleError(problems)
-        digest = hashlib.sha256()
-        for file in [folder / SCHEMA, *files]:
-            content = file.read_bytes()
-            digest.update(len(content).to_bytes(8, "big") + content)
-        return cls(
-            rules, schema, digest.hexdigest()[:16], {"templates": {}, "staticPolicies": policies, "templateLinks": []}
+        return cls(folder, _version(contents), rules, schema)
+
+    @property
+    def named(self) -> frozenset[Uid]:
+        """Roles and systems that rules name: the engine supplies them with every question."""
+        uids = {uid for rule in self.rules.values() for uid in rule.named}
+        return frozenset(uid for uid in uids if uid[0] in ("Role", "System"))
+
+    def policies(self, kept: Callable[[Rule], bool] = lambda rule: True) -> cedarpy.PolicySet:
+        """The rules that are `kept`, keyed by `@id`, so that diagnostics name rules."""
+        static = {rule.id: rule.policy for rule in self.rules.values() if kept(rule)}
+        return cedarpy.PolicySet.from_json_str(
+            json.dumps({"staticPolicies": static, "templates": {}, "templateLinks": []})
         )
 
-    def policy_set(self, *, without_posture: bool = False) -> cedarpy.PolicySet:
-        """The rules for the engine; without those that only observe."""
-        kept = {
-            name: policy
-            for name, policy in self._json["staticPolicies"].items()
-            if not (without_posture and self.rules[name].posture)
-        }
-        return cedarpy.PolicySet.from_json_str(json.dumps(self._json | {"staticPolicies": kept}))
-
-    def without(self, rule: str) -> Bundle:
-        """The same bundle with one rule less: examples show that each rule is needed."""
-        kept = {name: policy for name, policy in self._json["staticPolicies"].items() if name != rule}
-        rules = {name: r for name, r in self.rules.items() if name != rule}
-        return Bundle(rules, self.schema, f"{self.version}-{rule}", self._json | {"staticPolicies": kept})
+    def without(self, rule_id: str) -> Bundle:
+        """The same bundle but for one rule: what would be different if it were not there?"""
+        kept = {name: rule for name, rule in self.rules.items() if name != rule_id}
+        return Bundle(self.path, f"{self.version}-without-{rule_id}", kept, self.schema)
 
 
-def _read(files: list[Path], schema: cedarpy.Schema) -> tuple[dict[str, Rule], dict[str, Any], list[str]]:
-    rules: dict[str, Rule] = {}
-    policies: dict[str, Any] = {}
-    problems: list[str] = []
-    for file in files:
-        for statement in split(file.read_text("utf-8"), file.name):
-            try:
-                rule, policy = _rule(statement, schema)
-            except ValueError as error:
-                problems.append(f"{statement.place}: {error}")
-                continue
-            if rule.id in rules:
-                problems.append(f'{rule.place}: `@id("{rule.id}")` stands at {rules[rule.id].place} too: rename one')
-            rules[rule.id], policies[rule.id] = rule, policy
-    return rules, policies, problems
+def _contents(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
+    """The bytes of the schema and of all `*.cedar`, in order, each read once; and what hinders reading them."""
+    if not folder.is_dir():
+        return {}, [f"{folder}: is no folder: `policies.path` names a folder of `*.cedar` files"]
+    problems = [
+        f"{stray}: is in a folder below the bundle: move it up" for stray in sorted(folder.glob("*/**/*.cedar"))
+    ]
+    own = folder / SCHEMA
+    paths = [own if own.exists() else BUNDLED / SCHEMA, *sorted(folder.glob("*.cedar"))]
+    if len(paths) == 1:
+        problems.append(f"{folder}: holds no `*.cedar` file: everything would be refused")
+    contents: dict[Path, bytes] = {}
+    for path in paths:
+        try:
+            contents[path] = path.read_bytes()
+        except OSError as error:
+            problems.append(f"{path}: cannot be read: {error.strerror}")
+    return contents, problems
 
 
-def _rule(statement: Statement, schema: cedarpy.Schema) -> tuple[Rule, Any]:
-    """Raises ValueError in a sentence."""
+def _texts(contents: dict[Path, bytes], problems: list[str]) -> Iterator[tuple[str, str]]:
+    for path, data in contents.items():
+        try:
+            yield path.name, data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            problems.append(f"{path.name}:{line}: is not UTF-8: save it as UTF-8")
+
+
+def _schema(text: str, problems: list[str]) -> cedarpy.Schema | None:
+    """Parse the schema, and ask one question of each action to see that it takes what the gateway supplies."""
     try:
-        parsed = json.loads(cedarpy.policies_to_json_str(statement.source))
+        schema = cedarpy.Schema.from_str(text)
     except ValueError as error:
-        raise ValueError(f"cannot be read: {_line(error)}") from None
-    found = list(parsed["staticPolicies"].values())
-    if parsed["templates"] or len(found) != 1:
-        raise ValueError("only plain policies may stand in a bundle: write the template out")
-    notes: dict[str, str] = found[0].get("annotations", {})
-    for unknown in sorted(notes.keys() - ANNOTATIONS):
-        raise ValueError(f"unknown annotation `@{unknown}`: use one of {', '.join(sorted(ANNOTATIONS))}")
-    if not notes.get("id"):
-        raise ValueError('a policy needs a name: put `@id("…")` before it')
-    if notes.get("mode", "posture") != "posture":
-        raise ValueError(f"unknown mode `{notes['mode']}`: only `posture` is known")
-    if found[0]["effect"] == "forbid" and not (notes.get("reason") and notes.get("text")):
-        raise ValueError('a forbid needs `@reason("code")` and `@text("a sentence for the person refused")`')
-    checked = cedarpy.validate_policies(statement.source, schema)
-    if not checked.validation_passed:
-        raise ValueError(f"does not fit the schema: {_line(checked.errors[0].error)}")
-    return _described(found[0]["effect"], notes, statement), found[0]
+        problems.append(f"{SCHEMA}: cannot be read as a Cedar schema ({one_line(error)}): correct it")
+        return None
+    for action in Action:
+        probe = _PROBE._replace(action=action.value)
+        answer = cedarpy.is_authorized(request(probe), "", entities(probe), schema)
+        if answer.diagnostics.errors:
+            problems.append(
+                f"{SCHEMA}: does not take the question `{action.value}` as the gateway asks it "
+                f"({one_line(answer.diagnostics.errors[0])}): begin again from the bundled schema"
+            )
+            return None
+    return schema
 
 
-def _described(effect: str, notes: dict[str, str], statement: Statement) -> Rule:
-    obligations = frozenset(
-        Obligation(*part.strip().split("=", 1)) for part in notes.get("obligation", "").split(",") if part.strip()
-    )
-    return Rule(
-        id=notes["id"],
-        effect=effect,
-        reason=notes.get("reason", ""),
-        text=notes.get("text", ""),
-        remedy=notes.get("remedy", ""),
-        obligations=obligations,
-        posture=notes.get("mode") == "posture",
-        place=statement.place,
-        source=statement.source.strip(),
-    )
+def _rules(texts: dict[str, str], schema: cedarpy.Schema | None, problems: list[str]) -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for statement in (statement for file, text in texts.items() for statement in split(file, text)):
+        rule, found = read(statement, schema)
+        problems += [f"{statement.place}: {problem}" for problem in found]
+        if rule is not None and rule.id in rules:
+            problems.append(f"{rule.place}: the name `{rule.id}` is taken by {rules[rule.id].place}: rename one")
+        elif rule is not None:
+            rules[rule.id] = rule
+    return rules
 
 
-def split(text: str, name: str) -> list[Statement]:
-    """A file's statements, each with the line that it begins on. Strings and comments are respected."""
-    statements: list[Statement] = []
-    start, line, begun, i = 0, 1, 0, 0
-    while i < len(text):
-        c = text[i]
-        if text.startswith("//", i):
-            i = text.find("\n", i) if "\n" in text[i:] else len(text)
-            continue
-        if c == '"':
-            begun = begun or line
-            i = _string_end(text, i)
-            continue
-        if c == "\n":
-            line += 1
-        elif not c.isspace():
-            begun = begun or line
-        if c == ";":
-            statements.append(Statement(f"{name}:{begun}", text[start : i + 1]))
-            start, begun = i + 1, 0
-        i += 1
-    if begun:
-        statements.append(Statement(f"{name}:{begun}", text[start:]))
-    return statements
-
-
-def _string_end(text: str, i: int) -> int:
-    i += 1
-    while i < len(text) and text[i] != '"':
-        i += 2 if text[i] == "\\" else 1
-    return i + 1
-
-
-def _line(error: object) -> str:
-    return " ".join(str(error).split())[:300]
+def _version(contents: dict[Path, bytes]) -> str:
+    """Each name and content goes in with its length before it, so that no two folders hash alike."""
+    digest = hashlib.sha256()
+    for path, data in contents.items():
+        for part in (path.name.encode(), data):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()

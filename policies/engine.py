@@ -1,192 +1,168 @@
-"""An access request and its facts into a verdict: Cedar, deny by default, memoised on the exact inputs.
+"""A question into a verdict: deny by default, forbid over permit, and no verdict at all is a deny.
 
-Cedar skips a policy that errors, so that a `forbid` that overflows would leave Allow: any error in the diagnostics, and
-any answer but Allow or Deny, is Deny `policy-error`. Patients and instants enter as coarse classes, never as ids, so that
-the memo hits and the journal's input record says exactly what was weighed.
+Cedar skips a rule that errors: a `forbid` whose sum overflows leaves Allow. So any error in the diagnostics, and any answer
+but Allow or Deny, is Deny `policy-error`. Verdicts are remembered under the exact input that gave them; rules see no clock
+and no person, so that one input always has one verdict.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from typing import Any, Literal, Protocol
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import cedarpy
 
-from .bundle import Bundle, Rule
-from .decision import Decision, Deny, Obligation, Permit, Reason
-from .model import AccessRequest, Action, Facts
-from .remedy import alternatives
+from .bundle import Bundle
+from .decision import Decision, Deny, Obligation, Permit, Reason, Remedy
+from .memo import Memo
+from .model import AccessRequest, Facts
+from .question import Asked, Question, asked, entities, request
+from .remedy import remedies
+from .rule import Rule, one_line
 
-PERSON, THING, DOES = "Clinician", "Thing", "Action"
-# Kinds that are not a part of anybody's clinical record.
-PLAIN_KINDS = frozenset(
-    {"page", "asset", "system", "list", "demographics", "patient", "appointment", "schedule", "slot"}
-)
-_WRITES = frozenset({Action.WRITE})
+READ_ONLY = "read_only"  # kept here: a permit that obliges to it permits no change
+CHANGES = frozenset({"write"})  # the actions that change a record; an HTTP method says nothing of that
 
-Input = dict[str, Any]
-_Key = tuple[Any, ...]
+_BROKEN = re.compile(r"policy `([^`]+)`")
 
 
 class PolicyEngine(Protocol):
+    """Whoever decides. Equal inputs get equal verdicts."""
+
     def decide(self, access: AccessRequest, facts: Facts) -> Decision: ...
 
     def input_record(self, input_hash: str) -> bytes:
-        """The exact input behind a verdict, as canonical JSON."""
+        """Canonical JSON of the input behind a verdict just given. Raises LookupError for one long gone."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the rules say of a question: the permits that count, or why there are none."""
+
+    permits: tuple[Rule, ...] = ()
+    reason: Reason | None = None  # None: permitted
+    remedies: tuple[Remedy, ...] = ()  # named by the rules that refuse
+    broken: str = ""  # what went wrong in the engine, for operators
+
+
 class CedarEngine:
+    """The bundled engine. `posture_mode` is `devices.mode`; `memo_size` bounds the verdicts that are remembered."""
+
     def __init__(
         self, bundle: Bundle, posture_mode: Literal["observe", "enforce"] = "observe", memo_size: int = 65536
     ) -> None:
         self.bundle = bundle
-        self.hits = 0
-        self.misses = 0
-        self._observe = posture_mode == "observe"
-        self._all = bundle.policy_set()
-        self._ruling = bundle.policy_set(without_posture=True) if self._observe else self._all
-        self._memo: dict[_Key, Decision] = {}
-        self._memo_size = memo_size
-        self._records: dict[str, bytes] = {}
+        self.posture_mode = posture_mode
+        self._named = bundle.named
+        self._order = {name: place for place, name in enumerate(bundle.rules)}
+        self._all = bundle.policies()
+        observes = posture_mode == "observe" and any(rule.posture for rule in bundle.rules.values())
+        self._ruling = bundle.policies(lambda rule: not rule.posture) if observes else self._all
+        self._memo = Memo(memo_size)
+        self.broken = ""  # what was wrong when a verdict last was `policy-error`
+
+    @property
+    def hits(self) -> int:
+        """Verdicts that were remembered."""
+        return self._memo.hits
+
+    @property
+    def misses(self) -> int:
+        """Verdicts that were worked out."""
+        return self._memo.misses
 
     def decide(self, access: AccessRequest, facts: Facts) -> Decision:
-        """Pure: equal inputs give equal verdicts. Never raises."""
-        key = _key(access, facts)
-        decision = self._memo.get(key)
-        if decision is not None:
-            self.hits += 1
-            return decision
-        self.misses += 1
-        if len(self._memo) >= self._memo_size:
-            self._memo.clear()
-            self._records.clear()
-        question = _input(access, facts)
-        record = json.dumps(question, sort_keys=True, separators=(",", ":")).encode()
-        input_hash = hashlib.sha256(record).hexdigest()[:32]
-        self._records[input_hash] = record
-        decision = self._memo[key] = self._decide(access, facts, question, input_hash)
-        return decision
+        """The verdict. Never raises: what cannot be decided is denied."""
+        key = asked(access, facts)
+        return self._memo.get(key) or self._fresh(key)
 
     def input_record(self, input_hash: str) -> bytes:
-        return self._records.get(input_hash, b"{}")
+        return self._memo.record(input_hash)
 
-    def _decide(self, access: AccessRequest, facts: Facts, question: Input, input_hash: str) -> Decision:
-        verdict = self._evaluate(self._ruling, question)
+    def outcome(self, question: Question) -> Outcome:
+        """What the ruling rules say, not remembered."""
+        return self._judge(question, self._ruling)
+
+    def _fresh(self, key: Asked) -> Decision:
+        question = Question._make(key)
+        record = question.record()
+        decision, certain = self._decide(question, hashlib.sha256(record).hexdigest())
+        self._memo.put(key if certain else None, decision, record)
+        return decision
+
+    def _decide(self, question: Question, input_hash: str) -> tuple[Decision, bool]:
+        """The verdict, and whether it may be remembered: one that came of an error is worked out again."""
+        outcome = self.outcome(question)
+        self.broken = outcome.broken or self.broken
+        if outcome.reason is not None:
+            helpful = () if outcome.broken else remedies(question, self._permitted, outcome.remedies)
+            return Deny(outcome.reason, self.bundle.version, input_hash, helpful), not outcome.broken
         observed = None
-        if isinstance(verdict, frozenset) and self._observe:
-            strict = self._evaluate(self._all, question)
-            observed = strict if isinstance(strict, Reason) else None
-        version = self.bundle.version
-        if isinstance(verdict, Reason):
-            remedies = tuple(
-                remedy
-                for remedy, (other, known) in alternatives(access, facts)
-                if isinstance(self._evaluate(self._ruling, _input(other, known)), frozenset)
-            )
-            return Deny(verdict, version, input_hash, remedies)
-        return Permit(tuple(sorted(r.id for r in verdict)), version, input_hash, _obligations(verdict), observed)
+        if self._ruling is not self._all:
+            strict = self._judge(question, self._all)
+            self.broken = strict.broken or self.broken
+            if strict.broken:
+                return Deny(_error(strict.broken), self.bundle.version, input_hash), False
+            observed = strict.reason
+        obligations = frozenset(o for rule in outcome.permits for o in rule.obligations)
+        rules = tuple(rule.id for rule in outcome.permits)
+        return Permit(rules, self.bundle.version, input_hash, obligations, observed), True
 
-    def _evaluate(self, policies: cedarpy.PolicySet, question: Input) -> frozenset[Rule] | Reason:
-        """The permits that hold and whose obligations can be kept, or the reason of the refusal."""
+    def _permitted(self, question: Question) -> bool:
+        return self.outcome(question).reason is None
+
+    def _judge(self, question: Question, policies: cedarpy.PolicySet) -> Outcome:
         try:
-            answer = cedarpy.is_authorized(_request(question), policies, _entities(question), self.bundle.schema)
-            errors, named = list(answer.diagnostics.errors), list(answer.diagnostics.reasons)
-            decision = answer.decision
-            rules = frozenset(self.bundle.rules[name] for name in named)
-        except Exception:
-            return _broken(())
+            result = cedarpy.is_authorized(
+                request(question), policies, entities(question, self._named), self.bundle.schema
+            )
+            decision, errors = result.decision, result.diagnostics.errors
+            satisfied = sorted(result.diagnostics.reasons, key=self._order.__getitem__)
+        except Exception as error:  # whatever it was, nothing was decided
+            return _undecided(one_line(error) or type(error).__name__)
         if errors or decision not in (cedarpy.Decision.Allow, cedarpy.Decision.Deny):
-            return _broken(tuple(sorted(named)))
+            return _undecided(one_line(" / ".join(errors)) or f"the engine answered `{decision.value}`")
+        rules = tuple(self.bundle.rules[name] for name in satisfied)
         if decision is cedarpy.Decision.Deny:
-            return _refused(rules)
-        return _kept(rules, frozenset(question["context"]["keepable"]), question["action"])
+            return _refused(question, rules)
+        return _counted(question, rules)
 
 
-def _kept(permits: frozenset[Rule], keepable: frozenset[str], action: str) -> frozenset[Rule] | Reason:
-    kept = frozenset(r for r in permits if {o.name for o in r.obligations} <= keepable)
-    if not kept:
-        ids = tuple(sorted(r.id for r in permits))
-        return Reason("obligation-unkept", "this system cannot keep what the rule obliges it to", ids)
-    if action in _WRITES and any(o.name == "read_only" for o in _obligations(kept)):
-        ids = tuple(sorted(r.id for r in kept if Obligation("read_only") in r.obligations))
-        return Reason("read-only", "you may read here, not change", ids)
-    return kept
+def _undecided(broken: str) -> Outcome:
+    return Outcome(reason=_error(broken), broken=broken)
 
 
-def _obligations(rules: frozenset[Rule]) -> frozenset[Obligation]:
-    return frozenset[Obligation]().union(*(r.obligations for r in rules))
+def _error(broken: str) -> Reason:
+    text = "the rules could not be applied to this, so that it is refused: tell the operators"
+    return Reason("policy-error", text, tuple(dict.fromkeys(_BROKEN.findall(broken))))
 
 
-def _refused(forbids: frozenset[Rule]) -> Reason:
+def _refused(question: Question, forbids: tuple[Rule, ...]) -> Outcome:
+    """By the first forbid in the bundle's order, naming them all; or by the lack of a permit."""
     if not forbids:
-        return Reason("no-permit", "no rule permits this to your role")
-    first = min(forbids, key=lambda r: r.id)
-    return Reason(first.reason, first.text, tuple(sorted(r.id for r in forbids)))
+        roles = ", ".join(f"`{role}`" for role in sorted(question.roles)) or "somebody without a role"
+        text = f"no rule lets {roles} {question.action} `{question.kind}` in `{question.system}`"
+        return Outcome(reason=Reason("no-permit", text))
+    named = tuple(dict.fromkeys(remedy for rule in forbids for remedy in rule.remedies))
+    return Outcome(
+        reason=Reason(forbids[0].reason, forbids[0].sentence, tuple(rule.id for rule in forbids)), remedies=named
+    )
 
 
-def _broken(rules: tuple[str, ...]) -> Reason:
-    return Reason("policy-error", "the policy could not be evaluated, so nothing is permitted", rules)
-
-
-def _key(access: AccessRequest, facts: Facts) -> _Key:
-    p, r, c = access.principal, access.resource, access.context
-    d = c.device
-    return (
-        p.roles, p.assurance, p.organisation, access.action,
-        r.system, r.kind, min(len(r.patients), 2), r.disclosure, r.changing,
-        d.device_class, d.ownership, d.managed, d.zone, d.posture,
-        c.purpose, c.unlocked, c.proof_method, c.proof_fresh, c.provider_away, c.keepable,
-        facts.relationship, facts.break_glass, facts.restricted,
-    )  # fmt: skip
-
-
-def _input(access: AccessRequest, facts: Facts) -> Input:
-    p, r, c = access.principal, access.resource, access.context
-    d = c.device
-    return {
-        "principal": {"roles": sorted(p.roles), "assurance": p.assurance, "organisation": p.organisation},
-        "action": access.action.value,
-        "resource": {
-            "system": r.system,
-            "kind": r.kind,
-            "clinical": r.kind not in PLAIN_KINDS,
-            "patients": ("none", "one", "many")[min(len(r.patients), 2)],
-            "disclosure": r.disclosure.value,
-            "changing": r.changing,
-        },
-        "context": {
-            "device": {
-                "class": d.device_class.value,
-                "ownership": d.ownership.value,
-                "managed": d.managed,
-                "zone": d.zone,
-                "posture": d.posture.value,
-            },
-            "purpose": c.purpose.value,
-            "unlocked": c.unlocked,
-            "proof": {"method": c.proof_method, "fresh": c.proof_fresh},
-            "provider_away": c.provider_away,
-            "keepable": sorted(c.keepable),
-            "relationship": facts.relationship.value,
-            "break_glass": facts.break_glass.value,
-            "restricted": facts.restricted.value,
-        },
-    }
-
-
-def _request(question: Input) -> Input:
-    return {
-        "principal": {"type": PERSON, "id": "asking"},
-        "action": {"type": DOES, "id": question["action"]},
-        "resource": {"type": THING, "id": "asked-for"},
-        "context": question["context"],
-    }
-
-
-def _entities(question: Input) -> list[dict[str, Any]]:
-    return [
-        {"uid": {"type": PERSON, "id": "asking"}, "attrs": question["principal"], "parents": []},
-        {"uid": {"type": THING, "id": "asked-for"}, "attrs": question["resource"], "parents": []},
-    ]
+def _counted(question: Question, permits: tuple[Rule, ...]) -> Outcome:
+    """The permits whose obligations will be kept; a refusal when none is left."""
+    changes = question.action in CHANGES
+    keepable = question.keepable | {READ_ONLY}
+    kept = tuple(rule for rule in permits if all(o.name in keepable for o in rule.obligations))
+    counted = tuple(rule for rule in kept if not (changes and Obligation(READ_ONLY) in rule.obligations))
+    if counted:
+        return Outcome(permits=counted)
+    if kept:
+        reason = Reason("read-only", "you may look at this but not change it", tuple(rule.id for rule in kept))
+    else:
+        text = f"`{question.system}` cannot keep what the rule asks of it"
+        reason = Reason("obligation-unkept", text, tuple(rule.id for rule in permits))
+    return Outcome(reason=reason)

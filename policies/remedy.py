@@ -1,27 +1,37 @@
-"""What would help: the same question with one input changed."""
+"""What would turn a deny into a permit: the same question with one thing changed, asked again.
+
+A remedy is offered only where the rules themselves say that it would help. One act may change more than one input: a
+step-up brings both fresh proof and a second factor, and the glass is broken by somebody who has just proved who they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 
 from .decision import Remedy
-from .model import AccessRequest, Facts, Known, Ownership
+from .question import Question
 
 
-def alternatives(access: AccessRequest, facts: Facts) -> Iterator[tuple[Remedy, tuple[AccessRequest, Facts]]]:
-    """Each remedy with the question as it would be asked after it."""
-    context, principal = access.context, access.principal
-    if not context.unlocked:
-        yield Remedy.UNLOCK, (replace(access, context=replace(context, unlocked=True)), facts)
-    if not context.proof_fresh or principal.assurance < 3:
-        stronger = replace(principal, assurance=max(principal.assurance, 3))
-        proved = replace(access, principal=stronger, context=replace(context, proof_fresh=True))
-        yield Remedy.STEP_UP, (proved, facts)
-    if facts.relationship is not Known.YES:
-        yield Remedy.CLAIM_RELATIONSHIP, (access, replace(facts, relationship=Known.YES))
-    if facts.break_glass is not Known.YES:
-        yield Remedy.BREAK_GLASS, (access, replace(facts, break_glass=Known.YES))
-    if context.device.ownership is Ownership.UNKNOWN:
-        enrolled = replace(context.device, ownership=Ownership.ISSUED, managed=True)
-        yield Remedy.ENROL_DEVICE, (replace(access, context=replace(context, device=enrolled)), facts)
+def remedies(
+    question: Question, permitted: Callable[[Question], bool], named: Iterable[Remedy] = ()
+) -> tuple[Remedy, ...]:
+    """Each remedy that would do by itself; those that the refusing rules name come first, in their order."""
+    helpful = {remedy for remedy, changed in alternatives(question) if permitted(changed)}
+    first = dict.fromkeys(remedy for remedy in named if remedy in helpful)
+    return (*first, *(remedy for remedy in Remedy if remedy in helpful and remedy not in first))
+
+
+def alternatives(question: Question) -> Iterator[tuple[Remedy, Question]]:
+    """The questions that would be asked after each act; none for an act that would change nothing."""
+    for level in (question.assurance, 2, 3):
+        if level > question.assurance or not question.proof_fresh:
+            assurance = max(level, question.assurance)
+            yield Remedy.STEP_UP, question._replace(proof_fresh=True, assurance=assurance)
+    if question.break_glass != "yes":
+        yield Remedy.BREAK_GLASS, question._replace(break_glass="yes", purpose="BTG", proof_fresh=True)
+    if question.relationship != "yes":
+        yield Remedy.CLAIM_RELATIONSHIP, question._replace(relationship="yes")
+    if not question.unlocked:
+        yield Remedy.UNLOCK, question._replace(unlocked=True)
+    if question.ownership == "unknown" or not question.managed:
+        yield Remedy.ENROL_DEVICE, question._replace(ownership="issued", managed=True)
