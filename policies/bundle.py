@@ -85,10 +85,11 @@ class Bundle:
             json.dumps({"staticPolicies": static, "templates": {}, "templateLinks": []})
         )
 
-    def without(self, rule_id: str) -> Bundle:
-        """The same bundle but for one rule: what would be different if it were not there?"""
-        kept = {name: rule for name, rule in self.rules.items() if name != rule_id}
-        return Bundle(self.path, f"{self.version}-without-{rule_id}", kept, self.schema)
+    def keeping(self, kept: Callable[[Rule], bool]) -> Bundle:
+        """The same bundle with some of its rules: what would be different if the others were not there?"""
+        rules = {name: rule for name, rule in self.rules.items() if kept(rule)}
+        kept_names = hashlib.sha256(" ".join(rules).encode()).hexdigest()[:8]
+        return Bundle(self.path, f"{self.version}+{kept_names}", rules, self.schema)
 
 
 def _contents(folder: Path) -> tuple[dict[Path, bytes], list[str]]:

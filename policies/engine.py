@@ -23,6 +23,7 @@ from .remedy import remedies
 from .rule import Rule, one_line
 
 READ_ONLY = "read_only"  # kept here: a permit that obliges to it permits no change
+ERROR = "policy-error"
 CHANGES = frozenset({"write"})  # the actions that change a record; an HTTP method says nothing of that
 
 _BROKEN = re.compile(r"policy `([^`]+)`")
@@ -86,30 +87,32 @@ class CedarEngine:
         """What the ruling rules say, not remembered."""
         return self._judge(question, self._ruling)
 
+    def answer(self, question: Question) -> Decision:
+        """The verdict on a question that may come from a record; not remembered."""
+        return self._answer(question, question.record())
+
     def _fresh(self, key: Asked) -> Decision:
         question = Question._make(key)
         record = question.record()
-        decision, certain = self._decide(question, hashlib.sha256(record).hexdigest())
+        decision = self._answer(question, record)
+        # A verdict that came of an error is worked out anew each time: what broke may be mended.
+        certain = isinstance(decision, Permit) or decision.reason.code != ERROR
         self._memo.put(key if certain else None, decision, record)
         return decision
 
-    def _decide(self, question: Question, input_hash: str) -> tuple[Decision, bool]:
-        """The verdict, and whether it may be remembered: one that came of an error is worked out again."""
+    def _answer(self, question: Question, record: bytes) -> Decision:
+        version, input_hash = self.bundle.version, hashlib.sha256(record).hexdigest()
         outcome = self.outcome(question)
-        self.broken = outcome.broken or self.broken
-        if outcome.reason is not None:
-            helpful = () if outcome.broken else remedies(question, self._permitted, outcome.remedies)
-            return Deny(outcome.reason, self.bundle.version, input_hash, helpful), not outcome.broken
-        observed = None
-        if self._ruling is not self._all:
-            strict = self._judge(question, self._all)
-            self.broken = strict.broken or self.broken
-            if strict.broken:
-                return Deny(_error(strict.broken), self.bundle.version, input_hash), False
-            observed = strict.reason
+        strict = self._judge(question, self._all) if not outcome.reason and self._ruling is not self._all else outcome
+        broken = outcome.broken or strict.broken
+        if broken:
+            self.broken = broken
+            return Deny(_error(broken), version, input_hash)
+        if outcome.reason:
+            return Deny(outcome.reason, version, input_hash, remedies(question, self._permitted, outcome.remedies))
         obligations = frozenset(o for rule in outcome.permits for o in rule.obligations)
         rules = tuple(rule.id for rule in outcome.permits)
-        return Permit(rules, self.bundle.version, input_hash, obligations, observed), True
+        return Permit(rules, version, input_hash, obligations, observed=strict.reason)
 
     def _permitted(self, question: Question) -> bool:
         return self.outcome(question).reason is None
@@ -137,7 +140,7 @@ def _undecided(broken: str) -> Outcome:
 
 def _error(broken: str) -> Reason:
     text = "the rules could not be applied to this, so that it is refused: tell the operators"
-    return Reason("policy-error", text, tuple(dict.fromkeys(_BROKEN.findall(broken))))
+    return Reason(ERROR, text, tuple(dict.fromkeys(_BROKEN.findall(broken))))
 
 
 def _refused(question: Question, forbids: tuple[Rule, ...]) -> Outcome:

@@ -62,6 +62,25 @@ def load(path: Path) -> list[Example]:
     return examples
 
 
+def check(path: str | Path | None = None) -> list[str]:
+    """Everything that is wrong with the bundle at `path` (None: the bundled one), one line each; empty when all is well.
+
+    A bundle needs no examples; where it has some, they must hold, and each rule must be missed by one if it were not there.
+    """
+    try:
+        bundle = Bundle.load(path)
+        file = bundle.path / FILE
+        examples = load(file) if file.exists() else []
+    except BundleError as error:
+        return error.problems
+    if wrong := failures(bundle, examples):
+        return [f"{FILE}: {failure}" for failure in wrong]
+    return [
+        f"{bundle.rules[name].place}: no example would miss `{name}`: add one to `{FILE}` that holds because of it"
+        for name in (unproven(bundle, examples) if examples else ())
+    ]
+
+
 def failures(bundle: Bundle, examples: list[Example]) -> list[str]:
     """What the examples expected and did not get, one sentence each; empty when all hold."""
     engines = {mode: CedarEngine(bundle, mode) for mode in ("observe", "enforce")}
@@ -74,7 +93,7 @@ def failures(bundle: Bundle, examples: list[Example]) -> list[str]:
 
 def unproven(bundle: Bundle, examples: list[Example]) -> list[str]:
     """Rules without which every example would still hold. Only examples that hold now can tell."""
-    return [rule for rule in bundle.rules if not failures(bundle.without(rule), examples)]
+    return [name for name in bundle.rules if not failures(bundle.keeping(lambda rule: rule.id != name), examples)]  # noqa: B023 - called at once
 
 
 def _example(table: dict[str, Any]) -> Example:

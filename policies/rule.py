@@ -121,7 +121,7 @@ def _misfits(statement: Statement, schema: cedarpy.Schema) -> list[str]:
 def _named(node: Any) -> Iterator[Uid]:
     """Entities named anywhere in a policy's JSON: `{"type": …, "id": …}`. Cedar nests at most 100 deep."""
     if isinstance(node, dict):
-        if node.keys() == {"type", "id"}:
+        if node.keys() == {"type", "id"} and all(isinstance(v, str) for v in node.values()):
             yield (node["type"], node["id"])
         for child in node.values():
             yield from _named(child)
