@@ -1,0 +1,234 @@
+"""Cookies into seats: who sits where, in which shift, and since when nothing has been heard of them.
+
+Every brokered request asks here, so nothing is read for it: seats are cached, and the cache is believed for as long as the
+store's version was looked at within the last 0.8 s and had not changed. A revocation, here or elsewhere, is seen within a
+second. What cannot be read is StoreUnavailable, never "no session" and never "go on".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from policies.model import Device
+from sso.provider import SignedOn
+from sso.session import Session, new_token, token_hash
+from sso.shift import Shift
+
+from .stores.base import Store
+
+_BELIEVED = 0.8  # seconds
+_MOST = 100_000
+_WRITTEN_EVERY = 30.0  # seconds between writes of when sessions were last seen
+_LONGEST_TOKEN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A session in its shift, at one host."""
+
+    session: Session
+    shift: Shift
+    host: str
+
+
+class Sessions:
+    def __init__(self, store: Store, now: Callable[[], float], *, longest: float) -> None:
+        """`longest`: seconds from sign-on to the end of a shift."""
+        self._store = store
+        self._now = now
+        self._longest = longest
+        self._seats: OrderedDict[bytes, Seat] = OrderedDict()
+        self._sessions: dict[str, Session] = {}
+        self._shifts: dict[str, Shift] = {}
+        self._version: int | None = None
+        self._believed_until = 0.0
+        self._checking: asyncio.Lock = asyncio.Lock()
+        self._seen: dict[str, Session] = {}
+        self._written = now()
+
+    async def seated(self, token: bytes, host: str) -> Seat | None:
+        """Whose cookie this is at this host; None for none, an ended, an idle or another host's. Raises StoreUnavailable."""
+        if not 0 < len(token) <= _LONGEST_TOKEN:
+            return None
+        now = self._now()
+        if now >= self._believed_until or self._version is None:
+            await self._look(now)
+        seat = self._seats.get(token)
+        if seat is None:
+            seat = await self._read(token)
+            if seat is None:
+                return None
+        if seat.host != host or not seat.session.live(now) or not seat.shift.live(now):
+            return None
+        return seat
+
+    def touch(self, seat: Seat) -> None:
+        """The clinician did something: the idle time begins again. Written within half a minute."""
+        seat.session.last_seen = self._now()
+        self._seen[seat.session.id] = seat.session
+
+    async def flush(self, *, all_of_it: bool = False) -> None:
+        """Write what `touch` remembered. Called every second, and at the end."""
+        now = self._now()
+        if self._seen and (all_of_it or now - self._written >= _WRITTEN_EVERY):
+            seen, self._seen = self._seen, {}
+            self._written = now
+            await self._store.touch([session for session in seen.values() if session.ended is None])
+
+    # Sign-on
+
+    async def sign_on(
+        self, signed_on: SignedOn, device: Device, host: str, *, idle: float, previous: Seat | None
+    ) -> tuple[Seat, str, bool]:
+        """A new session, in the live shift of equal person and role and no higher assurance, else in a new shift.
+
+        The browser's session from before ends: its cookie is worth nothing from here on. Returns the seat, the cookie's
+        value, and whether a shift was started. The session is written last and at once with its shift.
+        """
+        now = self._now()
+        if previous is not None:
+            await self.end_session(previous.session, "replaced")
+        shift, started = await self._shift_for(signed_on, now)
+        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device)
+        token = new_token()
+        await self._store.seat(shift, session, host, token_hash(token))
+        self._shifts[shift.id] = shift
+        self._sessions[session.id] = session
+        seat = Seat(session, shift, host)
+        self._remember(token.encode(), seat)
+        return seat, token, started
+
+    async def _shift_for(self, signed_on: SignedOn, now: float) -> tuple[Shift, bool]:
+        p = signed_on.principal
+        live = await self._store.live_of(p.issuer, p.subject, p.role, now)
+        if live is not None and p.assurance >= live.principal.assurance:
+            live = self._shifts.get(live.id, live)
+            self._renew(live, signed_on, now)
+            return live, False
+        shift = Shift(
+            id=secrets.token_hex(16),
+            principal=p,
+            started=now,
+            ends=now + self._longest,
+            auth_time=signed_on.auth_time,
+            checked=now,
+            acr=signed_on.acr,
+            amr=signed_on.amr,
+            provider_session=signed_on.provider_session,
+            id_token=signed_on.id_token,
+            refresh_token=signed_on.refresh_token,
+        )
+        return shift, True
+
+    def _renew(self, shift: Shift, signed_on: SignedOn, now: float) -> None:
+        """What a re-check or another sign-on proved; the end stays where it is."""
+        shift.principal = signed_on.principal
+        shift.checked = now
+        shift.provider_away = False
+        shift.auth_time = max(shift.auth_time, signed_on.auth_time)
+        shift.acr, shift.amr = signed_on.acr or shift.acr, signed_on.amr or shift.amr
+        shift.id_token = signed_on.id_token or shift.id_token
+        shift.refresh_token = signed_on.refresh_token
+        shift.provider_session = signed_on.provider_session or shift.provider_session
+
+    async def confirmed(self, shift: Shift, signed_on: SignedOn) -> None:
+        """The provider has confirmed this shift's claims."""
+        self._renew(shift, signed_on, self._now())
+        await self._store.put_shift(shift)
+
+    async def provider_away(self, shift: Shift) -> None:
+        """The provider could not be asked: the shift goes on, flagged."""
+        shift.provider_away = True
+        await self._store.put_shift(shift)
+
+    async def host_token(self, seat: Seat, host: str) -> str:
+        """A cookie's value for another host of the same session; the host is remembered for sign-off to visit."""
+        token = new_token()
+        await self._store.add_token(seat.session.id, host, token_hash(token))
+        if host not in seat.session.hosts:
+            seat.session.hosts = (*seat.session.hosts, host)
+            await self._store.put_session(seat.session)
+        self._remember(token.encode(), Seat(seat.session, seat.shift, host))
+        return token
+
+    # Ends
+
+    async def end_session(self, session: Session, reason: str) -> None:
+        """At once here, within a second elsewhere."""
+        session.ended, session.end_reason = self._now(), reason
+        await self._store.put_session(session)
+        self._forget(session)
+
+    async def end_shift(self, shift: Shift, reason: str) -> list[Session]:
+        """The shift and every session in it; the sessions that it ended."""
+        shift = self._shifts.get(shift.id, shift)
+        shift.ended, shift.end_reason = self._now(), reason
+        await self._store.put_shift(shift)
+        ended: list[Session] = []
+        for kept in await self._store.of_shift(shift.id):
+            session = self._sessions.get(kept.id, kept)
+            if session.ended is None:
+                await self.end_session(session, reason)
+                ended.append(session)
+        self._shifts.pop(shift.id, None)
+        return ended
+
+    async def shifts_of(self, issuer: str, *, sid: str, subject: str) -> list[Shift]:
+        """Live shifts that a provider's log-out names: by its session, else by its subject."""
+        found = await self._store.by_provider_session(issuer, sid) if sid else []
+        if not found and subject and not sid:
+            found = await self._store.by_subject(issuer, subject)
+        elif not found and subject:
+            found = [s for s in await self._store.by_subject(issuer, subject) if not s.provider_session]
+        return [self._shifts.get(shift.id, shift) for shift in found]
+
+    async def of_shift(self, shift: Shift) -> list[Session]:
+        """Its live sessions, newest first."""
+        now = self._now()
+        kept = [self._sessions.get(s.id, s) for s in await self._store.of_shift(shift.id)]
+        return sorted((s for s in kept if s.live(now)), key=lambda s: -s.created)
+
+    # The cache
+
+    async def _look(self, now: float) -> None:
+        """Has anybody else written? Then nothing that is cached is believed."""
+        async with self._checking:
+            if self._now() < self._believed_until and self._version is not None:
+                return
+            version = await self._store.version()
+            if version != self._version:
+                self._seats.clear()
+                self._sessions = {s.id: s for s in self._seen.values()}
+                self._shifts.clear()
+                self._version = version
+            self._believed_until = now + _BELIEVED
+
+    async def _read(self, token: bytes) -> Seat | None:
+        found = await self._store.by_token(token_hash(token))
+        if found is None:
+            return None
+        session, shift, host = found
+        seen = self._sessions.get(session.id)
+        if seen is not None and session.ended is None:
+            session = seen
+        session = self._sessions.setdefault(session.id, session)
+        shift = self._shifts.setdefault(shift.id, shift)
+        seat = Seat(session, shift, host)
+        self._remember(token, seat)
+        return seat
+
+    def _remember(self, token: bytes, seat: Seat) -> None:
+        self._seats[token] = seat
+        if len(self._seats) > _MOST:
+            _, old = self._seats.popitem(last=False)
+            self._sessions.pop(old.session.id, None)
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        self._seen.pop(session.id, None)
+        for token in [t for t, seat in self._seats.items() if seat.session.id == session.id]:
+            del self._seats[token]

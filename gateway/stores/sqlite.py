@@ -1,0 +1,376 @@
+"""The embedded store: one SQLite file, one thread, everything sealed.
+
+A dedicated thread with a synchronous engine is faster than a pool of them, and SQLite has one writer anyway. Rows carry hashes
+to find them by, instants to forget them by, and a sealed value: a stolen file opens nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import SQLAlchemyError
+
+from policies.model import Device, DeviceClass, Ownership, Posture, Principal
+from sso.errors import StoreUnavailable
+from sso.seal import Seal, SealError
+from sso.session import Session
+from sso.shift import Shift
+
+from .base import key_hash
+
+T = TypeVar("T")
+
+metadata = MetaData()
+shifts = Table(
+    "shift",
+    metadata,
+    Column("id", String, primary_key=True),  # hash
+    Column("person", String, nullable=False),  # hash of (issuer, subject)
+    Column("seat", String, nullable=False),  # hash of (issuer, subject, role)
+    Column("provider_session", String),  # hash of (issuer, sid)
+    Column("ends", Float, nullable=False),
+    Column("ended", Float),
+    Column("value", Text, nullable=False),
+    Index("shift_person", "person"),
+    Index("shift_seat", "seat"),
+    Index("shift_provider_session", "provider_session"),
+)
+sessions = Table(
+    "session",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("shift", String, nullable=False),
+    Column("forget", Float, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("session_shift", "shift"),
+)
+tokens = Table(
+    "token",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("session", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("token_session", "session"),
+)
+codes = Table(
+    "code",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("expires", Float, nullable=False),
+    Column("value", Text, nullable=False),
+)
+upstreams = Table(
+    "upstream",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("session", String, nullable=False),
+    Column("value", Text, nullable=False),
+)
+_KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
+
+
+class SqliteStore:
+    def __init__(self, path: Path, seal: Seal, *, timeout: float = 2.0) -> None:
+        """`timeout`: seconds to wait for a locked file. Raises StoreUnavailable."""
+        self._seal = seal
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": timeout, "check_same_thread": False})
+        event.listen(self._engine, "connect", _pragmas)
+        self._connection: Connection | None = None
+        try:
+            self._thread.submit(self._open, path).result()
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the store `{path}` cannot be opened: {type(error).__name__}") from None
+
+    def _open(self, path: Path) -> None:
+        self._connection = self._engine.connect()
+        metadata.create_all(self._connection)
+        self._connection.commit()
+        path.chmod(0o600)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._shut)
+        self._thread.shutdown()
+
+    def _shut(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+    async def _do(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in the store's thread, in a transaction of its own. Raises StoreUnavailable."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+
+    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
+        try:
+            assert self._connection is not None
+            with self._connection.begin():
+                return work(self._connection)
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the store did not answer: {type(error).__name__}") from None
+        except SealError:
+            raise StoreUnavailable("the store holds what `keys.seal` does not open: was the key replaced?") from None
+
+    async def version(self) -> int:
+        """SQLite's data_version: changes when another connection has committed."""
+
+        def ask(c: Connection) -> int:
+            return int(c.execute(text("PRAGMA data_version")).scalar_one())
+
+        return await self._do(ask)
+
+    # Shifts
+
+    async def put_shift(self, shift: Shift) -> None:
+        await self._do(lambda c: self._put_shift(c, shift))
+
+    async def put_session(self, session: Session) -> None:
+        await self._do(lambda c: self._put_session(c, session))
+
+    async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
+        """A shift, a session in it and its first cookie, or nothing of the three."""
+
+        def work(c: Connection) -> None:
+            self._put_shift(c, shift)
+            self._put_session(c, session)
+            self._put_token(c, session.id, host, hashed)
+
+        await self._do(work)
+
+    def _put_shift(self, c: Connection, shift: Shift) -> None:
+        p = shift.principal
+        row = {
+            "id": key_hash(shift.id),
+            "person": key_hash(p.issuer, p.subject),
+            "seat": key_hash(p.issuer, p.subject, p.role),
+            "provider_session": key_hash(p.issuer, shift.provider_session) if shift.provider_session else None,
+            "ends": shift.ends,
+            "ended": shift.ended,
+            "value": self._seal.seal(json.dumps(_shift_value(shift)).encode(), purpose="shift"),
+        }
+        _replace(c, shifts, row, "id")
+
+    async def shift(self, shift_id: str) -> Shift | None:
+        def ask(c: Connection) -> Shift | None:
+            value = c.execute(select(shifts.c.value).where(shifts.c.id == key_hash(shift_id))).scalar()
+            return self._shift(value) if value else None
+
+        return await self._do(ask)
+
+    async def live_of(self, issuer: str, subject: str, role: str, now: float) -> Shift | None:
+        def ask(c: Connection) -> Shift | None:
+            found = select(shifts.c.value).where(
+                shifts.c.seat == key_hash(issuer, subject, role), shifts.c.ended.is_(None), shifts.c.ends > now
+            )
+            value = c.execute(found.order_by(shifts.c.ends.desc()).limit(1)).scalar()
+            return self._shift(value) if value else None
+
+        return await self._do(ask)
+
+    async def by_provider_session(self, issuer: str, sid: str) -> list[Shift]:
+        return await self._shifts(shifts.c.provider_session == key_hash(issuer, sid))
+
+    async def by_subject(self, issuer: str, subject: str) -> list[Shift]:
+        return await self._shifts(shifts.c.person == key_hash(issuer, subject))
+
+    async def _shifts(self, where: Any) -> list[Shift]:
+        def ask(c: Connection) -> list[Shift]:
+            rows = c.execute(select(shifts.c.value).where(where, shifts.c.ended.is_(None)))
+            return [self._shift(value) for (value,) in rows]
+
+        return await self._do(ask)
+
+    def _shift(self, value: str) -> Shift:
+        return _shift_of(json.loads(self._seal.unseal(value, purpose="shift")))
+
+    # Sessions and their cookies
+
+    def _put_session(self, c: Connection, session: Session) -> None:
+        row = {
+            "id": key_hash(session.id),
+            "shift": key_hash(session.shift_id),
+            "forget": (session.ended or session.last_seen + session.idle) + _KEPT_AFTER_END,
+            "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose="session"),
+        }
+        _replace(c, sessions, row, "id")
+
+    async def session(self, session_id: str) -> Session | None:
+        def ask(c: Connection) -> Session | None:
+            value = c.execute(select(sessions.c.value).where(sessions.c.id == key_hash(session_id))).scalar()
+            return self._session(value) if value else None
+
+        return await self._do(ask)
+
+    async def of_shift(self, shift_id: str) -> list[Session]:
+        def ask(c: Connection) -> list[Session]:
+            rows = c.execute(select(sessions.c.value).where(sessions.c.shift == key_hash(shift_id)))
+            return [self._session(value) for (value,) in rows]
+
+        return await self._do(ask)
+
+    async def add_token(self, session_id: str, host: str, hashed: str) -> None:
+        await self._do(lambda c: self._put_token(c, session_id, host, hashed))
+
+    def _put_token(self, c: Connection, session_id: str, host: str, hashed: str) -> None:
+        value = self._seal.seal(json.dumps([session_id, host]).encode(), purpose="token")
+        c.execute(insert(tokens).values(hash=hashed, session=key_hash(session_id), value=value))
+
+    async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:
+        """The session of a cookie's hash, its shift, and the host that the cookie is for."""
+
+        def ask(c: Connection) -> tuple[Session, Shift, str] | None:
+            value = c.execute(select(tokens.c.value).where(tokens.c.hash == hashed)).scalar()
+            if not value:
+                return None
+            session_id, host = json.loads(self._seal.unseal(value, purpose="token"))
+            kept = c.execute(select(sessions.c.value).where(sessions.c.id == key_hash(session_id))).scalar()
+            if not kept:
+                return None
+            session = self._session(kept)
+            shift = c.execute(select(shifts.c.value).where(shifts.c.id == key_hash(session.shift_id))).scalar()
+            return (session, self._shift(shift), host) if shift else None
+
+        return await self._do(ask)
+
+    def _session(self, value: str) -> Session:
+        return _session_of(json.loads(self._seal.unseal(value, purpose="session")))
+
+    # Codes
+
+    async def put_code(self, kind: str, code: str, value: bytes, expires: float) -> None:
+        sealed = self._seal.seal(value, purpose=f"code:{kind}")
+        row = {"hash": key_hash(kind, code), "expires": expires, "value": sealed}
+        await self._do(lambda c: _replace(c, codes, row, "hash"))
+
+    async def take_code(self, kind: str, code: str, now: float) -> bytes | None:
+        def work(c: Connection) -> str | None:
+            gone = delete(codes).where(codes.c.hash == key_hash(kind, code)).returning(codes.c.value, codes.c.expires)
+            row = c.execute(gone).first()
+            return row.value if row and row.expires > now else None
+
+        sealed = await self._do(work)
+        return self._seal.unseal(sealed, purpose=f"code:{kind}") if sealed else None
+
+    async def read_code(self, kind: str, code: str, now: float) -> bytes | None:
+        def ask(c: Connection) -> str | None:
+            found = select(codes.c.value).where(codes.c.hash == key_hash(kind, code), codes.c.expires > now)
+            value: str | None = c.execute(found).scalar()
+            return value
+
+        sealed = await self._do(ask)
+        return self._seal.unseal(sealed, purpose=f"code:{kind}") if sealed else None
+
+    async def first_time(self, kind: str, code: str, expires: float, now: float) -> bool:
+        def work(c: Connection) -> bool:
+            row = {"hash": key_hash(kind, code), "expires": expires, "value": ""}
+            c.execute(delete(codes).where(codes.c.hash == row["hash"], codes.c.expires <= now))
+            return c.execute(upsert(codes).values(row).on_conflict_do_nothing()).rowcount == 1
+
+        return await self._do(work)
+
+    # Upstream sessions
+
+    async def put_upstream(self, key: tuple[str, ...], value: bytes, owner_session: str) -> None:
+        hashed = key_hash(*key)
+        row = {
+            "hash": hashed,
+            "session": key_hash(owner_session),
+            "value": self._seal.seal(value, purpose=f"upstream:{hashed}"),
+        }
+        await self._do(lambda c: _replace(c, upstreams, row, "hash"))
+
+    async def get_upstream(self, key: tuple[str, ...]) -> bytes | None:
+        hashed = key_hash(*key)
+
+        def ask(c: Connection) -> bytes | None:
+            value = c.execute(select(upstreams.c.value).where(upstreams.c.hash == hashed)).scalar()
+            return self._seal.unseal(value, purpose=f"upstream:{hashed}") if value else None
+
+        return await self._do(ask)
+
+    async def delete_upstream(self, key: tuple[str, ...]) -> None:
+        await self._do(lambda c: c.execute(delete(upstreams).where(upstreams.c.hash == key_hash(*key))) and None)
+
+    async def sweep(self, now: float) -> None:
+        def work(c: Connection) -> None:
+            c.execute(delete(codes).where(codes.c.expires <= now))
+            c.execute(delete(sessions).where(sessions.c.forget <= now))
+            c.execute(delete(tokens).where(tokens.c.session.not_in(select(sessions.c.id))))
+            c.execute(delete(upstreams).where(upstreams.c.session.not_in(select(sessions.c.id))))
+            c.execute(delete(shifts).where(shifts.c.ends + _KEPT_AFTER_END <= now))
+
+        await self._do(work)
+
+    async def touch(self, seen: list[Session]) -> None:
+        """Write when sessions were last seen; all at once."""
+
+        def work(c: Connection) -> None:
+            for session in seen:
+                value = self._seal.seal(json.dumps(asdict(session)).encode(), purpose="session")
+                forget = session.last_seen + session.idle + _KEPT_AFTER_END
+                c.execute(
+                    update(sessions).where(sessions.c.id == key_hash(session.id)).values(value=value, forget=forget)
+                )
+
+        await self._do(work)
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _replace(c: Connection, table: Table, row: dict[str, Any], key: str) -> None:
+    statement = upsert(table).values(row)
+    c.execute(statement.on_conflict_do_update(index_elements=[key], set_={k: v for k, v in row.items() if k != key}))
+
+
+def _shift_value(shift: Shift) -> dict[str, Any]:
+    value = asdict(shift)
+    value["principal"]["roles"] = sorted(shift.principal.roles)
+    return value
+
+
+def _shift_of(value: dict[str, Any]) -> Shift:
+    principal = value.pop("principal")
+    principal["roles"] = frozenset(principal["roles"])
+    value["amr"] = tuple(value["amr"])
+    return Shift(principal=Principal(**principal), **value)
+
+
+def _session_of(value: dict[str, Any]) -> Session:
+    d = value.pop("device")
+    value["hosts"] = tuple(value["hosts"])
+    device = Device(
+        name=d["name"],
+        device_class=DeviceClass(d["device_class"]),
+        ownership=Ownership(d["ownership"]),
+        managed=d["managed"],
+        zone=d["zone"],
+        posture=Posture(d["posture"]),
+    )
+    return Session(device=device, **value)
