@@ -326,6 +326,7 @@ class Config(_Table):
 
 def _listens(address: str) -> tuple[str, str]:
     host, _, port = address.rpartition(":")
+    # compared with, never listened on
     return ("loopback" if host in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]") else host, port)  # noqa: S104
 
 

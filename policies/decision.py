@@ -26,7 +26,7 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why: a stable code (documented in docs/policies.md), a sentence for people, the rules behind it."""
+    """Why: a stable code (documented in docs/reasons.md), a sentence for people, the rules behind it."""
 
     code: str  # e.g. `no-permit`, `policy-error`, or the rule's own `@reason`
     text: str

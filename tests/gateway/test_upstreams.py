@@ -120,6 +120,7 @@ def _system(connector: Any, share: Share) -> System:
     from connectors.base import State
 
     parts["state"] = State.BROKERED
+    # only the parts that upstream sessions look at
     return System(table=Table(), connector=connector, host="pas.test", share=share, **parts)  # type: ignore[arg-type]
 
 
