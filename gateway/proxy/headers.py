@@ -22,7 +22,7 @@ STRIPPED_INWARD = (
     # who asks and from where is ours to say
     " forwarded x-forwarded-* x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip via"
     " authorization remote-* x-remote-* x-user x-user-* x-username x-auth-* x-authenticated-* x-webauth-* x-email x-groups x-roles x-role"
-    " x-lanyard-* x-gw-* x-ssl-* ssl-* x-client-cert* x-arr-clientcert x-saml-* x-oidc-* oidc-* x-ms-client-principal* x-goog-* x-amzn-oidc-*"
+    " x-lanyard-* x-gw-* x-ssl-* ssl-* x-client-cert* x-arr-clientcert x-saml-* x-oidc-* oidc-* x-ms-client-principal* x-amzn-oidc-*"
     # another method, another target
     " x-http-method x-http-method-override x-method-override x-original-* x-rewrite-* x-envoy-* x-url-scheme x-scheme"
     # httpoxy; ids are ours

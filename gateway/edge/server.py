@@ -1,0 +1,312 @@
+"""The socket: uvicorn with llhttp under a protocol of ours that reads heads itself before llhttp does.
+
+Sizes are counted as bytes arrive, deadlines are kept by one sweep for all connections, and the raw request target goes to the app
+as `scope["lanyard.target"]`. What follows a request before its answer (pipelining) is not read: the connection ends with that
+answer. A browser that goes away is `http.disconnect` to the app, and ClientGone to whoever sends to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from ..errors import ClientGone
+from .framing import LONGEST_HEAD, LONGEST_LINE, Framing, Refused, frame, status
+
+HEADER_DEADLINE = 10.0  # seconds from the first byte (or the connection) to the end of the head
+IDLE = 75.0  # seconds between requests of one connection
+BODY_GRACE, BODY_RATE = 10.0, 1024  # after the grace, so many bytes a second at least
+_OVERHEAD = 64 * 1024  # bytes of chunk framing beyond what a body's size explains
+_SWEEP = 0.5
+_REASONS = {400: b"Bad Request", 405: b"Method Not Allowed", 408: b"Request Timeout", 414: b"URI Too Long", 417: b"Expectation Failed",
+            421: b"Misdirected Request", 431: b"Request Header Fields Too Large", 501: b"Not Implemented",
+            505: b"HTTP Version Not Supported"}  # fmt: skip
+
+Rejected = Callable[[str, str], None]
+
+
+class Cycle(RequestResponseCycle):
+    """One exchange; sending to a browser that has gone is an error, so that nobody reads on for nobody."""
+
+    async def send(self, message: Any) -> None:
+        if self.disconnected:
+            raise ClientGone("the browser went away")
+        await super().send(message)
+
+
+class LanyardProtocol(HttpToolsProtocol):
+    """Made for each connection by uvicorn; `rejected(source, reason)` hears of every refusal."""
+
+    rejected: Rejected = staticmethod(lambda source, reason: None)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
+        super().connection_made(transport)
+        self._buffer = b""
+        self._framing: Framing | None = None  # while a body is read
+        self._left = 0
+        self._fed = 0
+        self._body_bytes = 0
+        self._trailer_bytes = 0
+        self._in_head = True
+        self._refusing = False
+        self._ended = True
+        self._since = self.loop.time()
+        self._waiting_for_first = True
+
+    # Bytes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._refusing or self.transport.is_closing():
+            return
+        if self._framing is not None:
+            self._read_body(data)
+        elif not self._ended:
+            self._pipelined()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._pipelined()
+        else:
+            self._read_head(data)
+
+    def _read_head(self, data: bytes) -> None:
+        if not self._buffer:
+            self._since = self.loop.time()
+            self._waiting_for_first = False
+        buffer = self._buffer + data if self._buffer else data
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            self._buffer = buffer
+            self._bound(buffer)
+            return
+        head, rest = buffer[: end + 4], buffer[end + 4 :]
+        self._buffer = b""
+        framing = frame(head)
+        if isinstance(framing, Refused):
+            self.refuse(framing)
+            return
+        self._begin(head, rest, framing)
+
+    def _bound(self, buffer: bytes) -> None:
+        """A head that is still coming is refused as soon as it cannot become a good one."""
+        line = buffer.find(b"\n")
+        if line < 0 and len(buffer) > LONGEST_LINE:
+            self.refuse(Refused.LINE_TOO_LONG)
+        elif len(buffer) > LONGEST_HEAD:
+            self.refuse(Refused.HEAD_TOO_LARGE)
+        elif line == 0 or (line > 0 and buffer[line - 1 : line] != b"\r") or b"\n\n" in buffer:
+            self.refuse(Refused.MALFORMED)
+
+    def _begin(self, head: bytes, rest: bytes, framing: Framing) -> None:
+        self._ended = False
+        self._in_head = True
+        self._framing, self._left = (framing, framing.length) if framing.length else (None, 0)
+        self._fed = self._body_bytes = self._trailer_bytes = 0
+        self._since = self.loop.time()
+        if not self._feed(head):
+            return
+        self._in_head = False
+        if self._framing is not None:
+            if rest:
+                self._read_body(rest)
+        elif rest:
+            self._pipelined()
+
+    def _read_body(self, data: bytes) -> None:
+        assert self._framing is not None
+        if self._framing.length == Framing.CHUNKED:
+            self._fed += len(data)
+            if self._feed(data) and self._fed - self._body_bytes > _OVERHEAD + 8 * self._body_bytes:
+                self.refuse(Refused.BODY)
+            return
+        body, extra = data[: self._left], data[self._left :]
+        self._left -= len(body)
+        if self._feed(body) and extra:
+            self._pipelined()
+
+    def _feed(self, data: bytes) -> bool:
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if self._ended:
+                self._pipelined()
+            else:
+                self.refuse(Refused.MALFORMED if self._in_head else Refused.BODY)
+            return False
+        return not self._refusing
+
+    def _pipelined(self) -> None:
+        """What comes before its turn is not read; the connection ends after the answer that is due."""
+        self.rejected(self._source(), Refused.PIPELINED)
+        self._refusing = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    def refuse(self, reason: Refused) -> None:
+        """A short answer and the end of the connection; the app, if it was asked already, hears of a disconnect."""
+        if self._refusing:
+            return
+        self._refusing = True
+        self.rejected(self._source(), reason)
+        running = self.cycle is not None and not self.cycle.response_complete
+        if not (running and self.cycle.response_started):
+            code = status(reason)
+            words = b"request refused: " + reason.value.encode()
+            self.transport.write(
+                b"HTTP/1.1 %d %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+                b"connection: close\r\n\r\n%s" % (code, _REASONS[code], len(words), words)
+            )
+        if running:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.flow.resume_writing()
+        self.transport.close()
+
+    def _source(self) -> str:
+        return self.client[0] if self.client else ""
+
+    # llhttp's callbacks
+
+    def on_message_begin(self) -> None:
+        if not self._in_head:
+            raise ValueError("a second message where none may be")
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+            return
+        self._trailer_bytes += len(name) + len(value)
+        if self._trailer_bytes > LONGEST_LINE:
+            raise ValueError("too many trailers")
+
+    def on_headers_complete(self) -> None:
+        scope = cast("dict[str, Any]", self.scope)
+        path, _, query = self.url.partition(b"?")
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = self.parser.get_http_version()
+        scope["lanyard.target"] = self.url
+        scope["raw_path"] = path
+        scope["path"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+        scope["query_string"] = query
+        cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=scope["http_version"] == "1.1" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self.cycle = cycle
+        self._start_asgi_task(cycle, self.app)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._ended = True
+        self._framing = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if not self._ended:
+            # The answer came before the request was whole: what is still coming belongs to nobody.
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self._since = self.loop.time()
+        self._waiting_for_first = True
+
+    # Deadlines
+
+    def overdue(self, now: float) -> bool:
+        """Whether this connection has kept us waiting for too long."""
+        waited = now - self._since
+        if self.transport is None or self._refusing:
+            return waited > IDLE
+        if self._framing is not None:
+            if self.flow.read_paused or waited < BODY_GRACE:
+                return False
+            return self._body_bytes < (waited - BODY_GRACE) * BODY_RATE
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        if self._waiting_for_first and self.cycle is not None:
+            return waited > IDLE
+        return waited > HEADER_DEADLINE
+
+
+class LanyardServer(uvicorn.Server):
+    """uvicorn's server with the sweep beside it, and signals left to whoever runs it."""
+
+    async def sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.should_exit:
+            await asyncio.sleep(_SWEEP)
+            now = loop.time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, LanyardProtocol) and connection.overdue(now):
+                    if connection.cycle is not None and connection._waiting_for_first:
+                        connection.transport.close()
+                    else:
+                        connection.refuse(Refused.TOO_SLOW)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        sweeping = asyncio.get_running_loop().create_task(self.sweep(), name="connection-deadlines")
+        try:
+            await super().serve(sockets)
+        finally:
+            sweeping.cancel()
+
+
+def server(
+    app: Any,
+    *,
+    listen: str,
+    rejected: Rejected,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    drain: float = 25.0,
+) -> LanyardServer:
+    """A server for `app` at `listen` (`address:port`), to be run with `serve()`; `drain` in seconds."""
+    host, _, port = listen.rpartition(":")
+
+    class Protocol(LanyardProtocol):
+        pass
+
+    Protocol.rejected = staticmethod(rejected)  # type: ignore[assignment]  # a plain function, not a method
+    config = uvicorn.Config(
+        app,
+        host=host.strip("[]"),
+        port=int(port),
+        http=Protocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        access_log=False,
+        log_config=None,
+        backlog=2048,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+        timeout_graceful_shutdown=int(drain),
+        reset_contextvars=True,
+    )
+    return LanyardServer(config)
