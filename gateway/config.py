@@ -253,6 +253,7 @@ class SystemTable(_Table):
     sni: str | None = None
     opened_from: list[Name] = []
     helpdesk: str = ""
+    start: str = Field(default="/", pattern=r"^/[!-~]*$")
     hold: Size = 8 * 1024**2
     timeout: Seconds = 30.0
     connect_timeout: Seconds = 5.0

@@ -66,6 +66,18 @@ class Sessions:
             return None
         return seat
 
+    async def seat_of(self, session_id: str) -> Seat | None:
+        """The live session with this id, at no host. Raises StoreUnavailable."""
+        now = self._now()
+        await self._look(now)
+        session = self._sessions.get(session_id) or await self._store.session(session_id)
+        if session is None or not session.live(now):
+            return None
+        shift = self._shifts.get(session.shift_id) or await self._store.shift(session.shift_id)
+        if shift is None or not shift.live(now):
+            return None
+        return Seat(self._sessions.setdefault(session.id, session), self._shifts.setdefault(shift.id, shift), "")
+
     def touch(self, seat: Seat) -> None:
         """The clinician did something: the idle time begins again. Written within half a minute."""
         seat.session.last_seen = self._now()

@@ -46,7 +46,7 @@ def fill(page: bytes, charset: str, place: FormPlace, credential: Credential) ->
     """The form with its hidden fields carried. Raises SystemMisbehaves when the form or a field is not there."""
     form = _find(parse(page, charset), place)
     values = dict(place.fields) | {place.username_field: credential.username, place.password_field: credential.secret}
-    names = {name for name in form.fields.keys() if name}
+    names = {name for name in list(form.fields) if name}
     for missing in sorted({place.username_field, place.password_field} - names):
         raise SystemMisbehaves(
             f"its login form has no field `{missing}`: the page has changed, correct its declaration"

@@ -67,9 +67,7 @@ class LanyardProtocol(HttpToolsProtocol):
             return
         if self._framing is not None:
             self._read_body(data)
-        elif not self._ended:
-            self._pipelined()
-        elif self.cycle is not None and not self.cycle.response_complete:
+        elif not self._ended or (self.cycle is not None and not self.cycle.response_complete):
             self._pipelined()
         else:
             self._read_head(data)
@@ -289,7 +287,7 @@ def server(
     class Protocol(LanyardProtocol):
         pass
 
-    Protocol.rejected = staticmethod(rejected)  # type: ignore[assignment]  # a plain function, not a method
+    Protocol.rejected = staticmethod(rejected)
     config = uvicorn.Config(
         app,
         host=host.strip("[]"),

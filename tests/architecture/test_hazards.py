@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 HAZARDS = tomllib.loads((ROOT / "docs/hazards.toml").read_text("utf-8"))["hazard"]
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -26,7 +26,7 @@ def test_every_control_names_tests_that_exist(hazard: dict) -> None:
         for named in control["tests"]:
             file, _, name = named.partition("::")
             assert (ROOT / file).exists(), named
-            assert name in tests_in(ROOT / file), named
+            assert name in names_in(ROOT / file), named
 
 
 @pytest.mark.parametrize("hazard", HAZARDS, ids=lambda hazard: hazard["id"])

@@ -1,0 +1,31 @@
+"""Which connectors there are: distributions say so by entry point; only those that the configuration names are imported."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+
+from .base import Connector
+from .manifest import Manifest
+
+GROUP = "lanyard.connectors"
+
+
+class UnknownConnector(LookupError):
+    """No installed distribution has a connector of this name."""
+
+
+def available() -> dict[str, EntryPoint]:
+    """Names and where they come from, read from metadata: nothing is imported."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def load(name: str) -> tuple[type[Connector], Manifest]:
+    """Import one connector. Raises UnknownConnector, naming the nearest."""
+    found = available()
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
+        hint = f": did you mean `{near[0]}`?" if near else f": there are {', '.join(sorted(found))}"
+        raise UnknownConnector(f"there is no connector `{name}`{hint}")
+    kind = found[name].load()
+    return kind, Manifest.of(kind.__module__.rpartition(".")[0])

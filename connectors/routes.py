@@ -1,0 +1,308 @@
+"""A route table: method and path template into action, kind, and where the patient is.
+
+One matcher, used once for a request: what it says is what is judged, journalled and sent. Each path segment is decoded exactly
+once, in the system's charset; nothing is ever encoded again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from policies.model import Action, Disclosure, PatientRef, Resource
+
+from .errors import BadRequest
+from .messages import InboundRequest
+
+Place = Literal["path", "query", "form", "json", "answer"]
+NHS_NUMBER = "nhs-number"
+_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2)
+_ROUTE_KEYS = frozenset(
+    {
+        "id",
+        "methods",
+        "path",
+        "action",
+        "kind",
+        "disclosure",
+        "changing",
+        "asset",
+        "patient",
+        "body",
+        "limit",
+        "parameters",
+    }
+)
+_PATIENT_KEYS = frozenset({"in", "name", "pattern", "namespace"})
+_DISCLOSURES = {
+    Action.READ: Disclosure.OPENED,
+    Action.LIST: Disclosure.LISTED,
+    Action.SEARCH: Disclosure.LISTED,
+    Action.WRITE: Disclosure.CHANGED,
+    Action.PRINT: Disclosure.PRINTED,
+    Action.EXPORT: Disclosure.EXPORTED,
+}
+BODY_LIMIT = 64 * 1024
+
+
+class RouteError(ValueError):
+    """A route table that may not be used. The message names the route and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientPlace:
+    """Where a patient's id stands, and in which namespace it is one."""
+
+    place: Place
+    name: str = ""  # a path or query or form name, or a JSON pointer (RFC 6901)
+    pattern: re.Pattern[bytes] | None = None  # for `answer`: its first group is the id
+    namespace: str = NHS_NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    id: str
+    methods: frozenset[str]
+    segments: tuple[str, ...]  # `{name}` takes one segment, `{name...}` as a last one the rest
+    action: Action
+    kind: str
+    disclosure: Disclosure
+    changing: bool
+    asset: bool
+    patients: tuple[PatientPlace, ...]
+    body: Literal["form", "json"] | None
+    limit: int
+    parameters: tuple[str, ...]  # query parameters that the journal names
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    route: Route
+    values: Mapping[str, str]
+
+
+class RouteTable:
+    def __init__(self, routes: Sequence[Route], *, charset: str, system: str) -> None:
+        """Raises RouteError where two routes would both name a request."""
+        self._charset = charset
+        self._system = system
+        self._routes = tuple(routes)
+        _refuse_doubles(self._routes)
+        self.match = lru_cache(maxsize=4096)(self._match)
+
+    @classmethod
+    def declared(cls, tables: Sequence[Mapping[str, Any]], *, charset: str, system: str) -> RouteTable:
+        """From configuration. Raises RouteError."""
+        return cls([_route(table, system) for table in tables], charset=charset, system=system)
+
+    async def describe(self, inbound: InboundRequest) -> tuple[Action, Resource] | None:
+        """What a request asks for; None where no route names it. Raises BadRequest."""
+        match = self.match(inbound.method, inbound.path)
+        if match is None:
+            return None
+        route = match.route
+        patients = frozenset([ref for place in route.patients for ref in await self._patients(place, match, inbound)])
+        return route.action, Resource(
+            system=self._system,
+            kind="asset" if route.asset else route.kind,
+            route=route.id,
+            patients=patients,
+            disclosure=route.disclosure,
+            changing=route.changing,
+        )
+
+    def is_asset(self, inbound: InboundRequest) -> bool:
+        match = self.match(inbound.method, inbound.path)
+        return match is not None and match.route.asset
+
+    def reads_answer(self, inbound: InboundRequest) -> bool:
+        match = self.match(inbound.method, inbound.path)
+        return match is not None and any(p.place == "answer" for p in match.route.patients)
+
+    def patients_in(self, inbound: InboundRequest, page: bytes) -> frozenset[PatientRef]:
+        """Patients whom the (beginning of the) answer names where the route says so."""
+        match = self.match(inbound.method, inbound.path)
+        found: set[PatientRef] = set()
+        for place in match.route.patients if match else ():
+            if place.place == "answer" and place.pattern is not None:
+                for hit in place.pattern.finditer(page):
+                    value = hit[1].decode(self._charset, "replace").strip()
+                    found |= {ref for ref in (reference(place.namespace, value),) if ref}
+        return frozenset(found)
+
+    def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]:
+        """The query parameters that the journal names on this route."""
+        match = self.match(inbound.method, inbound.path)
+        if match is None or not match.route.parameters:
+            return ()
+        return tuple((n, v) for n, v in pairs(inbound.query, self._charset) if n in match.route.parameters)
+
+    def _match(self, method: str, path: bytes) -> Match | None:
+        segments = [unquote_to_bytes(s).decode(self._charset, "replace") for s in path.split(b"/")[1:]]
+        for route in self._routes:
+            if method in route.methods and (values := _fits(route.segments, segments)) is not None:
+                return Match(route, values)
+        return None
+
+    async def _patients(self, place: PatientPlace, match: Match, inbound: InboundRequest) -> list[PatientRef]:
+        match place.place:
+            case "path":
+                values = [match.values[place.name]]
+            case "query":
+                values = [v for n, v in pairs(inbound.query, self._charset) if n == place.name]
+            case "form":
+                body = await inbound.body.hold(match.route.limit)
+                values = [v for n, v in pairs(body, self._charset) if n == place.name]
+            case "json":
+                values = _pointed(await inbound.body.hold(match.route.limit), place.name)
+            case "answer":
+                return []
+        if len(set(values)) > 1:
+            raise BadRequest(f"`{place.name}` is given twice, for different patients: nothing was sent")
+        return [ref for value in values if (ref := reference(place.namespace, value))]
+
+
+def reference(namespace: str, value: str) -> PatientRef | None:
+    """A patient's reference from what stands in a request or a page; None for what is no id."""
+    value = value.strip()
+    if namespace == NHS_NUMBER:
+        digits = value.replace(" ", "").replace("-", "")
+        return PatientRef(NHS_NUMBER, digits) if is_nhs_number(digits) else None
+    return PatientRef(namespace, value) if 0 < len(value) <= 64 else None
+
+
+def is_nhs_number(digits: str) -> bool:
+    """Ten digits with a right check digit (Modulus 11; NHS Data Dictionary), and not ten equal ones."""
+    if not re.fullmatch(r"[0-9]{10}", digits) or len(set(digits)) == 1:
+        return False
+    check = 11 - sum(int(d) * w for d, w in zip(digits, _WEIGHTS, strict=False)) % 11
+    return check != 10 and check % 11 == int(digits[9])
+
+
+def pairs(encoded: bytes, charset: str) -> list[tuple[str, str]]:
+    """Names and values of a query or a form, decoded once (URL Standard, section 5.1)."""
+    found: list[tuple[str, str]] = []
+    for part in encoded.split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            found.append((_plain(name, charset), _plain(value, charset)))
+    return found
+
+
+def _plain(data: bytes, charset: str) -> str:
+    return unquote_to_bytes(data.replace(b"+", b" ")).decode(charset, "replace")
+
+
+def _pointed(body: bytes, pointer: str) -> list[str]:
+    """The value at a JSON pointer. Raises BadRequest when the body is no JSON."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        raise BadRequest("the body is not valid JSON") from None
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return []
+    return [str(value)] if isinstance(value, str | int) else []
+
+
+def _fits(template: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
+    values: dict[str, str] = {}
+    for number, part in enumerate(template):
+        if part.endswith("...}"):
+            values[part[1:-4]] = "/".join(segments[number:])
+            return values if len(segments) > number else None
+        if number >= len(segments):
+            return None
+        if part.startswith("{"):
+            if not segments[number]:
+                return None
+            values[part[1:-1]] = segments[number]
+        elif part != segments[number]:
+            return None
+    return values if len(template) == len(segments) else None
+
+
+def _route(table: Mapping[str, Any], system: str) -> Route:
+    name = str(table.get("id", "?"))
+    if unknown := sorted(table.keys() - _ROUTE_KEYS):
+        raise RouteError(f"route `{name}`: `{unknown[0]}` is no setting: use one of {', '.join(sorted(_ROUTE_KEYS))}")
+    try:
+        action = Action(table.get("action", "enter"))
+        disclosure = (
+            Disclosure(table["disclosure"]) if "disclosure" in table else _DISCLOSURES.get(action, Disclosure.NONE)
+        )
+    except ValueError as error:
+        raise RouteError(f"route `{name}`: {error}") from None
+    path = str(table.get("path", ""))
+    if name == "?" or not path.startswith("/"):
+        raise RouteError(f"route `{name}`: needs an `id` and a `path` that begins with `/`")
+    methods = frozenset(table.get("methods", ["GET", "HEAD"]))
+    declared = table.get("patient", [])
+    places = tuple(_place(name, p, path, system) for p in ([declared] if isinstance(declared, Mapping) else declared))
+    body: Literal["form", "json"] | None = table.get("body")
+    for place in places:
+        if place.place == "form" or place.place == "json":
+            body = place.place
+    asset = bool(table.get("asset", False))
+    if asset and not methods <= {"GET", "HEAD"}:
+        raise RouteError(f"route `{name}`: an asset is only ever read: leave `methods` out")
+    return Route(
+        id=name,
+        methods=methods,
+        segments=tuple(path.split("/")[1:]),
+        action=action,
+        kind=str(table.get("kind", "page")),
+        disclosure=disclosure,
+        changing=bool(table.get("changing", action is Action.WRITE)),
+        asset=asset,
+        patients=places,
+        body=body,
+        limit=int(table.get("limit", BODY_LIMIT)),
+        parameters=tuple(table.get("parameters", ())),
+    )
+
+
+def _place(route: str, table: Mapping[str, Any], path: str, system: str) -> PatientPlace:
+    if unknown := sorted(table.keys() - _PATIENT_KEYS):
+        raise RouteError(
+            f"route `{route}`: `patient.{unknown[0]}` is no setting: use one of {', '.join(sorted(_PATIENT_KEYS))}"
+        )
+    where, name = table.get("in"), str(table.get("name", ""))
+    if where not in ("path", "query", "form", "json", "answer"):
+        raise RouteError(f"route `{route}`: `patient.in` is one of path, query, form, json, answer")
+    if where == "path" and f"{{{name}}}" not in path:
+        raise RouteError(f"route `{route}`: the path has no `{{{name}}}`")
+    pattern = None
+    if where == "answer":
+        try:
+            pattern = re.compile(str(table.get("pattern", "")).encode("latin-1"))
+        except (re.error, UnicodeEncodeError) as error:
+            raise RouteError(f"route `{route}`: `patient.pattern` is no expression: {error}") from None
+        if pattern.groups < 1:
+            raise RouteError(f"route `{route}`: `patient.pattern` needs a group around the id")
+    elif not name:
+        raise RouteError(f"route `{route}`: `patient.name` says what holds the id")
+    return PatientPlace(where, name, pattern, str(table.get("namespace", f"system:{system}")))
+
+
+def _refuse_doubles(routes: Sequence[Route]) -> None:
+    seen: dict[str, Route] = {}
+    for route in routes:
+        if route.id in seen:
+            raise RouteError(f"two routes are called `{route.id}`: rename one")
+        seen[route.id] = route
+        shape = tuple("{}" if s.startswith("{") else s for s in route.segments)
+        for other in routes[: routes.index(route)]:
+            same = shape == tuple("{}" if s.startswith("{") else s for s in other.segments)
+            if same and route.methods & other.methods:
+                raise RouteError(f"routes `{other.id}` and `{route.id}` name the same requests: keep one")

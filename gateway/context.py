@@ -1,0 +1,104 @@
+"""Where a request comes from and on what: the client's address, its network zone, its kind of device.
+
+The address is the last one that no trusted proxy vouches for. The zone is the only early fact about a device; its class is a hint.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from connectors.messages import Headers
+from policies.model import Device, DeviceClass, Ownership, Posture
+
+from .config import Config
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    name: str
+    networks: tuple[Network, ...]
+    posture: Posture
+    idle: float | None  # seconds; None: by the device's ownership
+
+
+class Surroundings:
+    """What the configuration says about networks and idle times."""
+
+    def __init__(self, config: Config) -> None:
+        self._trusted = tuple(ipaddress.ip_network(n) for n in config.gateway.trusted_proxies)
+        self._zones = [
+            Zone(z.name, tuple(ipaddress.ip_network(c) for c in z.cidrs), Posture(z.posture), z.idle)
+            for z in config.zones
+        ]
+        self._idle = config.shift.idle
+
+    def source(self, peer: str, headers: Headers) -> str:
+        """The client's address: the peer, or behind trusted proxies the last address that none of them wrote."""
+        if not self._trusted or not self._is_trusted(peer):
+            return peer
+        chain = [
+            part.strip()
+            for name, value in headers
+            if name == b"x-forwarded-for"
+            for part in value.decode("latin-1").split(",")
+        ]
+        for hop in reversed(chain):
+            if _address(hop) is None:
+                break  # whoever wrote that is not believed further
+            if not self._is_trusted(hop):
+                return str(_address(hop))
+        return peer
+
+    def zone(self, source: str) -> Zone | None:
+        """The zone with the longest matching prefix; None outside all."""
+        ip = _address(source)
+        if ip is None:
+            return None
+        best: tuple[int, Zone] | None = None
+        for zone in self._zones:
+            for network in zone.networks:
+                if network.version == ip.version and ip in network and (best is None or network.prefixlen > best[0]):
+                    best = (network.prefixlen, zone)
+        return best[1] if best else None
+
+    def device(self, source: str, headers: Headers) -> tuple[Device, float]:
+        """What is known of a device before it is enrolled, and its idle time in seconds.
+
+        An unknown device on site is treated as a shared PC.
+        """
+        zone = self.zone(source)
+        posture = zone.posture if zone else Posture.OFF_SITE
+        ownership = Ownership.SHARED if posture is Posture.ON_SITE else Ownership.UNKNOWN
+        idle = zone.idle if zone and zone.idle is not None else getattr(self._idle, ownership.value)
+        name = zone.name if zone else ""
+        return Device("", _device_class(headers), ownership, managed=False, zone=name, posture=posture), idle
+
+    def _is_trusted(self, address: str) -> bool:
+        ip = _address(address)
+        return ip is not None and any(ip in n for n in self._trusted if n.version == ip.version)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    return ip
+
+
+def _device_class(headers: Headers) -> DeviceClass:
+    agent = b""
+    for name, value in headers:
+        if name == b"sec-ch-ua-mobile" and value == b"?1":
+            return DeviceClass.PHONE
+        if name == b"user-agent":
+            agent = value
+    if b"iPad" in agent or b"Tablet" in agent or (b"Android" in agent and b"Mobile" not in agent):
+        return DeviceClass.TABLET
+    return DeviceClass.PHONE if b"Mobi" in agent or b"iPhone" in agent else DeviceClass.DESKTOP

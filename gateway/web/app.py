@@ -1,0 +1,66 @@
+"""The main host as a Starlette application: which path is which page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..edge.csrf import SAFE
+from .launchpad import Launchpad
+from .refusals import Refusals
+from .signon import SignOn
+
+STATIC = Path(__file__).parent / "static"
+_TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
+
+
+def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_origin: str) -> Starlette:
+    """Every page of ours; a POST must come from our own pages (but for the provider's back-channel)."""
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        headers = tuple(request.scope["headers"])
+        return refusals.not_found(request.method, headers)
+
+    def own(page):  # type: ignore[no-untyped-def]  # a Starlette endpoint in, a Starlette endpoint out
+        async def guarded(request: Request) -> Response:
+            if request.method not in SAFE and not _from_own_page(request, public_origin):
+                return refusals.cross_site(request.method, tuple(request.scope["headers"]))
+            answer: Response = await page(request)
+            return answer
+
+        return guarded
+
+    return Starlette(
+        routes=[
+            Route("/", own(launchpad.home)),
+            Route("/sign-on", own(sign_on.page)),
+            Route("/sign-on/start", own(sign_on.start)),
+            Route("/sign-on/callback", sign_on.callback),
+            Route("/sign-off", own(sign_on.sign_off), methods=["POST"]),
+            Route("/signed-off", own(sign_on.signed_off)),
+            Route("/backchannel-logout", sign_on.backchannel, methods=["POST"]),
+            Route("/.well-known/jwks.json", sign_on.jwks),
+            Route("/enter", own(launchpad.enter)),
+            Route("/shift", own(launchpad.shift)),
+            Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
+        ],
+        exception_handlers={404: not_found, 405: not_found},
+    )
+
+
+def _from_own_page(request: Request, public_origin: str) -> bool:
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    return site == "same-origin" if site else origin == public_origin
+
+
+def static(name: str) -> Response | None:
+    """A file of ours, the same on every origin; None for any other name."""
+    path = STATIC / name
+    if path.parent != STATIC or path.suffix not in _TYPES or not path.is_file():
+        return None
+    headers = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
+    return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers=headers)

@@ -1,0 +1,153 @@
+"""The launchpad: the systems that I may open, how honest we can be about each, and my shift."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connectors.base import State
+from policies.decision import Permit
+from policies.engine import PolicyEngine
+from policies.model import AccessRequest, Action, Context, Facts, Resource
+
+from ..edge import cookies
+from ..edge.origins import Bounce, Doors
+from ..sessions import Seat, Sessions
+from ..systems import System
+from .paths import own_path
+from .render import Renderer
+from .signon import SignOn
+
+STATES = {
+    State.BROKERED: "every look passes here and is written down",
+    State.LINKED: "its own sign-on; we write down that you opened it",
+    State.LAUNCH_ONLY: "you sign on there; we write down the click",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    title: str
+    address: str
+    state: str
+    state_says: str
+    helpdesk: str
+
+
+class Launchpad:
+    def __init__(
+        self,
+        systems: dict[str, System],
+        engine: PolicyEngine,
+        sessions: Sessions,
+        doors: Doors,
+        sign_on: SignOn,
+        renderer: Renderer,
+        scheme: str,
+        public_host: str,
+    ) -> None:
+        self._systems = systems
+        self._engine = engine
+        self._sessions = sessions
+        self._doors = doors
+        self._sign_on = sign_on
+        self._renderer = renderer
+        self._scheme = scheme
+        self._public_host = public_host
+
+    async def home(self, request: Request) -> Response:
+        return await self._seated(request, self._home)
+
+    async def _home(self, request: Request, seat: Seat) -> Response:
+        tiles = [self._tile(system) for system in self._systems.values() if self._may_open(system, seat)]
+        return self._renderer.page("launchpad.html", tiles=tiles, **self._who(seat))
+
+    async def shift(self, request: Request) -> Response:
+        return await self._seated(request, self._shift)
+
+    async def _shift(self, request: Request, seat: Seat) -> Response:
+        sessions = [
+            {
+                "id": session.id,
+                "here": session.id == seat.session.id,
+                "device": session.device.device_class.value,
+                "where": session.device.zone or "outside the hospital's network",
+                "since": _clock(session.created),
+                "seen": _clock(session.last_seen),
+                "systems": sorted(s.title for s in self._systems.values() if s.host in session.hosts),
+            }
+            for session in await self._sessions.of_shift(seat.shift)
+        ]
+        return self._renderer.page("shift.html", sessions=sessions, **self._who(seat))
+
+    async def end_session(self, request: Request) -> Response:
+        """POST: end another session of my shift."""
+
+        async def end(request: Request, seat: Seat) -> Response:
+            wanted = (await request.form()).get("session")
+            for session in await self._sessions.of_shift(seat.shift):
+                if session.id == wanted and session.id != seat.session.id:
+                    await self._sign_on.end_one(Seat(session, seat.shift, ""), "ended-by-clinician")
+            return self._renderer.redirect(Bounce("/shift"))
+
+        return await self._seated(request, end)
+
+    async def enter(self, request: Request) -> Response:
+        """A system's host sent the browser here for a code."""
+        ticket = request.query_params.get("ticket", "")
+        seat = await self._seat(request)
+        if seat is None:
+            return self._renderer.redirect(Bounce(f"/sign-on?next={own_path(f'/enter?ticket={ticket}')}"))
+        if (leave := await self._sign_on.due(request, seat, f"/enter?ticket={ticket}")) is not None:
+            return leave
+        bounce = await self._doors.to_system(ticket, seat) if len(ticket) < 64 else None
+        return self._renderer.redirect(bounce or Bounce("/"))
+
+    async def _seated(self, request: Request, show: Callable[[Request, Seat], Awaitable[Response]]) -> Response:
+        seat = await self._seat(request)
+        if seat is None:
+            if request.method != "GET":
+                return self._renderer.problem(401, "no-session", "You are not signed on")
+            back = own_path(request.scope["path"])
+            return self._renderer.redirect(Bounce("/sign-on" if back == "/" else f"/sign-on?next={back}"))
+        if (
+            request.method == "GET"
+            and (leave := await self._sign_on.due(request, seat, request.scope["path"])) is not None
+        ):
+            return leave
+        self._sessions.touch(seat)
+        return await show(request, seat)
+
+    async def _seat(self, request: Request) -> Seat | None:
+        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
+        return await self._sessions.seated(token, self._public_host) if token else None
+
+    def _may_open(self, system: System, seat: Seat) -> bool:
+        """By the same engine as everything else: may this person enter the system's own pages?"""
+        resource = Resource(system=system.name, kind="page", route="launchpad")
+        context = Context(device=seat.session.device, keepable=system.keepable)
+        access = AccessRequest(seat.shift.principal, Action.ENTER, resource, context)
+        return isinstance(self._engine.decide(access, Facts()), Permit)
+
+    def _tile(self, system: System) -> Tile:
+        prefix = f"/{system.name}" if system.table.mount == "path" else ""
+        address = f"{self._scheme}://{system.host}{prefix}{system.table.start}"
+        return Tile(system.title, address, system.state.value, STATES[system.state], system.table.helpdesk)
+
+    def _who(self, seat: Seat) -> dict[str, object]:
+        p = seat.shift.principal
+        return {
+            "name": p.name,
+            "roles": ", ".join(sorted(role.replace("-", " ") for role in p.roles)),
+            "ends": _clock(seat.shift.ends),
+            "away": seat.shift.provider_away,
+        }
+
+
+def _clock(at: float) -> str:
+    """Wall time where the gateway is, as clinicians read it."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")

@@ -1,0 +1,111 @@
+"""What a person (or a script) is told instead of an answer: what, under which rule, what would help."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from connectors.messages import Headers
+from policies.decision import Deny, Remedy
+
+from ..errors import CrossSite, Fault, fault_for
+from ..systems import System
+from .render import Renderer, wants_page
+
+REMEDIES = {
+    Remedy.STEP_UP: "Sign on again with a stronger proof, such as your smartcard.",
+    Remedy.BREAK_GLASS: "In an emergency, ask for emergency access. It will be reviewed.",
+    Remedy.CLAIM_RELATIONSHIP: "Say that this patient is in your care.",
+    Remedy.UNLOCK: "Unlock this session.",
+    Remedy.ENROL_DEVICE: "Use a device that the hospital knows, or work from inside the hospital.",
+}
+
+
+class Refusals:
+    def __init__(self, renderer: Renderer, public_url: str) -> None:
+        self._renderer = renderer
+        self._public_url = public_url
+
+    def denied(self, deny: Deny, method: str, headers: Headers, request: str, system: System) -> Response:
+        helps = [REMEDIES[remedy] for remedy in deny.remedies]
+        if not wants_page(method, headers):
+            return self._renderer.problem(
+                403,
+                deny.reason.code,
+                deny.reason.text,
+                rules=list(deny.reason.rules),
+                remedies=[remedy.value for remedy in deny.remedies],
+                request=request,
+            )
+        return self._message(
+            403,
+            "You may not open this",
+            deny.reason.text[:1].upper() + deny.reason.text[1:],
+            helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
+            facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
+            kind="refusal",
+        )
+
+    def failed(self, fault: Fault, method: str, headers: Headers, request: str, system: System | None) -> Response:
+        if not wants_page(method, headers):
+            return self._renderer.problem(fault.status, fault.code, fault.title, detail=fault.remedy, request=request)
+        lead = f"{system.title} – nothing is shown because of this, and nothing was changed by us." if system else ""
+        return self._message(
+            fault.status,
+            fault.title,
+            lead,
+            helps=[fault.remedy],
+            facts=self._facts(system, request, fault.code),
+            kind="failure",
+        )
+
+    def signed_out(self, method: str, headers: Headers, *, framed: bool) -> Response:
+        """A request without a session that cannot be sent to sign on."""
+        if not framed and not wants_page(method, headers):
+            return self._renderer.problem(401, "no-session", "You are not signed on", detail=self._public_url)
+        return self._renderer.page(
+            "message.html",
+            401,
+            title="You are not signed on",
+            lead="Your session has ended. Nothing was sent.",
+            helps=[],
+            facts=[],
+            kind="refusal",
+            link=(self._public_url + "/", "Sign on"),
+            top=framed,
+        )
+
+    def not_found(self, method: str, headers: Headers) -> Response:
+        if not wants_page(method, headers):
+            return self._renderer.problem(404, "not-found", "There is no such page")
+        return self._message(
+            404,
+            "There is no such page",
+            "The address may be mistyped, or the page may have moved.",
+            helps=[],
+            facts=[],
+            kind="refusal",
+        )
+
+    def cross_site(self, method: str, headers: Headers) -> Response:
+        return self.failed(fault_for(CrossSite()), method, headers, "", None)
+
+    def _facts(self, system: System | None, request: str, rule: str) -> list[tuple[str, str]]:
+        facts = [("System", system.title)] if system else []
+        if system and system.table.helpdesk:
+            facts.append(("Helpdesk", system.table.helpdesk))
+        return [*facts, ("Reason", rule), *([("Number", request[:12])] if request else [])]
+
+    def _message(
+        self, status: int, title: str, lead: str, *, helps: list[str], facts: list[tuple[str, str]], kind: str
+    ) -> Response:
+        return self._renderer.page(
+            "message.html",
+            status,
+            title=title,
+            lead=lead,
+            helps=helps,
+            facts=facts,
+            kind=kind,
+            link=(self._public_url + "/", "Back to all systems"),
+            top=True,
+        )

@@ -1,0 +1,341 @@
+"""Sign-on and sign-off pages of the main host, and what the provider tells us behind the browser's back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
+from sso.logout import read_form
+from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn
+from sso.session import Session, new_token, token_hash
+from sso.shift import Shift
+
+from ..audit.event import AuditEvent, EventType
+from ..audit.journal import Journal
+from ..context import Surroundings
+from ..edge import cookies
+from ..edge.origins import Bounce, Doors
+from ..errors import fault_for
+from ..metrics import Metrics
+from ..sessions import Seat, Sessions
+from ..stores.base import Store
+from .paths import own_path
+from .refusals import Refusals
+from .render import Renderer
+
+BROWSER = b"__Host-lanyard-signon"
+_PENDING_LIFE = 600.0
+_LONGEST_FORM = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SignOnSettings:
+    public_url: str
+    public_host: str
+    acr_values: tuple[str, ...]
+    step_up_acr_values: tuple[str, ...]
+    recheck: float  # seconds
+    grace: float | None  # seconds that a shift goes on while the provider is away; None: to its end
+
+
+class SignOn:
+    def __init__(
+        self,
+        settings: SignOnSettings,
+        provider: IdentityProvider,
+        sessions: Sessions,
+        store: Store,
+        doors: Doors,
+        journal: Journal,
+        surroundings: Surroundings,
+        renderer: Renderer,
+        refusals: Refusals,
+        metrics: Metrics,
+        now: Callable[[], float],
+        end_upstreams: Callable[[Seat, bool], None],
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._sessions = sessions
+        self._store = store
+        self._doors = doors
+        self._journal = journal
+        self._surroundings = surroundings
+        self._renderer = renderer
+        self._refusals = refusals
+        self._metrics = metrics
+        self._now = now
+        self._end_upstreams = end_upstreams
+        self._rechecking: dict[str, asyncio.Task[None]] = {}
+
+    # Sign-on
+
+    async def page(self, request: Request) -> Response:
+        """Where somebody without a session lands."""
+        return self._renderer.page("signon.html", back=own_path(request.query_params.get("next", "/")))
+
+    async def start(self, request: Request) -> Response:
+        """Leave for the provider."""
+        back = own_path(request.query_params.get("next", "/"))
+        step_up = request.query_params.get("proof") == "stronger"
+        acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
+        return await self._leave(request, back, acr_values=acr, prompt="login" if step_up else None)
+
+    async def silently(self, request: Request, seat: Seat, back: str) -> Response:
+        """Ask the provider whether it still knows this clinician, without a page."""
+        return await self._leave(request, back, prompt="none", subject=seat.shift.principal.subject)
+
+    async def _leave(
+        self,
+        request: Request,
+        back: str,
+        *,
+        acr_values: tuple[str, ...] = (),
+        prompt: str | None = None,
+        subject: str = "",
+    ) -> Response:
+        binding = new_token()
+        pending = PendingSignOn.new(
+            browser=token_hash(binding),
+            redirect_uri=f"{self._settings.public_url}/sign-on/callback",
+            return_path=back,
+            now=self._now(),
+            acr_values=acr_values,
+            subject=subject,
+        )
+        address = await self._provider.begin(pending, prompt=prompt)
+        await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)
+        # One cookie for each sign-on under way, so that two tabs do not spoil each other's.
+        name = BROWSER + b"-" + token_hash(pending.state)[:16].encode()
+        return self._renderer.redirect(Bounce(address, (cookies.given(name, binding, max_age=int(_PENDING_LIFE)),)))
+
+    async def callback(self, request: Request) -> Response:
+        """Back from the provider. The sign-on under way is taken out first: a second callback finds nothing."""
+        try:
+            answer = Callback.read(request.scope["query_string"])
+            kept = await self._store.take_code("pending", answer.state, self._now())
+            if kept is None:
+                raise SignOnRefused("state", "the answer belongs to no sign-on that is under way")
+            pending = PendingSignOn.from_json(kept.decode())
+            name = BROWSER + b"-" + token_hash(answer.state)[:16].encode()
+            binding = cookies.cookie(tuple(request.scope["headers"]), name)
+            signed_on = await self._provider.finish(answer, pending, browser=token_hash(binding) if binding else "")
+        except InteractionNeeded:
+            # A silent check did not suffice: sign on with a page.
+            return self._renderer.redirect(Bounce("/sign-on/start"))
+        except SignOnRefused as error:
+            return await self._refused(request, error)
+        previous = await self._seat(request)
+        if pending.subject and previous is not None:
+            await self._sessions.confirmed(previous.shift, signed_on)
+            await self._journal.record(self._shift_event(EventType.SHIFT_RENEWED, previous.shift))
+            return self._renderer.redirect(Bounce(pending.return_path, (cookies.expired(name),)))
+        token = await self._seat_down(request, signed_on, previous)
+        return self._renderer.redirect(
+            Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), cookies.expired(name)))
+        )
+
+    async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> str:
+        headers = tuple(request.scope["headers"])
+        source = self._surroundings.source(request.scope["client"][0], headers)
+        device, idle = self._surroundings.device(source, headers)
+        if previous is not None:
+            self._end_upstreams(previous, False)
+            p = previous.shift.principal
+            if (p.issuer, p.subject) != (signed_on.principal.issuer, signed_on.principal.subject):
+                await self._journal.record(
+                    self._session_event(EventType.SESSION_REVOKED, previous, reason="user-switch")
+                )
+        seat, token, started = await self._sessions.sign_on(
+            signed_on, device, self._settings.public_host, idle=idle, previous=previous
+        )
+        self._metrics.sign_ons.labels("ok").inc()
+        p = signed_on.principal
+        await self._journal.record(
+            AuditEvent(
+                EventType.LOGIN_OK,
+                self._now(),
+                {
+                    "acr": signed_on.acr,
+                    "amr": list(signed_on.amr),
+                    "issuer": p.issuer,
+                    "name": p.name,
+                    "role": p.role,
+                    "roles": sorted(p.roles),
+                    "session": seat.session.id,
+                    "shift": seat.shift.id,
+                    "source": source,
+                    "subject": p.subject,
+                },
+            )
+        )
+        if started:
+            await self._journal.record(self._shift_event(EventType.SHIFT_STARTED, seat.shift))
+        await self._journal.record(
+            self._session_event(
+                EventType.SESSION_SEATED, seat, device=device.device_class.value, zone=device.zone, source=source
+            )
+        )
+        return token
+
+    async def _refused(self, request: Request, error: SignOnRefused) -> Response:
+        headers = tuple(request.scope["headers"])
+        source = self._surroundings.source(request.scope["client"][0], headers)
+        self._metrics.sign_ons.labels(error.reason).inc()
+        await self._journal.record(
+            AuditEvent(EventType.LOGIN_FAILED, self._now(), {"reason": error.reason, "source": source})
+        )
+        return self._renderer.page(
+            "message.html",
+            403,
+            title="You could not be signed on",
+            lead=str(error)[:1].upper() + str(error)[1:] + ".",
+            helps=[error.remedy or fault_for(error).remedy],
+            facts=[("Reason", error.reason)],
+            kind="failure",
+            link=("/sign-on", "Try again"),
+            top=False,
+        )
+
+    async def _seat(self, request: Request) -> Seat | None:
+        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
+        return await self._sessions.seated(token, self._settings.public_host) if token else None
+
+    # Are the claims still true?
+
+    async def due(self, request: Request, seat: Seat, here: str) -> Response | None:
+        """At a navigation on the main host: a re-check by refresh token behind the page, else a silent bounce."""
+        shift, now = seat.shift, self._now()
+        if now - shift.checked < self._settings.recheck:
+            return None
+        if shift.provider_away and self._settings.grace is not None and now - shift.checked > self._settings.grace:
+            await self.end_shift(shift, "provider-away")
+            return self._renderer.redirect(Bounce("/sign-on", (cookies.expired(cookies.SESSION),)))
+        if shift.refresh_token:
+            self.recheck(shift)
+            return None
+        try:
+            return await self.silently(request, seat, own_path(here))
+        except ProviderAway:
+            await self._sessions.provider_away(shift)
+            return None
+
+    def recheck(self, shift: Shift) -> None:
+        """One at a time for each shift, behind whatever goes on."""
+        running = self._rechecking.get(shift.id)
+        if running is None or running.done():
+            task = asyncio.get_running_loop().create_task(self._recheck(shift), name="recheck")
+            self._rechecking[shift.id] = task
+            task.add_done_callback(lambda _: self._rechecking.pop(shift.id, None))
+
+    async def _recheck(self, shift: Shift) -> None:
+        try:
+            signed_on = await self._provider.refresh(shift.refresh_token, shift.principal)
+        except InteractionNeeded:
+            shift.refresh_token = ""  # from now on by a silent sign-on
+        except SignOnRefused as error:
+            await self.end_shift(shift, error.reason)
+        except ProviderAway:
+            await self._sessions.provider_away(shift)
+        except Exception as error:
+            structlog.get_logger().error("recheck failed", error=error)
+        else:
+            if (
+                signed_on.principal.role != shift.principal.role
+                or not shift.principal.roles >= signed_on.principal.roles
+            ):
+                await self.end_shift(shift, "role-changed")
+            else:
+                await self._sessions.confirmed(shift, signed_on)
+
+    # Sign-off
+
+    async def sign_off(self, request: Request) -> Response:
+        """POST only, from our own page. Ends the session, or everything, and visits every origin that it entered."""
+        seat = await self._seat(request)
+        if seat is None:
+            return self._renderer.redirect(Bounce("/signed-off", (cookies.expired(cookies.SESSION),)))
+        form = await request.form()
+        everywhere = form.get("everywhere") == "yes"
+        others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
+        last = everywhere or not others
+        self._end_upstreams(seat, last)
+        if last:
+            await self.end_shift(seat.shift, "signed-off")
+        else:
+            await self._sessions.end_session(seat.session, "signed-off")
+        await self._journal.record(
+            self._session_event(EventType.LOGOUT_OK, seat, by="clinician", everywhere=everywhere)
+        )
+        end = await self._provider_end(seat.shift) if last else None
+        onward = await self._doors.first_of_sign_off(
+            seat.session.hosts, end or f"{self._settings.public_url}/signed-off"
+        )
+        return self._renderer.redirect(Bounce(onward, (cookies.expired(cookies.SESSION),)))
+
+    async def _provider_end(self, shift: Shift) -> str | None:
+        try:
+            return await self._provider.end_session_url(
+                shift.id_token, f"{self._settings.public_url}/signed-off", secrets.token_urlsafe(12)
+            )
+        except ProviderAway:
+            return None
+
+    async def signed_off(self, request: Request) -> Response:
+        return self._renderer.page("signedoff.html")
+
+    async def end_one(self, seat: Seat, reason: str) -> None:
+        """One session, by somebody else than the browser that it is in."""
+        self._end_upstreams(seat, False)
+        await self._sessions.end_session(seat.session, reason)
+        await self._journal.record(self._session_event(EventType.SESSION_REVOKED, seat, reason=reason))
+
+    async def end_shift(self, shift: Shift, reason: str) -> list[Session]:
+        ended = await self._sessions.end_shift(shift, reason)
+        for session in ended:
+            self._end_upstreams(Seat(session, shift, ""), True)
+        await self._journal.record(self._shift_event(EventType.SHIFT_ENDED, shift, reason=reason, sessions=len(ended)))
+        return ended
+
+    async def backchannel(self, request: Request) -> Response:
+        """The provider ends a session or a person (OpenID Connect Back-Channel Logout 1.0, section 2.5)."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST_FORM:
+                return self._logout_rejected("too-large")
+        try:
+            notice = await self._provider.verify_logout_token(read_form(body), self._seen)
+        except SignOnRefused as error:
+            await self._journal.record(AuditEvent(EventType.LOGOUT_REJECTED, self._now(), {"reason": error.reason}))
+            return self._logout_rejected(error.reason)
+        for shift in await self._sessions.shifts_of(notice.iss, sid=notice.sid, subject=notice.sub):
+            await self.end_shift(shift, "provider-log-out")
+            await self._journal.record(self._shift_event(EventType.LOGOUT_OK, shift, by="provider"))
+        return Response(status_code=200, headers={"cache-control": "no-store"})
+
+    async def _seen(self, key: str, until: float) -> bool:
+        return not await self._store.first_time("logout-token", key, until, self._now())
+
+    def _logout_rejected(self, reason: str) -> Response:
+        return JSONResponse(
+            {"error": "invalid_request", "error_description": reason}, 400, headers={"cache-control": "no-store"}
+        )
+
+    async def jwks(self, request: Request) -> Response:
+        return JSONResponse(self._provider.jwks(), headers={"cache-control": "public, max-age=300"})
+
+    def _shift_event(self, kind: EventType, shift: Shift, **fields: object) -> AuditEvent:
+        p = shift.principal
+        known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
+        return AuditEvent(kind, self._now(), {**known, **fields})
+
+    def _session_event(self, kind: EventType, seat: Seat, **fields: object) -> AuditEvent:
+        return self._shift_event(kind, seat.shift, session=seat.session.id, **fields)
