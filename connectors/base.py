@@ -157,6 +157,13 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class NamesParameters(Protocol):
+    """A system whose routes name query parameters for the journal."""
+
+    def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]: ...
+
+
+@runtime_checkable
 class ChecksHealth(Protocol):
     async def health(self, client: httpx2.AsyncClient) -> None:
         """Raises ConnectorError when the system cannot be used."""

@@ -251,8 +251,10 @@ def _route(table: Mapping[str, Any], system: str) -> Route:
     places = tuple(_place(name, p, path, system) for p in ([declared] if isinstance(declared, Mapping) else declared))
     body: Literal["form", "json"] | None = table.get("body")
     for place in places:
-        if place.place == "form" or place.place == "json":
-            body = place.place
+        if place.place == "form":
+            body = "form"
+        elif place.place == "json":
+            body = "json"
     asset = bool(table.get("asset", False))
     if asset and not methods <= {"GET", "HEAD"}:
         raise RouteError(f"route `{name}`: an asset is only ever read: leave `methods` out")

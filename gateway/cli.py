@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
@@ -52,13 +53,7 @@ def _serve(given: argparse.Namespace) -> int:
     from .app import serve
 
     config = configuration.load(given.config)
-    return asyncio_run(serve(config, Path(given.config)))
-
-
-def asyncio_run(work: asyncio._CoroutineLike[int]) -> int:
-    import uvloop
-
-    return uvloop.run(work)
+    return uvloop.run(serve(config))
 
 
 def _check(given: argparse.Namespace) -> int:

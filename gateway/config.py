@@ -186,6 +186,7 @@ class SsoTable(_Table):
     step_up_acr_values: list[str] = []
     ca_file: str | None = None
     endpoint_hosts: list[str] = []
+    id_token_alg: Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"] | None = None
     preset: Literal["generic", "keycloak", "entra", "imprivata", "cis2"] = "generic"
     claims: ClaimsTable = ClaimsTable()
     roles: dict[str, str] = {}

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from connectors.base import Translates
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.decision import Deny, Permit
 from policies.engine import PolicyEngine
@@ -105,8 +104,8 @@ class Pipeline:
             seen = await system.connector.disclosed(inbound, response)
             if isinstance(receipt, AuditReceipt) and (new := seen - access.patients):
                 receipt = await self._journal.released(receipt, new)
-            if isinstance(system.connector, Translates):
-                response = await system.connector.translate(inbound, response)
+            if system.translates is not None:
+                response = await system.translates.translate(inbound, response)
             asset = access.resource.kind == ASSET
             return Answer(headers.outward(response, inbound, system.passage, asset=asset), receipt, access.resource)
         except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connectors.base import Connector, Share, State
+from connectors.base import Connector, LogsOn, NamesParameters, Share, State, Translates
 
 from .config import SystemTable
 
@@ -31,6 +31,16 @@ class System:
     share: Share
     state: State
     keepable: frozenset[str] = field(default_factory=frozenset)
+    # The connector's optional powers, looked up once: asking a protocol costs microseconds on every request.
+    logs_on: LogsOn | None = field(init=False)
+    translates: Translates | None = field(init=False)
+    names: NamesParameters | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        connector = self.connector
+        self.logs_on = connector if isinstance(connector, LogsOn) else None
+        self.translates = connector if isinstance(connector, Translates) else None
+        self.names = connector if isinstance(connector, NamesParameters) else None
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from connectors.base import Credential, LogsOn, Share, UpstreamSession
+from connectors.base import Credential, Share, UpstreamSession
 from connectors.errors import ConnectorError, CredentialMissing, CredentialRefused
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.model import Resource
@@ -104,7 +104,7 @@ class UpstreamSessions:
 
         Raises CredentialMissing, CredentialRefused, OpenElsewhere, ConnectorError.
         """
-        if not isinstance(system.connector, LogsOn):
+        if system.logs_on is None:
             return None
         key = self._key(seat, system)
         live = self._live.get(key) or await self._one_at_a_time(seat, system, key, after=0)
@@ -132,13 +132,13 @@ class UpstreamSessions:
 
     async def forgotten(self, system: System, live: LogOn, response: UpstreamResponse) -> bool:
         """Whether the system says that it does not know us any more."""
-        assert isinstance(system.connector, LogsOn)
-        return await system.connector.is_logged_off(response)
+        assert system.logs_on is not None
+        return await system.logs_on.is_logged_off(response)
 
     async def absorb(self, system: System, live: LogOn, inbound: InboundRequest, response: UpstreamResponse) -> None:
         """Keep the answer's new cookies; remember the page that it shows."""
-        assert isinstance(system.connector, LogsOn)
-        live.dirty |= await system.connector.absorb(live.session, inbound, response)
+        assert system.logs_on is not None
+        live.dirty |= await system.logs_on.absorb(live.session, inbound, response)
         if (response.header(b"content-type") or b"").lower().startswith((b"text/html", b"application/xhtml")):
             live.showed(inbound.target)
             live.dirty |= live.again  # what may be sent into it must survive a restart
@@ -163,10 +163,10 @@ class UpstreamSessions:
     async def _end(self, live: LogOn, system: System) -> None:
         self._live.pop(live.key, None)
         await self._store.delete_upstream(live.key)
-        assert isinstance(system.connector, LogsOn)
+        assert system.logs_on is not None
         try:
             async with self._client(system) as client:
-                await system.connector.log_off(live.session, client)
+                await system.logs_on.log_off(live.session, client)
         except ConnectorError:
             pass  # it will expire there by itself; the clinician's sign-off does not wait for it
         await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by="sign-off")
@@ -198,7 +198,7 @@ class UpstreamSessions:
             return made
 
     async def _log_on(self, seat: Seat, system: System) -> UpstreamSession:
-        assert isinstance(system.connector, LogsOn)
+        assert system.logs_on is not None
         credential = await self._credential(seat, system)
         tried = (seat.shift.id, system.name)
         if self._refused.get(tried) == _fingerprint(credential):
@@ -207,7 +207,7 @@ class UpstreamSessions:
             )
         try:
             async with self._client(system) as client:
-                session = await system.connector.log_on(credential, client)
+                session = await system.logs_on.log_on(credential, client)
         except ConnectorError as error:
             if isinstance(error, CredentialRefused):
                 self._refused[tried] = _fingerprint(credential)

@@ -92,14 +92,16 @@ class FhirConnector:
     def _page_link(self, url: str, question: Question, session: str) -> str:
         """Raises SystemMisbehaves for a link that leads away from the system."""
         assert self._tools is not None
-        if url.startswith(self._upstream):
-            rest = url[len(self._upstream) :]
-        elif "://" not in url and not url.startswith("//"):
-            rest = url if url.startswith(("?", "/")) else f"/{url}"
+        base = f"/{self._base.decode()}" if self._base else ""
+        if url.startswith(self._upstream) and url[len(self._upstream) :][:1] in ("", "?", "/"):
+            target = base + url[len(self._upstream) :]
+        elif url.startswith("?"):
+            target = base + url
+        elif url.startswith("/") and not url.startswith("//"):
+            target = url.removeprefix(urlsplit(self.config.upstream).path.rstrip("/"))
         else:
             raise SystemMisbehaves("the system's next page is at another address")
-        base = f"/{self._base.decode()}" if self._base else ""
-        target = f"{base}{rest}" if rest.startswith("/") else f"{base}/{rest}" if base else f"/{rest}"
+        target = target if target.startswith("/") else f"/{target}"
         value = json.dumps({"session": session, "question": to_json(question), "target": target})
         token = self._tools.sealer.seal(value.encode(), purpose=f"page:{self.config.name}")
         return f"{self._public}?{PAGE.decode()}{token}"

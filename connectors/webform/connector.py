@@ -121,6 +121,9 @@ class WebformConnector:
         cookies = Jar(self._origin, session.state["cookies"]).line(path).decode("latin-1")
         await client.request(self._log_off.get("method", "GET"), self._origin + path, headers={"cookie": cookies})
 
+    def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]:
+        return self._routes.named_parameters(inbound)
+
     async def health(self, client: httpx2.AsyncClient) -> None:
         """The login page answers. Raises ConnectorError."""
         await client.get(self._origin + self._login.path)

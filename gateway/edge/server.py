@@ -264,6 +264,14 @@ class LanyardServer(uvicorn.Server):
                     else:
                         connection.refuse(Refused.TOO_SLOW)
 
+    async def serve_quietly(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve without taking over the process's signals."""
+        sweeping = asyncio.get_running_loop().create_task(self.sweep(), name="connection-deadlines")
+        try:
+            await self._serve(sockets)
+        finally:
+            sweeping.cancel()
+
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         sweeping = asyncio.get_running_loop().create_task(self.sweep(), name="connection-deadlines")
         try:

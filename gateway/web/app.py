@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from .launchpad import Launchpad
 from .refusals import Refusals
 from .signon import SignOn
 
+Page = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
@@ -25,12 +27,11 @@ def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_
         headers = tuple(request.scope["headers"])
         return refusals.not_found(request.method, headers)
 
-    def own(page):  # type: ignore[no-untyped-def]  # a Starlette endpoint in, a Starlette endpoint out
+    def own(page: Page) -> Page:
         async def guarded(request: Request) -> Response:
             if request.method not in SAFE and not _from_own_page(request, public_origin):
                 return refusals.cross_site(request.method, tuple(request.scope["headers"]))
-            answer: Response = await page(request)
-            return answer
+            return await page(request)
 
         return guarded
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -138,7 +139,7 @@ class Launchpad:
         address = f"{self._scheme}://{system.host}{prefix}{system.table.start}"
         return Tile(system.title, address, system.state.value, STATES[system.state], system.table.helpdesk)
 
-    def _who(self, seat: Seat) -> dict[str, object]:
+    def _who(self, seat: Seat) -> dict[str, Any]:
         p = seat.shift.principal
         return {
             "name": p.name,

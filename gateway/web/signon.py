@@ -75,6 +75,11 @@ class SignOn:
         self._end_upstreams = end_upstreams
         self._rechecking: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def recheck_after(self) -> float:
+        """Seconds after which a shift's claims are asked for again."""
+        return self._settings.recheck
+
     # Sign-on
 
     async def page(self, request: Request) -> Response:

@@ -1,0 +1,203 @@
+"""Below the guard: which site is asked, who is asking, and from there into the pages or the pipeline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from connectors.errors import BadRequest
+from connectors.messages import InboundRequest
+
+from . import logs
+from .audit.event import RequestLine
+from .audit.journal import Journal
+from .context import Surroundings
+from .edge import cookies
+from .edge.exchange import Receive, Scope, Send, inbound, send_answer
+from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, SystemSite, asked
+from .errors import UNEXPECTED, ClientGone, fault_for
+from .metrics import Metrics
+from .pipeline import Answer, Pipeline, Refusal
+from .proxy.headers import wants_service_worker
+from .sessions import Seat, Sessions
+from .systems import System
+from .web.app import static
+from .web.refusals import Refusals
+from .web.render import Renderer
+from .web.signon import SignOn
+
+_OURS = b"/.lanyard/"
+
+
+class Gateway:
+    def __init__(
+        self,
+        main: Starlette,
+        pipeline: Pipeline,
+        sessions: Sessions,
+        doors: Doors,
+        journal: Journal,
+        surroundings: Surroundings,
+        refusals: Refusals,
+        renderer: Renderer,
+        metrics: Metrics,
+        sign_on: SignOn,
+        now: Callable[[], float],
+    ) -> None:
+        self._main = main
+        self._pipeline = pipeline
+        self._sessions = sessions
+        self._doors = doors
+        self._journal = journal
+        self._surroundings = surroundings
+        self._refusals = refusals
+        self._renderer = renderer
+        self._metrics = metrics
+        self._sign_on = sign_on
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whatever goes wrong is told; nothing that goes wrong lets anything pass."""
+        told = _Told(send)
+        try:
+            await self._site(scope, receive, told)
+        except ClientGone:
+            if told.begun:
+                raise
+        except Exception as error:
+            await self._fault(error, scope, receive, told)
+
+    async def _fault(self, error: Exception, scope: Scope, receive: Receive, send: _Told) -> None:
+        fault = fault_for(error)
+        if fault is UNEXPECTED or fault.status == 503:
+            logs.log().error("request failed", code=fault.code, error=error)
+        if send.begun:
+            raise error  # the answer is cut short, never ended as if it were whole
+        system = scope.get("lanyard.system")
+        response = self._refusals.failed(
+            fault, scope["method"], tuple(scope["headers"]), scope.get("lanyard.request", ""), system
+        )
+        await response(scope, receive, send)
+
+    async def _site(self, scope: Scope, receive: Receive, send: Send) -> None:
+        site = scope["lanyard.site"]
+        target: bytes = scope["lanyard.target"]
+        if target.startswith(_OURS) or target == _OURS[:-1]:
+            await (await self._ours(site.host, scope))(scope, receive, send)
+            return
+        match site:
+            case MainSite():
+                await self._main(scope, receive, send)
+            case SystemSite():
+                await self._brokered(site.system, "", site.host, scope, receive, send)
+            case ApiSite():
+                name = target[1:].partition(b"?")[0].partition(b"/")[0].decode("latin-1")
+                system = site.systems.get(name)
+                if system is None:
+                    await self._refusals.not_found(scope["method"], tuple(scope["headers"]))(scope, receive, send)
+                    return
+                await self._brokered(system, f"/{name}", site.host, scope, receive, send)
+            case _:
+                assert_never(site)
+
+    async def _ours(self, host: str, scope: Scope) -> Response:
+        """`/.lanyard/` is ours on every origin and never goes to a system."""
+        headers = tuple(scope["headers"])
+        path, query = scope["path"].removeprefix("/.lanyard/"), QueryParams(scope["query_string"])
+        if scope["method"] not in ("GET", "HEAD"):
+            return self._refusals.not_found(scope["method"], headers)
+        if path == "enter":
+            bounce = await self._doors.enter(host, query.get("code", ""), headers)
+            # A code that does not fit (used, late, another browser's) begins again at the system's own page.
+            return self._renderer.redirect(bounce or Bounce("/"))
+        if path == "sign-off":
+            return self._renderer.redirect(await self._doors.sign_off_stop(host, query.get("ticket", "")))
+        if path.startswith("static/") and (file := static(path.removeprefix("static/"))) is not None:
+            return file
+        return self._refusals.not_found(scope["method"], headers)
+
+    async def _brokered(
+        self, system: System, prefix: str, host: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        headers = tuple(scope["headers"])
+        scope["lanyard.system"] = system
+        token = cookies.cookie(headers, cookies.SESSION)
+        seat = await self._sessions.seated(token, host) if token else None
+        if seat is None:
+            await (await self._unseated(host, scope, headers))(scope, receive, send)
+            return
+        request = inbound(scope, receive, host=host, prefix=prefix, session=seat.session.id)
+        scope["lanyard.request"] = request.id
+        if wants_service_worker(request):
+            raise BadRequest("a service worker would outlive the session: it is not given")
+        begun = time.perf_counter()
+        outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
+        self._sessions.touch(seat)
+        if seat.shift.refresh_token and self._now() - seat.shift.checked > self._sign_on.recheck_after:
+            self._sign_on.recheck(seat.shift)
+        self._metrics.seconds.labels(system.name).observe(time.perf_counter() - begun)
+        match outcome:
+            case Refusal():
+                self._metrics.requests.labels(system.name, system.state.value, "denied").inc()
+                await self._refusals.denied(outcome.decision, request.method, headers, request.id, system)(
+                    scope, receive, send
+                )
+            case Answer():
+                self._metrics.requests.labels(system.name, system.state.value, "permitted").inc()
+                await self._send(outcome, request, send)
+
+    async def _send(self, answer: Answer, request: InboundRequest, send: Send) -> None:
+        sent = 0
+        outcome = "incomplete"
+        try:
+            sent = await send_answer(send, answer.response, head=request.method == "HEAD")
+            outcome = "complete"
+        finally:
+            self._journal.completed(answer.receipt, answer.response.status, sent, outcome)  # type: ignore[arg-type]  # one of the two literals above
+
+    async def _unseated(self, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]) -> Response:
+        match asked(scope["method"], headers):
+            case Asked.DOCUMENT:
+                return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
+            case Asked.FRAME:
+                return self._refusals.signed_out(scope["method"], headers, framed=True)
+            case Asked.BACKGROUND:
+                return self._refusals.signed_out(scope["method"], headers, framed=False)
+
+    def _line(self, system: System, request: InboundRequest, seat: Seat, scope: Scope) -> RequestLine:
+        shift, device = seat.shift, seat.session.device
+        source = self._surroundings.source(scope["client"][0], request.headers)
+        agent = request.header(b"user-agent")
+        return RequestLine(
+            id=request.id,
+            session=seat.session.id,
+            shift=shift.id,
+            method=request.method,
+            target=request.target,
+            source=source,
+            agent=agent.decode("latin-1") if agent else "",
+            device=device.name or device.device_class.value,
+            zone=device.zone,
+            proof="federated",
+            proof_age=int(self._now() - shift.auth_time),
+            parameters=system.names.named_parameters(request) if system.names else (),
+        )
+
+
+class _Told:
+    """A send that remembers whether an answer has begun."""
+
+    __slots__ = ("_send", "begun")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Any) -> None:
+        self.begun = True
+        await self._send(message)
