@@ -1,0 +1,173 @@
+"""A hospital for tests: the certified provider, whatever systems a test brings, and `lanyard serve` in front as its own process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from gateway.config import load
+from gateway.credentials import seal_credentials
+from sso.seal import Seal, new_key
+from tests.counterparts import provider
+from tests.counterparts.processes import free_port
+
+from .browser import Browser, Page
+
+
+@dataclass
+class Hospital:
+    """A configuration on disk and the gateway that runs on it."""
+
+    folder: Path
+    port: int
+    ops_port: int
+    issuer: str
+    config: dict[str, Any]
+    process: subprocess.Popen[bytes] | None = None
+    logs: list[Path] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://records.localhost:{self.port}"
+
+    def system_url(self, name: str) -> str:
+        return f"http://{name}.records.localhost:{self.port}"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "lanyard.toml"
+
+    def write(self) -> None:
+        self.path.write_text(tomli_w.dumps(self.config))
+
+    def start(self) -> None:
+        log = self.folder / f"gateway-{len(self.logs)}.log"
+        self.logs.append(log)
+        with log.open("wb") as out:
+            command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(self.path)]
+            self.process = subprocess.Popen(command, stdout=out, stderr=out)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the gateway ended: {log.read_text()}")
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=1) as answer:
+                    if answer.status == 200:
+                        return
+            time.sleep(0.03)
+        raise RuntimeError(f"the gateway is not ready: {log.read_text()}")
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(15)
+
+    def lanyard(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command line, on this hospital's configuration."""
+        command = [sys.executable, "-m", "gateway.cli", *arguments, "--config", str(self.path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    def events(self, **wanted: str) -> list[dict[str, Any]]:
+        """Events from the journal, oldest first, by `lanyard audit search`."""
+        options = [f"--{name}={value}" for name, value in wanted.items()]
+        said = self.lanyard("audit", "search", "--json", "--limit=100000", *options).stdout
+        return [json.loads(line) for line in said.splitlines()][::-1]
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in self.logs)
+
+    def sign_on(self, browser: Browser, login: str, *, otp: str = provider.OTP) -> Page:
+        """Through the gateway's page and the provider's form, as a person would; the page that it ends on."""
+        page = browser.get(f"{self.url}/")
+        assert page.url.startswith(f"{self.url}/sign-on"), page.url
+        form = browser.submit(page)
+        assert form.url.startswith(self.issuer), form.text
+        return browser.submit(form, login=login, password=provider.USERS[login]["password"], otp=otp)
+
+
+def system(name: str, connector: str, upstream: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "title": name.capitalize(), "connector": connector, "upstream": upstream, **more}
+
+
+@contextlib.contextmanager
+def hospital(
+    folder: Path,
+    systems: list[dict[str, Any]],
+    *,
+    credentials: dict[str, dict[str, tuple[str, str]]] | None = None,
+    started: bool = True,
+    **tables: dict[str, Any],
+) -> Iterator[Hospital]:
+    """`credentials`: for each system, from login to (user name, password) there."""
+    port, ops_port = free_port(), free_port()
+    redirect = f"http://records.localhost:{port}/sign-on/callback"
+    client = provider.client(
+        "lanyard",
+        redirect,
+        post_logout_redirect_uris=[f"http://records.localhost:{port}/signed-off"],
+        backchannel_logout_uri=f"http://127.0.0.1:{port}/backchannel-logout",
+    )
+    with provider.oidc_provider([client]) as op:
+        for name in ("seal", "journal"):
+            (folder / f"{name}.key").write_text(new_key())
+        (folder / "client.secret").write_text(provider.secret_of("lanyard"))
+        config: dict[str, Any] = {
+            "gateway": {
+                "public_url": f"http://records.localhost:{port}",
+                "listen": f"127.0.0.1:{port}",
+                "ops_listen": f"127.0.0.1:{ops_port}",
+                "data_dir": str(folder / "data"),
+            },
+            "keys": {name: {"file": str(folder / f"{name}.key")} for name in ("seal", "journal")},
+            "sso": {
+                "issuer": op.issuer,
+                "client_id": "lanyard",
+                "client_secret": {"file": str(folder / "client.secret")},
+                "scopes": ["profile", "clinical"],
+                "claims": {"roles": "roles"},
+            },
+            "audit": {"reserve": "16MiB", "segment": "2MiB"},
+            "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
+            "systems": systems,
+        }
+        for table, changes in tables.items():
+            config[table] = {**config.get(table, {}), **changes}
+        place = Hospital(folder, port, ops_port, op.issuer, config)
+        _seal_credentials(place, credentials or {})
+        place.write()
+        if started:
+            place.start()
+        try:
+            yield place
+        finally:
+            if place.process is not None and place.process.poll() is None:
+                place.stop()
+
+
+def _seal_credentials(place: Hospital, credentials: dict[str, dict[str, tuple[str, str]]]) -> None:
+    seal = Seal.of((place.folder / "seal.key").read_bytes())
+    for name, people in credentials.items():
+        entries = [
+            {"issuer": place.issuer, "subject": login, "username": user, "secret": secret}
+            for login, (user, secret) in people.items()
+        ]
+        path = place.folder / f"{name}.credentials"
+        path.write_text(seal_credentials(json.dumps(entries).encode(), name, seal))
+        next(s for s in place.config["systems"] if s["name"] == name)["credentials"] = str(path)
+
+
+def check(place: Hospital) -> None:
+    """The configuration that a test wrote is a good one."""
+    load(place.path, {k: v for k, v in os.environ.items() if not k.startswith("LANYARD_")})
