@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # there is no room, by whichever limit
+
 
 class Disk(Protocol):
     """Every method raises OSError as the system call does."""
@@ -20,14 +22,22 @@ class Disk(Protocol):
 
     def sync(self, fd: int) -> None: ...
 
+    def close(self, fd: int) -> None: ...
+
     def cut(self, path: Path, size: int) -> None:
         """Cut a file to `size` bytes, durably."""
         ...
 
-    def close(self, fd: int) -> None: ...
+    def remove(self, path: Path) -> None:
+        """Remove a file, durably."""
+        ...
 
     def hold(self, path: Path, size: int) -> None:
         """Make a file hold `size` bytes of disk, neither more nor less."""
+        ...
+
+    def free(self, folder: Path) -> int:
+        """Bytes that we could still allocate."""
         ...
 
 
@@ -55,6 +65,9 @@ class RealDisk:
     def sync(self, fd: int) -> None:
         os.fdatasync(fd)
 
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
     def cut(self, path: Path, size: int) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -63,8 +76,9 @@ class RealDisk:
         finally:
             os.close(fd)
 
-    def close(self, fd: int) -> None:
-        os.close(fd)
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        _sync_folder(path.parent)
 
     def hold(self, path: Path, size: int) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -72,6 +86,7 @@ class RealDisk:
             now = os.fstat(fd).st_size
             if size < now:
                 os.ftruncate(fd, size)
+                os.fsync(fd)  # some file systems give the blocks to others only after this
             elif size > now:
                 try:
                     os.posix_fallocate(fd, now, size - now)
@@ -81,6 +96,10 @@ class RealDisk:
                     raise
         finally:
             os.close(fd)
+
+    def free(self, folder: Path) -> int:
+        said = os.statvfs(folder)
+        return said.f_bavail * said.f_frsize
 
 
 def _sync_folder(folder: Path) -> None:

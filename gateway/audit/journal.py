@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
+import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -17,40 +18,44 @@ from typing import Any, Literal
 import orjson
 
 from policies.decision import Deny, Permit
-from policies.model import AccessRequest, Facts, Known, PatientRef
+from policies.model import AccessRequest, Facts, Known, PatientRef, Purpose
 
 from ..errors import JournalUnavailable
-from .disk import Disk, RealDisk
+from . import wording
+from .disk import FULL, Disk, RealDisk
 from .event import AssetReceipt, AuditEvent, AuditReceipt, EventType, RequestLine
-from .recovery import recover
+from .recovery import Recovered, recover
 from .reserve import Reserve, Room
-from .writer import Entry, Writer, locked
+from .segment import SMALLEST
+from .sums import Sums
+from .tail import Tail
+from .writer import Queued, Writer, locked
 
 Outcome = Literal["complete", "incomplete", "write-aborted"]
+Alarm = Callable[[str, str], None]
 _TYPES = {
     "complete": EventType.RECORD_COMPLETED,
     "incomplete": EventType.RECORD_INCOMPLETE,
     "write-aborted": EventType.WRITE_ABORTED,
 }
-_LONGEST_FIELD = 2048
-_MOST_SOURCES = 1024  # sources counted apart in a minute; the rest are counted together
+_LONGEST_QUESTION = 64 << 10
+_SHORTEST_KEY = 32
 _SUMS_EVERY = 60.0
 
 
 class Journal:
     """`open` one for a data directory; `close` it. One writer of a name at a time."""
 
-    def __init__(
-        self, folder: Path, writer: Writer, lock: int, now: Callable[[], float], begun: AuditEvent | None
-    ) -> None:
-        self.folder = folder
-        self._writer = writer
+    def __init__(self, lock: int, now: Callable[[], float], alarm: Alarm) -> None:
+        self._writer: Writer
         self._lock = lock
         self._now = now
-        self._begun = begun
-        self._assets: dict[tuple[str, str], int] = {}
-        self._rejected: dict[tuple[str, str], int] = {}
-        self._sums: asyncio.Task[None] | None = None
+        self._hook = alarm
+        self._said: dict[str, str] = {}  # the last state of each control
+        self._owed: deque[tuple[str, str, float]] = deque()
+        self._paying = threading.Lock()
+        self._sums = Sums()
+        self._summing: asyncio.Task[None] | None = None
 
     @classmethod
     def open(
@@ -63,47 +68,47 @@ class Journal:
         reserve: int = 1 << 30,
         segment: int = 64 << 20,
         disk: Disk | None = None,
-        alarm: Callable[[str, str], None] = lambda control, state: None,
+        alarm: Alarm = lambda control, state: None,
     ) -> Journal:
-        """Recover and begin a segment. Sizes in bytes. Raises JournalDamaged, JournalUnavailable (`locked`, `disk-full`)."""
+        """Recover and begin a segment. Sizes in bytes; `alarm(control, state)` is called from any thread.
+
+        Raises JournalDamaged, JournalUnavailable (`locked`, `disk-full`, `unwritable`, `key-too-short`).
+        """
+        if len(key) < _SHORTEST_KEY:
+            raise JournalUnavailable("key-too-short", "`keys.journal` is too short: make one with `lanyard key new`")
         folder, disk = data_dir / "journal" / name, disk or RealDisk()
+        lock = _lock(folder)
         try:
-            lock = locked(folder)
-        except BlockingIOError:
-            raise JournalUnavailable("locked", f"another process writes to `{folder}`: one gateway at a time") from None
-        try:
+            journal, segment = cls(lock, now, alarm), max(min(segment, reserve), SMALLEST)
             found = recover(folder, key, disk)
-            room = Reserve(folder, reserve, min(segment, reserve), disk)
-            writer = Writer(folder, name, key, found.place, reserve=room, disk=disk, alarm=alarm)
+            room = Reserve(folder, reserve, segment, disk)
+            journal._writer = Writer(Tail(folder, name, key, found.place, room, disk), room, journal.alarm)
+            journal._say(found)
         except OSError as error:
             os.close(lock)
-            raise JournalUnavailable("disk-full", f"no segment can be begun in `{folder}`: {error.strerror}") from None
+            raise _no_segment(folder, error) from None
         except BaseException:
             os.close(lock)
             raise
-        begun = None
-        if found.cut:
-            begun = AuditEvent(EventType.AUDIT_RECOVERED, now(), {"bytes": found.cut, "last": found.last})
-        return cls(folder, writer, lock, now, begun)
+        return journal
 
     async def start(self) -> None:
-        """Journal what recovery found, and begin writing sums."""
-        if self._begun is not None:
-            await self.record(self._begun)
-            self._begun = None
-        self._sums = asyncio.get_running_loop().create_task(self._sum_up(), name="journal-sums")
+        """Begin writing sums each minute."""
+        self._summing = asyncio.get_running_loop().create_task(self._sum_up(), name="journal-sums")
 
     async def close(self) -> None:
-        if self._sums is not None:
-            self._sums.cancel()
+        """Write sums and what is queued, end the segment in good order, let the next writer in."""
+        if self._summing is not None:
+            self._summing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sums
+                await self._summing
         self._write_sums()
         await asyncio.to_thread(self._writer.close)
         os.close(self._lock)
 
     @property
     def waiting(self) -> int:
+        """Events that are queued."""
         return self._writer.waiting
 
     @property
@@ -114,22 +119,27 @@ class Journal:
     async def intent(
         self, access: AccessRequest, facts: Facts, decision: Permit | Deny, line: RequestLine, question: bytes
     ) -> AuditReceipt:
-        """`access.intent` or `access.denied`, durable on return. Raises JournalUnavailable."""
-        room = self._writer.room
-        if room is not Room.OK and isinstance(decision, Permit):
-            self._admit(room, facts)
-        kind = EventType.ACCESS_INTENT if isinstance(decision, Permit) else EventType.ACCESS_DENIED
-        fields = _access_fields(access, decision, line)
-        sequence = await self._durable(kind, fields, decision.input_hash, question)
-        verdict = "permit" if isinstance(decision, Permit) else "deny"
-        return AuditReceipt(line.id, verdict, sequence, access.patients)
+        """`access.intent` or `access.denied`, durable on return. Raises JournalUnavailable.
+
+        `question` is the engine's exact input as JSON; it is written once in each segment, its hash each time.
+        """
+        permitted = isinstance(decision, Permit)
+        if self._writer.room is not Room.OK:
+            self._admit(access, facts, permitted=permitted)
+        shares = wording.shares(access.patients)
+        told = self._put(
+            EventType.ACCESS_INTENT if permitted else EventType.ACCESS_DENIED,
+            wording.access(access, decision, line, shares[0]),
+            decision.input_hash,
+            question if len(question) <= _LONGEST_QUESTION else b"",
+        )
+        more = [self._put_released(line.id, share) for share in shares[1:]]
+        sequence = await (_all(told, *more) if more else told)
+        return AuditReceipt(line.id, "permit" if permitted else "deny", sequence, access.patients)
 
     async def released(self, receipt: AuditReceipt, seen: frozenset[PatientRef]) -> AuditReceipt:
         """`record.released` for patients that the intent did not name, durable on return. Raises JournalUnavailable."""
-        sequence = await self._durable(
-            EventType.RECORD_RELEASED,
-            {"intent": receipt.sequence, "patients": _patients(seen), "request": receipt.request},
-        )
+        sequence = await _all(*[self._put_released(receipt.request, share) for share in wording.shares(seen)])
         return AuditReceipt(receipt.request, receipt.verdict, sequence, receipt.patients | seen)
 
     def completed(self, receipt: AuditReceipt | AssetReceipt, status: int, sent: int, outcome: Outcome) -> None:
@@ -141,50 +151,76 @@ class Journal:
 
     def count(self, access: AccessRequest, line: RequestLine) -> AssetReceipt:
         """A style sheet, script, image or font: counted, not written one by one. Raises JournalUnavailable."""
-        if self._writer.failing:
-            raise JournalUnavailable(self._writer.failing, "the journal cannot write")
-        key = (line.session, access.resource.system)
-        self._assets[key] = self._assets.get(key, 0) + 1
+        if self._writer.failing or self._writer.room is Room.USED:
+            raise JournalUnavailable(self._writer.failing or "reserve-used", "the journal cannot write")
+        self._sums.asset(line.session, access.resource.system)
         return AssetReceipt(line.id)
 
     def reject(self, source: str, reason: str) -> None:
         """A request refused before a session was looked at: one event for each source, reason and minute."""
-        key = (source, reason)
-        if key not in self._rejected and len(self._rejected) >= _MOST_SOURCES:
-            key = ("others", reason)
-        self._rejected[key] = self._rejected.get(key, 0) + 1
+        self._sums.rejected(source, reason)
 
     async def record(self, event: AuditEvent) -> int:
         """Any other event, durable on return; its sequence. Raises JournalUnavailable."""
-        return await self._durable(event.type, event.fields, at=event.at)
+        return await self._put(event.type, event.fields, at=event.at)
 
     def note(self, event: AuditEvent) -> None:
-        """An event that nobody waits for. Lost only if the journal fails, which is alarmed."""
-        with contextlib.suppress(JournalUnavailable):
-            self._writer.put(self._entry(event.type, event.fields, event.at, None))
+        """An event that nobody waits for, from any thread. When the journal cannot take it, that is counted and said."""
+        try:
+            self._writer.put(self._entry(event.type, event.fields, event.at))
+        except JournalUnavailable:
+            self._sums.lost()
 
-    async def _durable(
+    def alarm(self, control: str, state: str) -> None:
+        """A control fails or works again: `control.failure`, as soon as it can be written, and the alarm. From any thread."""
+        if self._said.get(control) == state:
+            return
+        self._said[control] = state
+        self._owed.append((control, state, self._now()))
+        with contextlib.suppress(Exception):  # whoever listens may not stop the journal
+            self._hook(control, state)
+        with contextlib.suppress(JournalUnavailable, AttributeError):  # no writer yet: it is being opened
+            self._pay()
+
+    def _pay(self) -> None:
+        with self._paying:
+            while self._owed:
+                control, state, at = self._owed[0]
+                self._writer.put(self._entry(EventType.CONTROL_FAILURE, {"control": control, "state": state}, at))
+                self._owed.popleft()
+
+    def _say(self, found: Recovered) -> None:
+        if not found.orderly:
+            self.note(AuditEvent(EventType.AUDIT_RECOVERED, self._now(), {"bytes": found.cut, "last": found.last}))
+        with contextlib.suppress(JournalUnavailable):
+            self._pay()
+
+    def _put(
         self,
         kind: EventType,
         fields: dict[str, Any],
         input_hash: str = "",
         question: bytes = b"",
         at: float | None = None,
-    ) -> int:
-        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        entry = self._entry(kind, fields, self._now() if at is None else at, told)
+    ) -> asyncio.Future[int]:
+        """Queue an event; the future gives its sequence once it is durable. Raises JournalUnavailable."""
+        entry = self._entry(kind, fields, self._now() if at is None else at)
         entry.input_hash, entry.input_record = input_hash, question
+        entry.told = told = asyncio.get_running_loop().create_future()
         self._writer.put(entry)
-        return await told
+        return told
 
-    def _entry(self, kind: EventType, fields: dict[str, Any], at: float, told: asyncio.Future[int] | None) -> Entry:
-        written = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
-        return Entry(orjson.dumps(round(at, 6)), kind.value.encode(), written, told)
+    def _put_released(self, request: str, share: list[list[str]]) -> asyncio.Future[int]:
+        return self._put(EventType.RECORD_RELEASED, {"patients": share, "request": request})
 
-    def _admit(self, room: Room, facts: Facts) -> None:
+    def _entry(self, kind: EventType, fields: dict[str, Any], at: float) -> Queued:
+        return Queued(orjson.dumps(round(at, 6)), kind.value.encode(), wording.written(fields))
+
+    def _admit(self, access: AccessRequest, facts: Facts, *, permitted: bool) -> None:
+        room, emergency = self._writer.room, access.context.purpose is Purpose.BREAK_GLASS
         if room is Room.USED:
             raise JournalUnavailable("reserve-used", "the journal's reserve is used up")
-        if room is Room.BREAK_GLASS_ONLY and facts.break_glass is not Known.YES:
+        if room is Room.BREAK_GLASS_ONLY and permitted and not (emergency or facts.break_glass is Known.YES):
             raise JournalUnavailable(
                 "reserve-low", "the journal's reserve is nearly used up: only emergencies are served"
             )
@@ -195,72 +231,27 @@ class Journal:
             self._write_sums()
 
     def _write_sums(self) -> None:
-        at = self._now()
-        assets, self._assets = self._assets, {}
-        for (session, system), number in assets.items():
-            self.note(
-                AuditEvent(EventType.RECORD_COMPLETED, at, {"assets": number, "session": session, "system": system})
-            )
-        rejected, self._rejected = self._rejected, {}
-        for (source, reason), number in rejected.items():
-            self.note(AuditEvent(EventType.REQUEST_REJECTED, at, {"count": number, "reason": reason, "source": source}))
+        if not self._writer.failing:  # else they stay counted
+            for event in self._sums.take(self._now()):
+                self.note(event)
 
 
-def _access_fields(access: AccessRequest, decision: Permit | Deny, line: RequestLine) -> dict[str, Any]:
-    """What an auditor asks of an access (ATNA; IHE BALP)."""
-    p, r = access.principal, access.resource
-    fields: dict[str, Any] = {
-        "action": access.action.value,
-        "agent": cut(line.agent),
-        "device": line.device,
-        "disclosure": r.disclosure.value,
-        "input_hash": decision.input_hash,
-        "issuer": p.issuer,
-        "kind": r.kind,
-        "method": line.method,
-        "name": p.name,
-        "organisation": p.organisation,
-        "patients": _patients(r.patients),
-        "policy": decision.policy_version,
-        "proof": line.proof,
-        "proof_age": line.proof_age,
-        "purpose": access.context.purpose.value,
-        "request": line.id,
-        "role": p.role,
-        "route": r.route,
-        "session": line.session,
-        "shift": line.shift,
-        "source": line.source,
-        "subject": p.subject,
-        "system": r.system,
-        "target": cut(line.target.decode("latin-1")),
-        "zone": line.zone,
-    }
-    if line.parameters:
-        fields["parameters"] = [[name, cut(value)] for name, value in line.parameters]
-    if isinstance(decision, Permit):
-        fields["rules"] = decision.rules
-        if decision.observed is not None:
-            fields["observed"] = {"reason": decision.observed.code, "rules": decision.observed.rules}
-        if decision.obligations:
-            fields["obligations"] = sorted(f"{o.name}={o.value}" if o.value else o.name for o in decision.obligations)
-    else:
-        fields["reason"], fields["rules"] = decision.reason.code, decision.reason.rules
-        fields["remedies"] = [remedy.value for remedy in decision.remedies]
-    if access.context.provider_away:
-        fields["provider_away"] = True
-    return fields
+async def _all(*told: asyncio.Future[int]) -> int:
+    """The last sequence, once all are durable."""
+    return max(await asyncio.gather(*told))
 
 
-def _patients(patients: frozenset[PatientRef]) -> list[list[str]]:
-    if not patients:
-        return []
-    return sorted([p.namespace, p.value] for p in patients)
+def _lock(folder: Path) -> int:
+    try:
+        return locked(folder)
+    except BlockingIOError:
+        raise JournalUnavailable("locked", f"another process writes to `{folder}`: one at a time") from None
+    except OSError as error:
+        raise _no_segment(folder, error) from None
 
 
-def cut(text: str) -> str:
-    """A field that is too long is cut, with a mark and a digest of the whole."""
-    if len(text) <= _LONGEST_FIELD:
-        return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{text[:_LONGEST_FIELD]}…[cut, {len(text)} characters, sha256 {digest}]"
+def _no_segment(folder: Path, error: OSError) -> JournalUnavailable:
+    why = f"no segment can be begun in `{folder}`: {error.strerror}"
+    if error.errno in FULL:
+        return JournalUnavailable("disk-full", f"{why}; free some room")
+    return JournalUnavailable("unwritable", f"{why}; let the gateway's user write there")

@@ -11,11 +11,11 @@ import errno
 from enum import StrEnum
 from pathlib import Path
 
-from .disk import Disk
+from .disk import FULL, Disk
+from .segment import SMALLEST
 
 ALARM, BREAK_GLASS_ONLY = 0.80, 0.95
 _STEPS = 100
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Room(StrEnum):
@@ -27,17 +27,19 @@ class Room(StrEnum):
 
 class Reserve:
     def __init__(self, folder: Path, size: int, segment: int, disk: Disk) -> None:
-        """Holds the whole reserve, or as much of it as there is. Sizes in bytes."""
+        """Holds the whole reserve, or as much of it as there was. Sizes in bytes."""
+        self._folder = folder
         self._ballast = folder / "reserve"
         self._size = size
         self._segment = segment
         self._disk = disk
-        self._left = self._grow(0)
+        self._left = self._ballast.stat().st_size if self._ballast.exists() else 0
+        self._fill()
 
     @property
     def used(self) -> float:
         """0 to 1."""
-        return 1 - self._left / self._size
+        return max(0.0, 1 - self._left / self._size)
 
     @property
     def room(self) -> Room:
@@ -52,33 +54,35 @@ class Reserve:
         try:
             made = self._disk.create(path, self._segment), self._segment
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             return self._from_reserve(path)
-        if self._left < self._size:
-            self._left = self._grow(self._left)
+        self.refill()
         return made
 
+    def refill(self) -> None:
+        """Take back what was given away, when the disk has it and a segment more. Raises OSError."""
+        missing = self._size - self._left
+        if missing > 0 and self._disk.free(self._folder) >= missing + self._segment:
+            self._fill()
+
     def _from_reserve(self, path: Path) -> tuple[int, int]:
-        step = max(self._size // _STEPS, 1)
+        step = max(self._size // _STEPS, SMALLEST)
         while self._left > 0:
             self._left = max(self._left - step, 0)
             self._disk.hold(self._ballast, self._left)
             try:
                 return self._disk.create(path, step), step
             except OSError as error:
-                if error.errno not in _FULL:
+                if error.errno not in FULL:
                     raise
         raise OSError(errno.ENOSPC, "the journal's reserve is used up")
 
-    def _grow(self, held: int) -> int:
-        """As much of the reserve as the disk gives."""
+    def _fill(self) -> None:
         try:
             self._disk.hold(self._ballast, self._size)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
-            if held == 0 and self._ballast.exists():
-                return self._ballast.stat().st_size
-            return held
-        return self._size
+        else:
+            self._left = self._size

@@ -4,15 +4,21 @@
     mac(n)  = HMAC-SHA-256(journal key, mac(n-1) · payload(n))
     payload = canonical JSON: keys sorted, no blanks, UTF-8
 
-The first record of a segment is its header: writer, epoch, index, the first sequence that follows and the hash that it continues. Length
-zero ends a segment that was pre-allocated and not closed. The CRC finds a torn write, the mac everything else: without the
-key nobody can write a record that verifies.
+A segment begins with a header (writer, epoch, index, the sequence that follows, the mac that it continues) and, when it was
+closed in good order, ends with a closing record. Between them stand events. Length zero ends a segment that was
+pre-allocated and not closed.
+
+The CRC finds a torn write (zlib's CRC-32: nothing in the standard library computes CRC-32C, and against torn writes both see the
+same); the mac finds everything else. The chain is keyed, not a plain hash with a keyed head: whoever can write the folder
+but lacks the key cannot make one record that verifies, the newest included, so there is no window between two keyed heads
+in which events could be rewritten. Its price is that whoever verifies could also forge; signed checkpoints answer that.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,8 +30,12 @@ import orjson
 
 FRAME = struct.Struct(">II32s")
 FIRST = bytes(32)  # what the first record of a writer continues
-LONGEST = 1 << 20
-_HEADER = "segment"
+LONGEST = 96 << 10  # bytes of a payload; an event and its input stay well below
+SMALLEST = 128 << 10  # bytes of a segment: it must hold a header and one longest record
+_HEADER, _CLOSED = "segment", "closed"
+_BUFFER = 1 << 20
+_NAME = re.compile(r"\d{8}-\d{8}\.seg")
+_BEGINS = b'{"at":'
 
 
 def mac(key: bytes, before: bytes, payload: bytes) -> bytes:
@@ -47,6 +57,11 @@ def header(writer: str, epoch: int, index: int, sequence: int, before: bytes) ->
     return canonical({_HEADER: fields})
 
 
+def closing(sequence: int) -> bytes:
+    """The payload that ends a segment in good order; `sequence` is the one that would have followed."""
+    return canonical({_CLOSED: {"next": sequence}})
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A whole record: where it began, its mac, its payload."""
@@ -59,37 +74,77 @@ class Record:
     def end(self) -> int:
         return self.offset + FRAME.size + len(self.payload)
 
+    @property
+    def closes(self) -> bool:
+        return self.payload.startswith(b'{"%s":' % _CLOSED.encode())
+
 
 @dataclass(frozen=True, slots=True)
 class Torn:
-    """Bytes that are no whole record, and where they begin."""
+    """Bytes that are no whole record, where they begin, and how many there are up to the last that is not zero."""
 
     offset: int
     length: int
     why: str
 
 
-def read(path: Path, offset: int = 0) -> Iterator[Record | Torn]:
-    """The records of a segment from `offset`; at most one Torn, last. Zeros up to the end are no tear."""
-    with path.open("rb") as file:
+def read(path: Path, offset: int = 0, *, tears: bool = True) -> Iterator[Record | Torn]:
+    """The records of a segment from `offset`; at most one Torn, last. Zeros up to the end are no tear.
+
+    Without `tears` the reading just ends at the last whole record: for whoever reads beside the writer.
+    """
+    with path.open("rb", buffering=_BUFFER) as file:
         file.seek(offset)
-        while True:
-            head = file.read(FRAME.size)
-            if not head or not any(head):
-                if head and any(file.read()):
-                    yield Torn(offset, path.stat().st_size - offset, "bytes after the end")
-                return
-            torn = path.stat().st_size - offset
-            if len(head) < FRAME.size:
-                yield Torn(offset, torn, "a cut frame")
-                return
-            length, crc, own = FRAME.unpack(head)
-            payload = file.read(length) if length <= LONGEST else b""
-            if len(payload) < length or length > LONGEST or zlib.crc32(payload) != crc:
-                yield Torn(offset, torn, "a record that is cut or changed")
+        while head := file.read(FRAME.size):
+            length, crc, own = FRAME.unpack(head) if len(head) == FRAME.size else (0, 0, b"")
+            payload = file.read(length) if 0 < length <= LONGEST else b""
+            if not payload or len(payload) < length or zlib.crc32(payload) != crc:
+                if tears and (extent := _extent(path, offset)):
+                    yield Torn(offset, extent, "a record that is cut or changed")
                 return
             yield Record(offset, own, payload)
             offset += FRAME.size + length
+
+
+def _extent(path: Path, offset: int) -> int:
+    """How many bytes follow `offset`, the zeros at the end left out."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return len(file.read().rstrip(b"\0"))
+
+
+def later_group(path: Path, offset: int, sequence: int) -> bool:
+    """Whether a whole event of a write that began after `sequence` stands anywhere behind `offset`.
+
+    Each event says with which sequence its write began, and a write begins only after the sync of the one before: such an
+    event proves that `sequence` was acknowledged.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        rest = file.read()
+    at = rest.find(_BEGINS)
+    while at >= 0:
+        if _group(_framed(rest, at)) > sequence:
+            return True
+        at = rest.find(_BEGINS, at + 1)
+    return False
+
+
+def _framed(data: bytes, at: int) -> bytes:
+    """The payload that begins at `at` with its frame before it, or nothing."""
+    if at < FRAME.size:
+        return b""
+    length, crc, _ = FRAME.unpack_from(data, at - FRAME.size)
+    payload = data[at : at + length] if length <= LONGEST else b""
+    return payload if payload and zlib.crc32(payload) == crc else b""
+
+
+def _group(payload: bytes) -> int:
+    """With which sequence the event's write began; 0 where it is no event."""
+    try:
+        return int(orjson.loads(payload)["group"]) if payload else 0
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,7 +165,13 @@ class SegmentName:
 
 def segments(folder: Path) -> list[Path]:
     """A writer's segments in order."""
-    return sorted(folder.glob("*-*.seg"), key=SegmentName.of)
+    return sorted(path for path in folder.glob("*.seg") if _NAME.fullmatch(path.name))
+
+
+def writers(data_dir: Path) -> list[Path]:
+    """The folders of all writers below `data_dir/journal`, by name."""
+    root = data_dir / "journal"
+    return sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
 
 
 def parse_header(payload: bytes) -> dict[str, Any]:
@@ -119,3 +180,11 @@ def parse_header(payload: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ValueError("no segment header")
     return fields
+
+
+def parse_closing(payload: bytes) -> int:
+    """The sequence that a closing record names. Raises ValueError when it is none."""
+    fields = orjson.loads(payload).get(_CLOSED)
+    if not isinstance(fields, dict) or not isinstance(fields.get("next"), int):
+        raise ValueError("no closing record")
+    return int(fields["next"])

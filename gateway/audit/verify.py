@@ -1,7 +1,8 @@
 """Is the journal whole, and how far is that proven?
 
 Reads every segment of every writer: frame, checksum, chain, sequence, epoch, JSON. Stops a writer at its first bad place. What it
-cannot see is the newest events cut off: nobody outside holds a later hash yet.
+cannot see by itself is the newest events cut off together with the record that closed the segment: nobody outside holds a later
+hash yet. It says so (`orderly`), and compares with the searchable copy, which may know a later sequence.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from .segment import FIRST, Record, SegmentName, Torn, mac, parse_header, read, segments
+from .copying import newest_copied
+from .segment import FIRST, Record, SegmentName, Torn, mac, parse_closing, parse_header, read, segments, writers
 
 _ENDS = frozenset({"record.completed", "record.incomplete", "write.aborted"})
 _OPEN_ENDS_KEPT = 100_000
+_TELL_EVERY = 50_000
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class WriterReport:
     until: float = 0.0
     bad: str = ""  # empty: whole
     being_written: bool = False  # a running gateway holds it; a cut last record is a write on its way
+    orderly: bool = False  # the newest segment was closed: nothing can have been cut off behind it
     types: Counter[str] = field(default_factory=Counter)
     unended: set[str] = field(default_factory=set)  # requests whose intent has no end: they count as released
 
@@ -52,20 +57,24 @@ class Report:
 
 
 def verify(data_dir: Path, key: bytes, progress: Callable[[int], None] = lambda events: None) -> Report:
-    """All writers below `data_dir/journal`. `progress` hears of every 50,000 events."""
-    root = data_dir / "journal"
-    folders = sorted(f for f in root.iterdir() if f.is_dir()) if root.is_dir() else []
-    return Report(tuple(_writer(folder, key, progress) for folder in folders))
+    """All writers below `data_dir/journal`. `progress` hears of every 50,000 events. Raises OSError."""
+    return Report(tuple(_writer(folder, data_dir, key, progress) for folder in writers(data_dir)))
 
 
-def _writer(folder: Path, key: bytes, progress: Callable[[int], None]) -> WriterReport:
+def _writer(folder: Path, data_dir: Path, key: bytes, progress: Callable[[int], None]) -> WriterReport:
     report = WriterReport(folder.name, being_written=_held(folder))
-    chain = _Chain(report, key, progress)
-    found = segments(folder)
+    copied = newest_copied(data_dir, folder.name)  # before reading: a running writer goes on
+    chain, found = _Chain(report, key, progress), segments(folder)
     for path in found:
-        report.bad = chain.segment(path, newest=path is found[-1])
+        chain.segment(path, newest=path is found[-1])
         if report.bad:
-            break
+            return report
+    if strays := sorted({p.name for p in folder.glob("*.seg")} - {p.name for p in found}):
+        report.bad = f"`{strays[0]}` is no segment's name: it was put there"
+    elif copied > chain.next - 1:
+        report.bad = (
+            f"ends at sequence {chain.next - 1}, but the searchable copy holds {copied}: the newest were cut off"
+        )
     return report
 
 
@@ -84,31 +93,34 @@ def _held(folder: Path) -> bool:
 
 
 class _Chain:
+    """Follows one writer's chain, segment by segment, and fills its report."""
+
     def __init__(self, report: WriterReport, key: bytes, progress: Callable[[int], None]) -> None:
+        self.next = 1
         self._report = report
         self._key = key
         self._progress = progress
         self._mac = FIRST
-        self._next = 1
         self._at = SegmentName(0, 0)
 
-    def segment(self, path: Path, *, newest: bool) -> str:
-        """Empty, or the first bad place in words."""
+    def segment(self, path: Path, *, newest: bool) -> None:
         name = SegmentName.of(path)
-        begun = False
+        begun = closed = False
         for item in read(path):
             if isinstance(item, Torn):
-                if newest and self._report.being_written:
-                    return ""
-                return f"{path.name}, byte {item.offset}: {item.why}"
-            if not begun:
-                begun = True
-                bad = self._header(name, item)
+                bad = "" if newest and self._report.being_written else item.why
+            elif closed:
+                bad = "a record follows the one that closed the segment"
+            elif not begun:
+                begun, bad = True, self._header(name, item)
+            elif item.closes:
+                closed, bad = True, self._closing(item)
             else:
-                bad = self._record(name, item)
+                bad = self._event(name, item)
             if bad:
-                return f"{path.name}, byte {item.offset}: {bad}"
-        return ""
+                self._report.bad = f"{path.name}, byte {item.offset}: {bad}"
+                return
+        self._report.orderly = closed
 
     def _header(self, name: SegmentName, record: Record) -> str:
         try:
@@ -116,36 +128,50 @@ class _Chain:
         except (ValueError, AttributeError):
             return "a segment begins with its header, and this is none"
         if mac(self._key, self._mac, record.payload) != record.mac:
-            return f"the header does not continue sequence {self._next - 1}: a segment is missing, moved or changed"
+            return (
+                f"the header does not continue sequence {self.next - 1}: a segment is missing, moved or changed, "
+                "or `keys.journal` is another key"
+            )
         said = (fields.get("writer"), fields.get("epoch"), fields.get("index"), fields.get("next"))
-        if said != (self._report.name, name.epoch, name.index, self._next) or name <= self._at:
+        if said != (self._report.name, name.epoch, name.index, self.next) or name <= self._at:
             return "the header belongs to another place"
         self._mac, self._at = record.mac, name
         return ""
 
-    def _record(self, name: SegmentName, record: Record) -> str:
+    def _closing(self, record: Record) -> str:
         if mac(self._key, self._mac, record.payload) != record.mac:
-            return f"the record after sequence {self._next - 1} was changed, removed or moved"
+            return f"the closing record after sequence {self.next - 1} was changed, or what stood before it was removed"
+        self._mac = record.mac
+        try:
+            said = parse_closing(record.payload)
+        except (ValueError, AttributeError):
+            return "a closing record says nothing"
+        return "" if said == self.next else f"closed at sequence {said}, where {self.next} belongs"
+
+    def _event(self, name: SegmentName, record: Record) -> str:
+        if mac(self._key, self._mac, record.payload) != record.mac:
+            return f"the record after sequence {self.next - 1} was changed, removed or moved"
         try:
             event = orjson.loads(record.payload)
-        except orjson.JSONDecodeError:
-            return "a record is no JSON"
-        if event["seq"] != self._next or event["epoch"] != name.epoch:
-            return f"sequence {event['seq']} stands where {self._next} belongs"
+            place = event["writer"], event["epoch"], event["seq"]
+            self._tell(event)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return "a record is no event"
+        if place != (self._report.name, name.epoch, self.next):
+            return f"sequence {place[2]} of `{place[0]}` stands where {self.next} belongs"
         self._mac = record.mac
-        self._next += 1
-        self._tell(event)
+        self.next += 1
         return ""
 
-    def _tell(self, event: dict[str, object]) -> None:
-        report, kind, fields = self._report, str(event["type"]), event["fields"]
+    def _tell(self, event: dict[str, Any]) -> None:
+        report, kind, fields = self._report, event["type"], event["fields"]
+        report.until = event["at"]
         report.events += 1
-        report.until = float(event["at"])  # type: ignore[arg-type]  # a number in every record that we write
         report.types[kind] += 1
-        request = fields.get("request") if isinstance(fields, dict) else None
-        if kind == "access.intent" and len(report.unended) < _OPEN_ENDS_KEPT:
-            report.unended.add(str(request))
+        if kind == "access.intent":
+            if len(report.unended) < _OPEN_ENDS_KEPT:
+                report.unended.add(fields["request"])
         elif kind in _ENDS:
-            report.unended.discard(str(request))
-        if report.events % 50_000 == 0:
+            report.unended.discard(fields.get("request"))
+        if report.events % _TELL_EVERY == 0:
             self._progress(report.events)

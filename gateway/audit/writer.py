@@ -1,268 +1,204 @@
 """One writer: a thread that makes events durable in groups.
 
 Whatever is queued is written at once, synced once, and only then acknowledged, with one call into the event loop for the
-whole group. A failed write or sync gives the segment up: what the disk says about it afterwards is not believed. The next
-segment continues from the last acknowledged record.
+whole group. When a write or sync fails, the group is written once more to a new segment; when that fails too, whoever waits is
+told, whoever comes is refused, and the thread tries again each second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JournalUnavailable
-from .disk import Disk
+from .disk import FULL
 from .reserve import Reserve, Room
-from .segment import FRAME, SegmentName, frame, header
+from .tail import Entry, SegmentChanged, Tail
 
 _GROUP = 512
 _QUEUE = 20_000
-_TRY_AGAIN = 1.0  # seconds between attempts to open a new segment after a failure
+_AGAIN = 1.0  # seconds between looks at the disk while something is wrong with it
 
 
 @dataclass(slots=True)
-class Entry:
-    """An event on its way, its parts already JSON, and whom to tell. The full input is written once in each segment."""
+class Queued(Entry):
+    """An entry and whom to tell, if anybody waits."""
 
-    at: bytes
-    type: bytes
-    fields: bytes
-    told: asyncio.Future[int] | None
-    input_hash: str = ""
-    input_record: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a writer goes on: what recovery found."""
-
-    epoch: int
-    index: int
-    sequence: int
-    mac: bytes
+    told: asyncio.Future[int] | None = None
 
 
 class Writer:
-    def __init__(
-        self,
-        folder: Path,
-        name: str,
-        key: bytes,
-        place: Place,
-        *,
-        reserve: Reserve,
-        disk: Disk,
-        alarm: Callable[[str, str], None],
-    ) -> None:
-        """`alarm(control, state)` is called from the thread. Raises OSError when no segment can be begun."""
-        self.name = name
-        self.room = reserve.room
+    def __init__(self, tail: Tail, reserve: Reserve, alarm: Callable[[str, str], None]) -> None:
+        """`alarm(control, state)` is called from the thread, and from here when the reserve is low already."""
+        self.room = Room.OK
         self.failing = ""  # a reason code while nothing can be made durable
-        self._folder = folder
-        self._key = key
+        self._tail = tail
         self._reserve = reserve
-        self._disk = disk
         self._alarm = alarm
-        self._epoch, self._index = place.epoch, place.index
-        self._sequence, self._mac = place.sequence, place.mac
-        self._fd, self._path, self._size, self._offset = -1, folder, 0, 0
-        self._inputs: set[str] = set()
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[Queued] = deque()
         self._wake = threading.Condition()
+        self._idle = False
         self._closing = False
+        self._why = ""
+        self._looked = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._begin_segment()
-        self._thread = threading.Thread(target=self._run, name=f"journal-{name}", daemon=True)
+        self._tell_room()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
         return len(self._queue)
 
-    def put(self, entry: Entry) -> None:
-        """Queue an event. Raises JournalUnavailable when it cannot be made durable now."""
+    def put(self, entry: Queued) -> None:
+        """Queue an event, from any thread. Raises JournalUnavailable when it cannot be made durable now."""
         if self.failing or self._closing:
             reason = self.failing or "closed"
             raise JournalUnavailable(reason, f"the journal cannot write: {reason}")
         if len(self._queue) >= _QUEUE:
             raise JournalUnavailable("queue-full", "the journal's disk is too slow: too many events wait")
-        if self._loop is None and entry.told is not None:
+        if entry.told is not None:
             self._loop = entry.told.get_loop()
-        queue = self._queue
-        queue.append(entry)
-        if len(queue) == 1:
+        self._queue.append(entry)
+        if self._idle:  # set before the thread looks at the queue for the last time, so that no entry is overlooked
             with self._wake:
                 self._wake.notify()
 
     def close(self) -> None:
-        """Write what is queued, cut the segment to its length, stop."""
+        """Write what is queued, end the segment in good order, stop."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         self._thread.join()
 
-    # Everything below runs in the thread (but for the constructor's first segment).
+    # Everything below runs in the thread.
 
     def _run(self) -> None:
-        while True:
-            group = self._take()
-            if group is None:
-                break
-            if not group:
-                self._repair()
-                continue
-            try:
+        while (group := self._take()) is not None:
+            if group:
                 self._commit(group)
-            except OSError as error:
-                self._give_up(error)
-                self._tell(group, 0)
-        self._finish()
+            self._look()
+        try:
+            self._tail.close()
+        except OSError:
+            self._alarm("journal", "sync-failed")
 
-    def _take(self) -> list[Entry] | None:
-        """The next group; empty when a repair is due; None at the end."""
-        with self._wake:
-            while not self._queue:
-                if self._closing:
-                    return None
-                if not self._wake.wait(_TRY_AGAIN if self.failing else None) and self.failing:
-                    return []
+    def _take(self) -> list[Queued] | None:
+        """The next group; empty when it is time to look at the disk; None at the end."""
         queue = self._queue
+        if not queue:
+            with self._wake:
+                self._idle = True
+                while not queue and not self._closing:
+                    if not self._wake.wait(_AGAIN if self._uneasy else None):
+                        break
+                self._idle = False
+                if not queue:
+                    return None if self._closing else []
         return [queue.popleft() for _ in range(min(len(queue), _GROUP))]
 
-    def _commit(self, group: list[Entry]) -> None:
-        """Write and sync the group; across a segment's end in two parts."""
+    @property
+    def _uneasy(self) -> bool:
+        return bool(self.failing) or self.room is not Room.OK
+
+    def _commit(self, group: list[Queued]) -> None:
         if self.failing:
-            raise OSError(errno.EIO, "failing")
-        first = sequence = self._sequence
-        own, length, parts = self._mac, 0, list[bytes]()
-        for entry in group:
-            payload = self._payload(entry, sequence, first)
-            if self._offset + length + FRAME.size + len(payload) > self._size:
-                self._flush(parts, own, sequence)
-                self._next_segment()
-                own, length, parts = self._mac, 0, []
-                payload = self._payload(entry, sequence, first)
-            record, own = frame(self._key, own, payload)
-            sequence += 1
-            length += len(record)
-            parts.append(record)
-        self._flush(parts, own, sequence)
-        self._tell(group, first)
-
-    def _payload(self, entry: Entry, sequence: int, group: int) -> bytes:
-        """Canonical: keys in order. `group` is the first sequence of the write, by which recovery tells a torn write
-        from a changed record."""
-        question = b""
-        if entry.input_hash and entry.input_hash not in self._inputs:
-            self._inputs.add(entry.input_hash)
-            question = b'"input":%s,' % entry.input_record
-        return b'{"at":%s,"epoch":%d,"fields":%s,"group":%d,%s"seq":%d,"type":"%s"}' % (
-            entry.at,
-            self._epoch,
-            entry.fields,
-            group,
-            question,
-            sequence,
-            entry.type,
-        )
-
-    def _flush(self, parts: list[bytes], own: bytes, sequence: int) -> None:
-        """After this, and only then, what `parts` holds is durable."""
-        if not parts:
+            self._refuse(group)
             return
-        data = b"".join(parts)
-        if len(data) > self._size - self._offset:
-            raise OSError(errno.EFBIG, "a record is larger than a segment")
-        self._disk.write(self._fd, data, self._offset)
-        self._disk.sync(self._fd)
-        self._offset += len(data)
-        self._mac, self._sequence = own, sequence
+        rest = self._append(group)
+        if rest and self._resume():
+            rest = self._append(rest)
+        if rest:
+            self._refuse(rest)
+        self._tell_room()
 
-    def _tell(self, group: list[Entry], first: int) -> None:
-        """Wake everybody of the group at once; `first` 0: nothing of it is durable."""
+    def _append(self, group: list[Queued]) -> list[Queued]:
+        """What could not be made durable; why is then in `_why`, and alarmed."""
+        while group:
+            first = self._tail.sequence
+            try:
+                taken = self._tail.append(group)
+            except Exception as error:
+                self._trouble(_reason(error, self._reserve.room))
+                return group
+            self._acknowledge(group[:taken], first)
+            group = group[taken:]
+        return group
+
+    def _trouble(self, reason: str) -> None:
+        self._why = reason
+        self._alarm("journal", reason)
+
+    def _resume(self) -> bool:
+        try:
+            self._tail.resume()
+        except SegmentChanged:
+            self._trouble("damaged")
+            self.failing = "damaged"
+        except OSError as error:
+            self._why = _reason(error, self._reserve.room)
+        else:
+            self.failing = ""
+            self._alarm("journal", "ok")
+            return True
+        return False
+
+    def _refuse(self, group: list[Queued]) -> None:
+        self.failing = self.failing or self._why
         reason = self.failing
-
-        def wake() -> None:
-            for number, entry in enumerate(group):
-                if entry.told is None or entry.told.done():
-                    continue
-                if first:
-                    entry.told.set_result(first + number)
-                else:
-                    entry.told.set_exception(JournalUnavailable(reason, f"the journal cannot write: {reason}"))
-
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(wake)
-
-    def _next_segment(self) -> None:
-        self._disk.close(self._fd)
-        self._fd = -1
-        self._disk.cut(self._path, self._offset)
-        self._index += 1
-        self._begin_segment()
-
-    def _begin_segment(self) -> None:
-        path = SegmentName(self._epoch, self._index).path(self._folder)
-        fd, size = self._reserve.create(path)
-        self._fd, self._size, self._path, self._offset = fd, size, path, 0
-        self._inputs.clear()
-        record, own = frame(
-            self._key, self._mac, header(self.name, self._epoch, self._index, self._sequence, self._mac)
+        self._wake_up(
+            [(e.told, JournalUnavailable(reason, f"the journal cannot write: {reason}")) for e in group if e.told]
         )
-        self._disk.write(fd, record, 0)
-        self._disk.sync(fd)
-        self._mac, self._offset = own, len(record)
-        self._watch()
 
-    def _watch(self) -> None:
+    def _acknowledge(self, group: list[Queued], first: int) -> None:
+        self._wake_up([(entry.told, first + number) for number, entry in enumerate(group) if entry.told])
+
+    def _wake_up(self, told: list[tuple[asyncio.Future[int], int | JournalUnavailable]]) -> None:
+        """Tell everybody at once. Somebody whose loop has gone cannot be told."""
+        if told and self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_tell, told)
+
+    def _look(self) -> None:
+        """Each second while something is wrong: is the disk better?"""
+        if not self._uneasy or time.monotonic() - self._looked < _AGAIN:
+            return
+        self._looked = time.monotonic()
+        with contextlib.suppress(OSError):
+            self._reserve.refill()
+        if self.failing and self.failing != "damaged":
+            self._resume()
+        self._tell_room()
+
+    def _tell_room(self) -> None:
         if (room := self._reserve.room) is not self.room:
             self.room = room
             self._alarm("journal-reserve", room.value)
 
-    def _give_up(self, error: OSError) -> None:
-        """The segment is poisoned: what was acknowledged stays, nothing is appended to it again."""
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        used = full and self._reserve.room is Room.USED
-        reason = "reserve-used" if used else "disk-full" if full else "sync-failed"
-        if not self.failing:
-            self.failing = reason
-            self._alarm("journal", reason)
-        if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                self._disk.close(self._fd)
-            self._fd = -1
 
-    def _repair(self) -> None:
-        """Begin a new segment after the last acknowledged record, if the disk lets us."""
-        try:
-            self._resume()
-        except OSError:
-            return
-        self.failing = ""
-        self._alarm("journal", "ok")
+def _tell(told: list[tuple[asyncio.Future[int], int | JournalUnavailable]]) -> None:
+    for future, outcome in told:
+        if future.done():
+            continue
+        if isinstance(outcome, int):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
 
-    def _resume(self) -> None:
-        """What lies after the last acknowledged record was never acknowledged: it goes."""
-        self._disk.cut(self._path, self._offset)
-        self._index += 1
-        self._begin_segment()
 
-    def _finish(self) -> None:
-        if self._fd >= 0:
-            try:
-                self._disk.sync(self._fd)
-                self._disk.close(self._fd)
-                self._disk.cut(self._path, self._offset)
-            except OSError:
-                self._alarm("journal", "sync-failed")
+def _reason(error: Exception, room: Room) -> str:
+    """A reason code (docs/reasons.md)."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "reserve-used" if room is Room.USED else "disk-full"
+    return "sync-failed"
 
 
 def locked(folder: Path) -> int:
