@@ -1,0 +1,153 @@
+"""Segments into a searchable copy in SQLite.
+
+Each event once (writer, epoch, sequence), the place reached kept in the same transaction. The copy can be deleted; it is made
+again. The segments stay the truth: where one was cut behind its last acknowledged record, what the copy had read of the rest
+is forgotten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .segment import Record, SegmentName, parse_header, read, segments, writers
+
+_BATCH = 2000
+NAME = "search.db"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+  writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, type TEXT NOT NULL,
+  request TEXT, subject TEXT, name TEXT, system TEXT, payload BLOB NOT NULL, PRIMARY KEY (writer, epoch, seq)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS event_at ON event (at);
+CREATE INDEX IF NOT EXISTS event_request ON event (request) WHERE request IS NOT NULL;
+CREATE INDEX IF NOT EXISTS event_subject ON event (subject, at) WHERE subject IS NOT NULL;
+CREATE TABLE IF NOT EXISTS patient (
+  namespace TEXT NOT NULL, value TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (value, namespace, writer, epoch, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reached (path TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def open_copy(data_dir: Path) -> sqlite3.Connection:
+    """Made when it is not there; put aside as `search.db.damaged` and made again when it is no database any more.
+
+    Raises sqlite3.Error, OSError.
+    """
+    path = data_dir / NAME
+    try:
+        return _opened(path)
+    except sqlite3.OperationalError:
+        raise  # locked, or out of room: it may be whole
+    except sqlite3.DatabaseError:
+        path.rename(path.with_name(f"{NAME}.damaged"))
+        for beside in ("-wal", "-shm"):
+            path.with_name(NAME + beside).unlink(missing_ok=True)
+        return _opened(path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # what is lost here is read again from the segments
+        connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def catch_up(data_dir: Path, copy: sqlite3.Connection) -> int:
+    """Bring the copy up to the segments; the number of events read. Raises sqlite3.Error, OSError."""
+    added = 0
+    reached = dict(copy.execute("SELECT path, offset FROM reached"))
+    for folder in writers(data_dir):
+        for path in segments(folder):
+            offset, size = reached.get(_key(path), 0), path.stat().st_size
+            if offset > size:
+                _forget(copy, path)
+                return added + catch_up(data_dir, copy)
+            if offset < size:
+                added += _segment(path, offset, copy)
+    return added
+
+
+def _key(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _forget(copy: sqlite3.Connection, path: Path) -> None:
+    """The segment was cut: forget what was read of it, and of those that its writer began later in that epoch."""
+    writer, name = path.parent.name, SegmentName.of(path)
+    begun = next((parse_header(r.payload)["next"] for r in read(path, tears=False) if isinstance(r, Record)), 0)
+    with _transaction(copy):
+        for table in ("event", "patient"):
+            copy.execute(
+                f"DELETE FROM {table} WHERE writer = ? AND epoch = ? AND seq >= ?",  # noqa: S608 - fixed words only
+                (writer, name.epoch, begun),
+            )
+        later = f"{writer}/{name.epoch:08d}-"
+        copy.execute("DELETE FROM reached WHERE path >= ? AND path < ?", (_key(path), later + "~"))
+
+
+@contextlib.contextmanager
+def _transaction(copy: sqlite3.Connection) -> Iterator[None]:
+    copy.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        copy.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            copy.execute("ROLLBACK")
+        raise
+
+
+def _segment(path: Path, offset: int, copy: sqlite3.Connection) -> int:
+    records, added = read(path, offset, tears=False), 0
+    while batch := [record for record in islice(records, _BATCH) if isinstance(record, Record)]:
+        events, patients = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+        for record in batch:
+            _rows(record.payload, events, patients)
+        with _transaction(copy):
+            copy.executemany("INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?)", events)
+            copy.executemany("INSERT OR IGNORE INTO patient VALUES (?,?,?,?,?)", patients)
+            copy.execute("INSERT OR REPLACE INTO reached VALUES (?, ?)", (_key(path), batch[-1].end))
+        added += len(events)
+    return added
+
+
+def _rows(payload: bytes, events: list[tuple[Any, ...]], patients: list[tuple[Any, ...]]) -> None:
+    event = orjson.loads(payload)
+    if "type" not in event:
+        return  # a header, or a closing record
+    fields: dict[str, Any] = event["fields"]
+    place, get = (event["writer"], event["epoch"], event["seq"]), fields.get
+    named = (_text(get("request")), _text(get("subject")), _text(get("name")), _text(get("system")))
+    events.append((*place, event["at"], event["type"], *named, payload))
+    for namespace, value in get("patients", ()):
+        patients.append((namespace, value, *place))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def newest_copied(data_dir: Path, writer: str) -> int:
+    """The highest sequence of a writer that the copy holds; 0 where there is no copy to ask."""
+    path = data_dir / NAME
+    if not path.is_file():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as copy:
+            row = copy.execute("SELECT max(seq) FROM event WHERE writer = ?", (writer,)).fetchone()
+    except sqlite3.Error:
+        return 0
+    return int(row[0] or 0)
