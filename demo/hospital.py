@@ -1,0 +1,293 @@
+"""`lanyard demo`: the pretend hospital and a gateway in front of it, through the product's public interface only.
+
+Writes an ordinary `lanyard.toml`, prints it, runs `lanyard serve` on it, and stops everything at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import uvicorn
+from rich.console import Console
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+
+from .epr import Epr
+from .pas import Pas
+from .people import USERS, patients
+from .provider import Provider
+from .records import Records
+
+TOML = """\
+[gateway]
+public_url = "http://records.localhost:{port}"
+listen = "127.0.0.1:{port}"
+ops_listen = "127.0.0.1:{ops}"
+data_dir = "{dir}/data"
+
+[keys]
+seal = {{ file = "{dir}/seal.key" }}
+journal = {{ file = "{dir}/journal.key" }}
+
+[sso]
+issuer = "{issuer}"
+client_id = "lanyard"
+client_secret = {{ file = "{dir}/client.secret" }}
+scopes = ["profile"]
+claims = {{ roles = "groups", organisation = "organisation" }}
+
+[audit]
+reserve = "64MiB"
+segment = "8MiB"
+
+[[zones]]
+name = "this-machine"
+cidrs = ["127.0.0.0/8"]
+posture = "on-site"
+idle = "30m"
+
+[[systems]]
+name = "epr"
+title = "Electronic patient record"
+connector = "fhir"
+upstream = "http://127.0.0.1:{epr}"
+start = "/viewer/"
+helpdesk = "EPR desk, extension 2222"
+options = {{ base = "fhir", pages = "/viewer/", auth = "bearer", token = {{ file = "{dir}/epr.token" }} }}
+
+[[systems]]
+name = "pas"
+title = "Patient administration (old)"
+connector = "webform"
+upstream = "http://127.0.0.1:{pas}"
+start = "/pas/main"
+helpdesk = "PAS desk, extension 3333"
+credentials = "{dir}/pas.credentials"
+
+[systems.options]
+charset = "windows-1252"
+login_page = "/pas/login"
+form = "logon"
+username_field = "userid"
+password_field = "pwd"
+success = {{ status = 302, location = "/pas/main" }}
+failure = {{ text = ["Invalid logon", "User locked out"] }}
+logged_off = {{ text = ["name=\\"pwd\\""] }}
+log_off = {{ path = "/pas/logoff" }}
+routes = [
+  {{ id = "style", path = "/pas/style.css", asset = true }},
+  {{ id = "frames", path = "/pas/main", kind = "page" }},
+  {{ id = "menu", path = "/pas/menu", kind = "page" }},
+  {{ id = "overview", path = "/pas/übersicht", kind = "page" }},
+  {{ id = "work-list", methods = ["GET", "HEAD", "POST"], path = "/pas/worklist", action = "list", kind = "list", changing = false, patient = {{ in = "answer", pattern = "name=.hosp. value=.(H[0-9]+)" }} }},
+  {{ id = "select", methods = ["POST"], path = "/pas/select", action = "read", kind = "demographics", changing = true, patient = {{ in = "form", name = "hosp" }} }},
+  {{ id = "by-number", path = "/pas/patient", action = "read", kind = "demographics", changing = true, patient = {{ in = "query", name = "hosp" }}, parameters = ["hosp"] }},
+  {{ id = "summary", methods = ["GET", "HEAD", "POST"], path = "/pas/summary", action = "read", kind = "demographics", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
+  {{ id = "report", methods = ["GET", "HEAD", "POST"], path = "/pas/report", action = "read", kind = "demographics", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
+  {{ id = "notes", methods = ["GET", "HEAD", "POST"], path = "/pas/notes", action = "read", kind = "note", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
+  {{ id = "save-note", methods = ["POST"], path = "/pas/notes/save", action = "write", kind = "note", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
+  {{ id = "appointments", methods = ["GET", "HEAD", "POST"], path = "/pas/appointments", action = "read", kind = "appointment", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
+]
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@dataclass
+class Hospital:
+    folder: Path
+    port: int
+    ops: int
+    issuer: str
+    pas: Pas
+    epr: Epr
+    gateway: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://records.localhost:{self.port}"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "lanyard.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "gateway.log"
+
+
+@contextlib.contextmanager
+def servers(apps: dict[int, Any]) -> Iterator[None]:
+    """ASGI apps on their ports, in one thread beside us."""
+    running = [
+        uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False, lifespan="off"))
+        for port, app in apps.items()
+    ]
+
+    async def serve() -> None:
+        await asyncio.gather(*(server._serve() for server in running))
+
+    thread = Thread(target=lambda: asyncio.run(serve()), name="pretend-hospital", daemon=True)
+    thread.start()
+    while not all(server.started for server in running):
+        if not thread.is_alive():
+            raise RuntimeError("the pretend hospital could not start: are its ports free?")
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        for server in running:
+            server.should_exit = True
+        thread.join(5)
+
+
+@contextlib.contextmanager
+def hospital(
+    port: int, records: Records | None = None, *, say: Any = lambda text: None, pas_idle: float = 60.0
+) -> Iterator[Hospital]:
+    """Everything up and ready: provider, EPR, PAS, gateway. Raises RuntimeError naming what did not start."""
+    folder = Path(tempfile.mkdtemp(prefix="lanyard-demo-"))
+    people = patients()
+    op_port, epr_port, pas_port, ops = (free_port() for _ in range(4))
+    public, issuer = f"http://records.localhost:{port}", f"http://127.0.0.1:{op_port}"
+    secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    provider = Provider(
+        issuer,
+        "lanyard",
+        secret,
+        f"{public}/sign-on/callback",
+        f"{public}/signed-off",
+        f"http://127.0.0.1:{port}/backchannel-logout",
+    )
+    epr = Epr(records or Records.invented(people), f"http://127.0.0.1:{epr_port}", token)
+    pas = Pas(people, USERS, idle=pas_idle)
+    place = Hospital(folder, port, ops, issuer, pas, epr)
+    try:
+        say("identity provider, EPR and PAS")
+        with servers({op_port: provider.app(), epr_port: epr.app(), pas_port: pas.app()}):
+            say("keys, secrets and lanyard.toml")
+            for name, value in (("client.secret", secret), ("epr.token", token)):
+                _private(folder / name, value)
+            for name in ("seal.key", "journal.key"):
+                _private(folder / name, lanyard("key", "new").stdout)
+            place.config.write_text(
+                TOML.format(port=port, ops=ops, dir=folder, issuer=issuer, epr=epr_port, pas=pas_port), "utf-8"
+            )
+            cards = [
+                {"issuer": issuer, "subject": u.login, "username": u.pas_user, "secret": u.pas_password} for u in USERS
+            ]
+            sealed = lanyard("key", "seal-credentials", "pas", "--config", str(place.config), given=json.dumps(cards))
+            _private(folder / "pas.credentials", sealed.stdout)
+            say("lanyard check")
+            lanyard("check", "--config", str(place.config), "--live")
+            say("lanyard serve")
+            with _gateway(place):
+                yield place
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def lanyard(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """The product's own command line. Raises RuntimeError with what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *arguments], input=given, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"lanyard {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done
+
+
+@contextlib.contextmanager
+def _gateway(place: Hospital) -> Iterator[None]:
+    with place.log.open("wb") as log:
+        command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(place.config)]
+        place.gateway = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _ready(place)
+            yield
+        finally:
+            place.gateway.send_signal(signal.SIGTERM)
+            try:
+                place.gateway.wait(10)
+            except subprocess.TimeoutExpired:
+                place.gateway.kill()
+
+
+def _ready(place: Hospital) -> None:
+    assert place.gateway is not None
+    for _ in range(400):
+        if place.gateway.poll() is not None:
+            raise RuntimeError(f"the gateway did not start: {place.log.read_text().strip()[-800:]}")
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{place.ops}/readyz", timeout=1).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+            continue
+        return
+    raise RuntimeError("the gateway is not ready after 20 s")
+
+
+def _private(path: Path, text: str) -> None:
+    path.touch(0o600)
+    path.write_text(text)
+
+
+def run(*, port: int, patients: str | None, walk: bool, json_path: str | None) -> int:
+    """`lanyard demo`. 0: well; 1: the walk found something wanting; 2: cannot start."""
+    console = Console()
+    try:
+        records = Records.of_folder(Path(patients)) if patients else None
+        with hospital(port, records, say=lambda text: console.print(f"[dim]·[/] {text}")) as place:
+            if walk:
+                from .walk import walk_through
+
+                return walk_through(place, console, Path(json_path) if json_path else None)
+            _welcome(place, console)
+            _wait(place)
+            return 0
+    except (RuntimeError, ValueError, OSError) as error:
+        print(f"lanyard: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+def _welcome(place: Hospital, console: Console) -> None:
+    console.print(Syntax(place.config.read_text("utf-8"), "toml", word_wrap=True, background_color="default"))
+    people = Table("sign on as", "who", "may", box=None, pad_edge=False)
+    may = {"nurse": "read, write notes and observations", "doctor": "read and write", "receptionist": "demographics and appointments",
+           "privacy-officer": "no records; the journal by `lanyard audit search`"}  # fmt: skip
+    for user in USERS:
+        people.add_row(user.name, user.says, may[user.group])
+    console.print(people)
+    console.print(Panel.fit(f"Open [bold]{place.url}[/] in Chromium, Chrome, Edge or Firefox.\n"
+                            f"Journal: lanyard audit search --config {place.config}\nCtrl-C stops everything.", title="The hospital is open"))  # fmt: skip
+
+
+def _wait(place: Hospital) -> None:
+    assert place.gateway is not None
+    code = place.gateway.wait()
+    raise RuntimeError(f"the gateway ended with {code}: {place.log.read_text().strip()[-800:]}")
