@@ -29,7 +29,12 @@ http {{
 }}
 """
 UPSTREAM = """
-  server {{ listen 127.0.0.1:{port} reuseport; root {dir}/www; location / {{ try_files /answer.json =404; }} }}
+  server {{ listen 127.0.0.1:{port} reuseport; root {dir}/www; default_type text/html;
+    location / {{ try_files /answer.html =404; }}
+    location = /login {{
+      if ($request_method = POST) {{ add_header Set-Cookie "SID=0123456789abcdef; Path=/" always; return 302 /home; }}
+      return 200 '<html><body><form method="post" action="/login"><input name="user"><input name="word" type="password"></form></body></html>';
+    }} }}
 """
 PROXY = """
   upstream u {{ server 127.0.0.1:{to}; keepalive 64; keepalive_requests 10000000; }}
@@ -116,7 +121,7 @@ def nginx(folder: Path, name: str, http: str, port: int) -> Iterator[subprocess.
 @contextlib.contextmanager
 def upstream(folder: Path) -> Iterator[int]:
     (folder / "www").mkdir()
-    (folder / "www/answer.json").write_bytes(b'{"filler":"' + b"x" * (4096 - 13) + b'"}')
+    (folder / "www/answer.html").write_bytes(b"<html><body>" + b"x" * (4096 - 26) + b"</body></html>")
     port = free_port()
     with nginx(folder, "upstream", UPSTREAM.format(dir=folder, port=port), port):
         yield port

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -181,7 +182,7 @@ class Pas:
         """For tests: every session is gone now."""
         self._sessions.clear()
 
-    def _about(self, template: str, session: Session, **words: object) -> Response:
+    def _about(self, template: str, session: Session, **words: Any) -> Response:
         if session.current is None:
             return self._html("pas_error.html", 200, message="No patient selected")
         return self._html(template, patient=session.current, **words)
@@ -192,7 +193,7 @@ class Pas:
     async def _form(self, request: Request) -> dict[str, str]:
         return dict(parse_qsl((await request.body()).decode("ascii"), encoding=CHARSET, keep_blank_values=True))
 
-    def _html(self, template: str, status: int = 200, **words: object) -> Response:
+    def _html(self, template: str, status: int = 200, **words: Any) -> Response:
         body = page(template, **words).encode(CHARSET, "xmlcharrefreplace")
         return Response(body, status, headers={"content-type": f"text/html; charset={CHARSET}"})
 

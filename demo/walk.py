@@ -143,13 +143,13 @@ def _round(place: Hospital, walker: Walker, figures: Figures, console: Console) 
 def _sign_on(place: Hospital, walker: Walker) -> tuple[str, dict[str, tuple[str, str]]]:
     url, _ = walker.get(f"{place.url}/")
     url, answer = walker.get(f"{place.url}/sign-on/start", url)
-    form = html.document_fromstring(answer.content).forms[0]
+    form = _document(answer).forms[0]
     fields = {name: value or "" for name, value in form.form_values() if name} | {"login": "nurse"}
     at, answer = walker.go("POST", urljoin(url, form.get("action") or ""), url, fields)
     if at != f"{place.url}/":
         raise Wanting(f"sign-on ended at {urlsplit(at).path} with status {answer.status_code}")
     tiles = {}
-    for tile in html.document_fromstring(answer.content).xpath("//li[contains(@class,'tile')]"):
+    for tile in _document(answer).xpath("//li[contains(@class,'tile')]"):
         link = tile.xpath(".//h2/a")[0]
         tiles[link.text_content().strip()] = (
             str(link.get("href")),
@@ -185,12 +185,17 @@ def _pas(walker: Walker, url: str) -> None:
     for frame in frames:
         last, answer = walker.get(urljoin(url, frame.decode()), url, dest="frame")
         _well(last, answer)
-    form = next(f for f in html.document_fromstring(answer.content).forms if "hosp" in f.fields)
+    form = next(f for f in _document(answer).forms if "hosp" in f.fields)
     chosen = dict(form.form_values())
     at, answer = walker.go("POST", urljoin(last, form.get("action") or ""), last, chosen, dest="frame")
     _well(at, answer)
     if f"Hosp No: {chosen['hosp']}".encode() not in answer.content:
         raise Wanting("the PAS shows another patient than the one chosen")
+
+
+def _document(answer: httpx2.Response) -> Any:
+    """lxml's element; its stubs know neither forms nor what an expression finds."""
+    return html.document_fromstring(answer.content)
 
 
 def _json(answer: httpx2.Response) -> Any:

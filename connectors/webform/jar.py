@@ -37,21 +37,31 @@ class Jar:
         """`origin` is the system's own, e.g. `https://pas.internal`; `kept` is what `kept()` gave."""
         self._origin = origin
         self._jar = CookieJar(DefaultCookiePolicy(strict_domain=True))
-        self._lines: dict[str, bytes] = {}
+        self._sendable: list[tuple[str, bytes]] | None = None
+        self._until = 0.0
         for cookie in kept or ():
             self._jar.set_cookie(_cookie(cookie))
 
     def line(self, path: str) -> bytes:
-        """The Cookie header's value for a request of `path`; empty when there is none."""
-        line = self._lines.get(path)
-        if line is None:
-            request = self._request(path)
-            self._jar.add_cookie_header(request)
-            line = (request.get_header("Cookie") or "").encode("latin-1")
-            if len(self._lines) > 256:
-                self._lines.clear()
-            self._lines[path] = line
-        return line
+        """The Cookie header's value for a request of `path`; empty when there is none.
+
+        By path only: the jar holds nothing but its own system's cookies (RFC 6265, section 5.4).
+        """
+        if self._sendable is None or time.time() >= self._until:
+            self._prepare()
+        assert self._sendable is not None
+        bare = path.partition("?")[0]
+        return b"; ".join([pair for where, pair in self._sendable if _below(bare, where)])
+
+    def _prepare(self) -> None:
+        """What may be sent now, longest path first, and until when that holds."""
+        now = time.time()
+        alive = [
+            c for c in self._jar if not c.is_expired(int(now)) and (self._origin.startswith("https:") or not c.secure)
+        ]
+        alive.sort(key=lambda c: -len(c.path))
+        self._sendable = [(c.path, f"{c.name}={c.value}".encode("latin-1", "replace")) for c in alive]
+        self._until = min((float(c.expires) for c in alive if c.expires is not None), default=float("inf"))
 
     def take(self, path: str, headers: Headers) -> bool:
         """Take the cookies of an answer to `path`; True when the jar has changed."""
@@ -59,7 +69,7 @@ class Jar:
             return False
         before = self.kept()
         self._jar.extract_cookies(_Answer(headers), self._request(path))  # type: ignore[arg-type]  # info() is all it reads
-        self._lines.clear()
+        self._sendable = None
         return self.kept() != before
 
     def kept(self) -> list[dict[str, Any]]:
@@ -71,6 +81,11 @@ class Jar:
 
     def _request(self, path: str) -> Request:
         return Request(self._origin + path)  # noqa: S310 - never opened: the jar wants its address
+
+
+def _below(path: str, where: str) -> bool:
+    """Path-match (RFC 6265, section 5.1.4)."""
+    return path.startswith(where) and (where.endswith("/") or len(path) == len(where) or path[len(where)] == "/")
 
 
 def _cookie(c: dict[str, Any]) -> Cookie:

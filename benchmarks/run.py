@@ -1,0 +1,121 @@
+"""`make bench`: one run, the same upstream, CPU for each request and waiting time, as ratios within the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.counterparts import provider
+from tests.counterparts.processes import free_port
+
+from .gateway import lanyard
+from .measure import Figures, load
+from .peers import bare_proxy, mod_auth_openidc, upstream
+
+SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
+RESULTS = Path(__file__).parent / "latest.json"
+console = Console()
+
+
+def main() -> int:
+    found: dict[str, dict[int, Figures]] = {}
+    figures: dict[str, float] = {}
+    console.print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {SECONDS} s a run"
+    )
+    with tempfile.TemporaryDirectory(prefix="lanyard-bench-") as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        with upstream(place) as up:
+            with bare_proxy(place, up) as (port, running):
+                found["nginx"] = _both(f"http://127.0.0.1:{port}/x", running.pid)
+            port = free_port()
+            redirect = f"http://127.0.0.1:{port}/oidc/callback"
+            gateway_client = provider.client(
+                "gateway", redirect, client_secret="gateway-secret-0123456789abcdef0123456789"
+            )
+            with (
+                provider.oidc_provider([gateway_client]) as op,
+                mod_auth_openidc(place, up, op.issuer, port) as (cookie, running),
+            ):
+                found["mod_auth_openidc"] = _both(f"http://127.0.0.1:{port}/x", running.pid, cookie=cookie)
+            with lanyard(place, up) as ours:
+                _warm(ours.url, ours.script)
+                found["lanyard"] = _both(ours.url, ours.process.pid, script=ours.script)
+                hits, misses = ours.figure("lanyard_policy_memo_hits"), ours.figure("lanyard_policy_memo_misses")
+                figures["policy.hit_rate"] = round(hits / (hits + misses), 4)
+                config = ours.config
+            figures |= _journal(config)
+    figures |= _compared(found)
+    _print(found, figures)
+    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
+    failed = sum(f.errors for one in found.values() for f in one.values())
+    return 1 if failed else 0
+
+
+def _both(url: str, pid: int, **how: object) -> dict[int, Figures]:
+    return {connections: load(url, pid, connections=connections, seconds=SECONDS, **how) for connections in (16, 64)}  # type: ignore[arg-type]  # script and cookie
+
+
+def _warm(url: str, script: Path) -> None:
+    """Every shift's first request logs on at the system: that is not what is measured."""
+    load(url, os.getpid(), connections=16, seconds=3, script=script)
+
+
+def _journal(config: Path) -> dict[str, float]:
+    """The run's own journal, verified; and how fast events become durable with nothing else going on."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "gateway.cli", "audit", "verify", "--json", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - began
+    report = json.loads(done.stdout)
+    if not report["whole"]:
+        raise RuntimeError("the bench's own journal does not verify")
+    from .journal import events_per_second
+
+    return {
+        "journal.verify_per_s": round(report["events"] / seconds),
+        "journal.events_per_s": round(events_per_second()),
+    }
+
+
+def _compared(found: dict[str, dict[int, Figures]]) -> dict[str, float]:
+    ours = found["lanyard"]
+    cpu = {name: (one[16].cpu_us + one[64].cpu_us) / 2 for name, one in found.items()}
+    return {
+        "brokered.cpu_us": round(cpu["lanyard"], 1),
+        "brokered.cpu_ratio_mod_auth_openidc": round(cpu["lanyard"] / cpu["mod_auth_openidc"], 3),
+        "brokered.cpu_ratio_nginx": round(cpu["lanyard"] / cpu["nginx"], 2),
+        "brokered.p99_ms_64": round(ours[64].p99_ms, 2),
+    }
+
+
+def _print(found: dict[str, dict[int, Figures]], figures: dict[str, float]) -> None:
+    table = Table("gateway", "connections", "CPU µs a request", "p50 ms", "p99 ms", "requests/s", "failed")
+    for name, one in found.items():
+        for connections, f in one.items():
+            table.add_row(
+                name,
+                str(connections),
+                f"{f.cpu_us:.1f}",
+                f"{f.p50_ms:.2f}",
+                f"{f.p99_ms:.2f}",
+                f"{f.per_second:,.0f}",
+                str(f.errors),
+            )
+    console.print(table)
+    for name, value in figures.items():
+        console.print(f"  {name:40} {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
