@@ -50,7 +50,7 @@ STATUS = {
 }
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]{1,32}) ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
+_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
 _FRAMING = re.compile(
     rb"(?:^|\r\n)(host|content-length|transfer-encoding|expect|upgrade|http2-settings):[ \t]*([^\r]*?)[ \t]*(?=\r\n)",
     re.I,
@@ -78,6 +78,8 @@ def frame(head: bytes) -> Framing | Refused:
         return Refused.LINE_TOO_LONG if head.find(b"\r\n") > LONGEST_LINE else Refused.MALFORMED
     if line.end() > LONGEST_LINE:
         return Refused.LINE_TOO_LONG
+    if line[1] == b"CONNECT":
+        return Refused.METHOD  # what follows it would be no HTTP
     if line[3] != b"1" or line[4] not in b"01":
         return Refused.VERSION
     if len(head) > LONGEST_HEAD or head.count(b"\r\n") > MOST_HEADERS + 2:
