@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from .framing import Refused, status
 
@@ -16,11 +17,12 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _HOST = re.compile(rb"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 # Origin-form (RFC 9112, section 3.2.1), visible ASCII without `#` and `\`.
 _TARGET = re.compile(rb"/(?:(?!/)[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*)(?:\?[\x21\x22\x24-\x5b\x5d-\x7e]*)?")
-# In a path: escapes that are none; encoded delimiters, controls and `%`; overlong dots and slashes.
+# In a path: escapes that are none; encoded delimiters and controls; overlong dots and slashes.
 _PATH_TRAPS = re.compile(
-    rb"%(?![0-9a-fA-F]{2})|%(?:[01][0-9a-fA-F]|7[fF]|2[fF]|5[cC]|3[bBfF]|23)|%25(?:[0-9a-fA-F]{2}|[uU])|%[cC][01]%[89abAB][0-9a-fA-F]"
+    rb"%(?![0-9a-fA-F]{2})|%(?:[01][0-9a-fA-F]|7[fF]|2[fF]|5[cC]|3[bBfF]|23)"
+    rb"|%[cC][01]%[89abAB][0-9a-fA-F]|%[eE]0%[89][0-9a-fA-F]|%[fF]0%8[0-9a-fA-F]"
 )
-_DOT = re.compile(rb"%2[eE]")
+_ESCAPE = re.compile(rb"%(?:[0-9a-fA-F]{2}|[uU])")
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -34,11 +36,13 @@ def judge_target(target: bytes) -> bool:
     if b"%" in path:
         if _PATH_TRAPS.search(path):
             return False
-        path = _DOT.sub(b".", path)
-    if b"." not in path and b"//" not in path:
+        path = unquote_to_bytes(path)
+        if _ESCAPE.search(path):  # who decodes twice would read another path
+            return False
+    if b"." not in path and b" " not in path:
         return True
-    # `..;` and `..` are the parent to some, a trailing dot is nothing to others.
-    return not any(s.partition(b";")[0].rstrip(b".") != s.partition(b";")[0] for s in path.split(b"/"))
+    # `..;` and `..` are the parent to some; dots and blanks at a segment's end are nothing to others.
+    return not any(s.partition(b";")[0].endswith((b".", b" ")) for s in path.split(b"/"))
 
 
 def normal_host(raw: bytes, scheme: str) -> bytes | None:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.gateway.edge import cases, raw
 from tests.gateway.edge.test_smuggling import hold
-
-
-@pytest.fixture(scope="module")
-def gate() -> Iterator[raw.Listening]:
-    with raw.listening() as running:
-        yield running
 
 
 @pytest.mark.parametrize("case", cases.SYNTAX, ids=lambda case: case.id)

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.gateway.edge import cases, raw
-
-
-@pytest.fixture(scope="module")
-def gate() -> Iterator[raw.Listening]:
-    with raw.listening() as running:
-        yield running
 
 
 def smuggled(seen: list[raw.Seen]) -> bool:
