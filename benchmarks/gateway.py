@@ -21,7 +21,6 @@ from tests.counterparts.processes import free_port
 
 from .seats import credentials, routes, script, seat
 
-
 # The upstream's login page is nginx's too: every shift has a log-on of its own there, as in a hospital.
 OPTIONS = {
     "login_page": "/login",

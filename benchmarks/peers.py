@@ -33,7 +33,7 @@ UPSTREAM = """
     location / {{ try_files /answer.html =404; }}
     location = /login {{
       if ($request_method = POST) {{ add_header Set-Cookie "SID=0123456789abcdef; Path=/" always; return 302 /home; }}
-      return 200 '<html><body><form method="post" action="/login"><input name="user"><input name="word" type="password"></form></body></html>';
+      return 200 '<html><form method="post" action="/login"><input name="user"><input name="word" type="password"></form></html>';
     }} }}
 """
 PROXY = """
@@ -63,7 +63,7 @@ OIDCClientID gateway
 OIDCClientSecret gateway-secret-0123456789abcdef0123456789
 OIDCRedirectURI http://127.0.0.1:{port}/oidc/callback
 OIDCCryptoPassphrase 0123456789abcdef0123456789abcdef
-OIDCScope "openid profile email"
+OIDCScope "openid profile"
 OIDCPKCEMethod S256
 OIDCSessionType server-cache
 OIDCSessionInactivityTimeout 3600
@@ -150,6 +150,7 @@ def _sign_on(url: str) -> str:
     """Walk the provider's real login form; returns the Cookie line."""
     jar = http.cookiejar.CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    browser.addheaders = [("Accept", "text/html")]
     with browser.open(url) as page:
         text, where = page.read().decode(), page.geturl()
     action = re.search(r'action="([^"]+)"', text)

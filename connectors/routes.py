@@ -93,6 +93,12 @@ class RouteTable:
         self._system = system
         self._routes = tuple(routes)
         _refuse_doubles(self._routes)
+        # By method and first segment; "" for the routes whose first segment is a name.
+        self._starting: dict[tuple[str, str], list[Route]] = {}
+        for route in self._routes:
+            first = "" if route.segments[0].startswith("{") else route.segments[0]
+            for method in route.methods:
+                self._starting.setdefault((method, first), []).append(route)
         self.match = lru_cache(maxsize=4096)(self._match)
 
     @classmethod
@@ -143,10 +149,12 @@ class RouteTable:
         return tuple((n, v) for n, v in pairs(inbound.query, self._charset) if n in match.route.parameters)
 
     def _match(self, method: str, path: bytes) -> Match | None:
-        segments = [unquote_to_bytes(s).decode(self._charset, "replace") for s in path.split(b"/")[1:]]
-        for route in self._routes:
-            if method in route.methods and (values := _fits(route.segments, segments)) is not None:
-                return Match(route, values)
+        plain = unquote_to_bytes if b"%" in path else bytes
+        segments = [plain(s).decode(self._charset, "replace") for s in path.split(b"/")[1:]]
+        for first in (segments[0], ""):
+            for route in self._starting.get((method, first), ()):
+                if (values := _fits(route.segments, segments)) is not None:
+                    return Match(route, values)
         return None
 
     async def _patients(self, place: PatientPlace, match: Match, inbound: InboundRequest) -> list[PatientRef]:
