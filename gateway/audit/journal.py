@@ -97,14 +97,17 @@ class Journal:
         self._summing = asyncio.get_running_loop().create_task(self._sum_up(), name="journal-sums")
 
     async def close(self) -> None:
-        """Write sums and what is queued, end the segment in good order, let the next writer in."""
+        """Write sums and what is queued, end the segment in good order, let the next writer in. Once is enough."""
+        if self._lock < 0:
+            return
         if self._summing is not None:
             self._summing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._summing
         self._write_sums()
         await asyncio.to_thread(self._writer.close)
-        os.close(self._lock)
+        lock, self._lock = self._lock, -1
+        os.close(lock)
 
     @property
     def waiting(self) -> int:

@@ -117,7 +117,7 @@ def _shortened(fields: dict[str, Any]) -> bytes:
 def _plain(value: Any, longest: int, depth: int) -> Any:
     """A value that JSON knows, its texts and lists cut. Patients are never dropped: `shares` has bounded them."""
     if isinstance(value, str):
-        return cut(value.encode("utf-8", "backslashreplace").decode(), longest)
+        return cut(value, longest).encode("utf-8", "backslashreplace").decode()
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
@@ -135,9 +135,19 @@ def _plain(value: Any, longest: int, depth: int) -> Any:
     return cut(repr(value), longest)
 
 
+class _Cut(str):
+    """A text that was cut, and the whole of it, for when it must be cut again."""
+
+    __slots__ = ("whole",)
+    whole: str
+
+
 def cut(text: str, longest: int = _TEXT) -> str:
     """A text that is too long is cut, with a mark and a digest of the whole."""
     if len(text) <= longest:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
-    return f"{text[:longest]}…[cut, {len(text)} characters, sha256 {digest}]"
+    whole = text.whole if isinstance(text, _Cut) else text
+    digest = hashlib.sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    made = _Cut(f"{whole[:longest]}…[cut, {len(whole)} characters, sha256 {digest}]")
+    made.whole = whole
+    return made
