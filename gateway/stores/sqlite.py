@@ -1,7 +1,8 @@
 """The embedded store: one SQLite file, one thread, everything sealed.
 
 A dedicated thread with a synchronous engine is faster than a pool of them, and SQLite has one writer anyway. Rows carry hashes
-to find them by, instants to forget them by, and a sealed value: a stolen file opens nothing.
+to find them by, instants to forget them by, and a value sealed for its own row: a stolen file opens nothing, and a value moved to
+another row opens nothing either. What has ended stays ended, whatever a writer who has not heard of it writes.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ sessions = Table(
     Column("id", String, primary_key=True),
     Column("shift", String, nullable=False),
     Column("forget", Float, nullable=False),
+    Column("ended", Float),
     Column("value", Text, nullable=False),
     Index("session_shift", "shift"),
 )
@@ -163,31 +165,32 @@ class SqliteStore:
 
     def _put_shift(self, c: Connection, shift: Shift) -> None:
         p = shift.principal
+        hashed = key_hash(shift.id)
         row = {
-            "id": key_hash(shift.id),
+            "id": hashed,
             "person": key_hash(p.issuer, p.subject),
             "seat": key_hash(p.issuer, p.subject, p.role),
             "provider_session": key_hash(p.issuer, shift.provider_session) if shift.provider_session else None,
             "ends": shift.ends,
             "ended": shift.ended,
-            "value": self._seal.seal(json.dumps(_shift_value(shift)).encode(), purpose="shift"),
+            "value": self._seal.seal(json.dumps(_shift_value(shift)).encode(), purpose=f"shift:{hashed}"),
         }
-        _replace(c, shifts, row, "id")
+        _replace(c, shifts, row, "id", shifts.c.ended.is_(None))
 
     async def shift(self, shift_id: str) -> Shift | None:
         def ask(c: Connection) -> Shift | None:
-            value = c.execute(select(shifts.c.value).where(shifts.c.id == key_hash(shift_id))).scalar()
-            return self._shift(value) if value else None
+            row = c.execute(select(shifts.c.id, shifts.c.value).where(shifts.c.id == key_hash(shift_id))).first()
+            return self._shift(row.id, row.value) if row else None
 
         return await self._do(ask)
 
     async def live_of(self, issuer: str, subject: str, role: str, now: float) -> Shift | None:
         def ask(c: Connection) -> Shift | None:
-            found = select(shifts.c.value).where(
+            found = select(shifts.c.id, shifts.c.value).where(
                 shifts.c.seat == key_hash(issuer, subject, role), shifts.c.ended.is_(None), shifts.c.ends > now
             )
-            value = c.execute(found.order_by(shifts.c.ends.desc()).limit(1)).scalar()
-            return self._shift(value) if value else None
+            row = c.execute(found.order_by(shifts.c.ends.desc()).limit(1)).first()
+            return self._shift(row.id, row.value) if row else None
 
         return await self._do(ask)
 
@@ -199,36 +202,40 @@ class SqliteStore:
 
     async def _shifts(self, where: Any) -> list[Shift]:
         def ask(c: Connection) -> list[Shift]:
-            rows = c.execute(select(shifts.c.value).where(where, shifts.c.ended.is_(None)))
-            return [self._shift(value) for (value,) in rows]
+            rows = c.execute(select(shifts.c.id, shifts.c.value).where(where, shifts.c.ended.is_(None)))
+            return [self._shift(hashed, value) for hashed, value in rows]
 
         return await self._do(ask)
 
-    def _shift(self, value: str) -> Shift:
-        return _shift_of(json.loads(self._seal.unseal(value, purpose="shift")))
+    def _shift(self, hashed: str, value: str) -> Shift:
+        return _shift_of(json.loads(self._seal.unseal(value, purpose=f"shift:{hashed}")))
 
     # Sessions and their cookies
 
     def _put_session(self, c: Connection, session: Session) -> None:
+        hashed = key_hash(session.id)
         row = {
-            "id": key_hash(session.id),
+            "id": hashed,
             "shift": key_hash(session.shift_id),
             "forget": (session.ended or session.last_seen + session.idle) + _KEPT_AFTER_END,
-            "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose="session"),
+            "ended": session.ended,
+            "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}"),
         }
-        _replace(c, sessions, row, "id")
+        _replace(c, sessions, row, "id", sessions.c.ended.is_(None))
 
     async def session(self, session_id: str) -> Session | None:
         def ask(c: Connection) -> Session | None:
-            value = c.execute(select(sessions.c.value).where(sessions.c.id == key_hash(session_id))).scalar()
-            return self._session(value) if value else None
+            row = c.execute(
+                select(sessions.c.id, sessions.c.value).where(sessions.c.id == key_hash(session_id))
+            ).first()
+            return self._session(row.id, row.value) if row else None
 
         return await self._do(ask)
 
     async def of_shift(self, shift_id: str) -> list[Session]:
         def ask(c: Connection) -> list[Session]:
-            rows = c.execute(select(sessions.c.value).where(sessions.c.shift == key_hash(shift_id)))
-            return [self._session(value) for (value,) in rows]
+            rows = c.execute(select(sessions.c.id, sessions.c.value).where(sessions.c.shift == key_hash(shift_id)))
+            return [self._session(hashed, value) for hashed, value in rows]
 
         return await self._do(ask)
 
@@ -236,7 +243,7 @@ class SqliteStore:
         await self._do(lambda c: self._put_token(c, session_id, host, hashed))
 
     def _put_token(self, c: Connection, session_id: str, host: str, hashed: str) -> None:
-        value = self._seal.seal(json.dumps([session_id, host]).encode(), purpose="token")
+        value = self._seal.seal(json.dumps([session_id, host]).encode(), purpose=f"token:{hashed}")
         c.execute(insert(tokens).values(hash=hashed, session=key_hash(session_id), value=value))
 
     async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:
@@ -246,43 +253,49 @@ class SqliteStore:
             value = c.execute(select(tokens.c.value).where(tokens.c.hash == hashed)).scalar()
             if not value:
                 return None
-            session_id, host = json.loads(self._seal.unseal(value, purpose="token"))
-            kept = c.execute(select(sessions.c.value).where(sessions.c.id == key_hash(session_id))).scalar()
+            session_id, host = json.loads(self._seal.unseal(value, purpose=f"token:{hashed}"))
+            hashed_id = key_hash(session_id)
+            kept = c.execute(select(sessions.c.value).where(sessions.c.id == hashed_id)).scalar()
             if not kept:
                 return None
-            session = self._session(kept)
-            shift = c.execute(select(shifts.c.value).where(shifts.c.id == key_hash(session.shift_id))).scalar()
-            return (session, self._shift(shift), host) if shift else None
+            session = self._session(hashed_id, kept)
+            hashed_id = key_hash(session.shift_id)
+            shift = c.execute(select(shifts.c.value).where(shifts.c.id == hashed_id)).scalar()
+            return (session, self._shift(hashed_id, shift), host) if shift else None
 
         return await self._do(ask)
 
-    def _session(self, value: str) -> Session:
-        return _session_of(json.loads(self._seal.unseal(value, purpose="session")))
+    def _session(self, hashed: str, value: str) -> Session:
+        return _session_of(json.loads(self._seal.unseal(value, purpose=f"session:{hashed}")))
 
     # Codes
 
     async def put_code(self, kind: str, code: str, value: bytes, expires: float) -> None:
-        sealed = self._seal.seal(value, purpose=f"code:{kind}")
-        row = {"hash": key_hash(kind, code), "expires": expires, "value": sealed}
+        hashed = key_hash(kind, code)
+        row = {"hash": hashed, "expires": expires, "value": self._seal.seal(value, purpose=f"code:{hashed}")}
         await self._do(lambda c: _replace(c, codes, row, "hash"))
 
     async def take_code(self, kind: str, code: str, now: float) -> bytes | None:
-        def work(c: Connection) -> str | None:
-            gone = delete(codes).where(codes.c.hash == key_hash(kind, code)).returning(codes.c.value, codes.c.expires)
-            row = c.execute(gone).first()
-            return row.value if row and row.expires > now else None
+        hashed = key_hash(kind, code)
 
-        sealed = await self._do(work)
-        return self._seal.unseal(sealed, purpose=f"code:{kind}") if sealed else None
+        def work(c: Connection) -> bytes | None:
+            gone = delete(codes).where(codes.c.hash == hashed).returning(codes.c.value, codes.c.expires)
+            row = c.execute(gone).first()
+            return self._code(hashed, row.value) if row and row.expires > now else None
+
+        return await self._do(work)
 
     async def read_code(self, kind: str, code: str, now: float) -> bytes | None:
-        def ask(c: Connection) -> str | None:
-            found = select(codes.c.value).where(codes.c.hash == key_hash(kind, code), codes.c.expires > now)
-            value: str | None = c.execute(found).scalar()
-            return value
+        hashed = key_hash(kind, code)
 
-        sealed = await self._do(ask)
-        return self._seal.unseal(sealed, purpose=f"code:{kind}") if sealed else None
+        def ask(c: Connection) -> bytes | None:
+            found = select(codes.c.value).where(codes.c.hash == hashed, codes.c.expires > now)
+            return self._code(hashed, c.execute(found).scalar())
+
+        return await self._do(ask)
+
+    def _code(self, hashed: str, value: str | None) -> bytes | None:
+        return self._seal.unseal(value, purpose=f"code:{hashed}") if value else None
 
     async def first_time(self, kind: str, code: str, expires: float, now: float) -> bool:
         def work(c: Connection) -> bool:
@@ -330,11 +343,11 @@ class SqliteStore:
 
         def work(c: Connection) -> None:
             for session in seen:
-                value = self._seal.seal(json.dumps(asdict(session)).encode(), purpose="session")
+                hashed = key_hash(session.id)
+                value = self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}")
                 forget = session.last_seen + session.idle + _KEPT_AFTER_END
-                c.execute(
-                    update(sessions).where(sessions.c.id == key_hash(session.id)).values(value=value, forget=forget)
-                )
+                live = update(sessions).where(sessions.c.id == hashed, sessions.c.ended.is_(None))
+                c.execute(live.values(value=value, forget=forget))
 
         await self._do(work)
 
@@ -344,9 +357,10 @@ def _pragmas(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _replace(c: Connection, table: Table, row: dict[str, Any], key: str) -> None:
-    statement = upsert(table).values(row)
-    c.execute(statement.on_conflict_do_update(index_elements=[key], set_={k: v for k, v in row.items() if k != key}))
+def _replace(c: Connection, table: Table, row: dict[str, Any], key: str, where: Any = None) -> None:
+    """A new row, or the old one's values replaced; left alone where `where` does not hold for the old one."""
+    changes = {k: v for k, v in row.items() if k != key}
+    c.execute(upsert(table).values(row).on_conflict_do_update(index_elements=[key], set_=changes, where=where))
 
 
 def _shift_value(shift: Shift) -> dict[str, Any]:
