@@ -12,10 +12,10 @@ SESSION = b"__Host-lanyard"
 
 
 def cookies(headers: Headers, name: bytes) -> list[bytes]:
-    """Every value under exactly this name."""
+    """Every value under exactly this name. None in a line of RFC 2965's old grammar, in which a quoted value may hold `;`."""
     found: list[bytes] = []
     for key, line in headers:
-        if key == b"cookie":
+        if key == b"cookie" and not line.startswith(b"$"):
             for pair in line.split(b";"):
                 own, equals, value = pair.partition(b"=")
                 if equals and own.lstrip(b" ") == name:

@@ -18,13 +18,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..errors import ClientGone
+from .deadlines import Deadlines
 from .framing import LONGEST_HEAD, LONGEST_LINE, Framing, Refused, frame, status
 
-HEADER_DEADLINE = 10.0  # seconds from the first byte (or the connection) to the end of the head
-IDLE = 75.0  # seconds between requests of one connection
-BODY_GRACE, BODY_RATE = 10.0, 1024  # after the grace, so many bytes a second at least
 _OVERHEAD = 64 * 1024  # bytes of chunk framing beyond what a body's size explains
-_SWEEP = 0.5
 _REASONS = {400: b"Bad Request", 405: b"Method Not Allowed", 408: b"Request Timeout", 414: b"URI Too Long", 417: b"Expectation Failed",
             421: b"Misdirected Request", 431: b"Request Header Fields Too Large", 501: b"Not Implemented",
             505: b"HTTP Version Not Supported"}  # fmt: skip
@@ -45,6 +42,7 @@ class LanyardProtocol(HttpToolsProtocol):
     """Made for each connection by uvicorn; `rejected(source, reason)` hears of every refusal."""
 
     rejected: Rejected = staticmethod(lambda source, reason: None)
+    deadlines = Deadlines()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
         super().connection_made(transport)
@@ -59,6 +57,7 @@ class LanyardProtocol(HttpToolsProtocol):
         self._ended = True
         self._since = self.loop.time()
         self._waiting_for_first = True
+        self._stalled_since = 0.0  # the browser takes nothing; 0: it does
 
     # Bytes in
 
@@ -233,36 +232,51 @@ class LanyardProtocol(HttpToolsProtocol):
 
     # Deadlines
 
-    def overdue(self, now: float) -> bool:
-        """Whether this connection has kept us waiting for too long."""
-        waited = now - self._since
-        if self.transport is None or self._refusing:
-            return waited > IDLE
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stalled_since = 0.0
+
+    def look(self, now: float) -> None:
+        """End this connection if it has kept us waiting for too long."""
+        if self.transport.is_closing() and not self._stalled_since:
+            self._stalled_since = now
+        if self._stalled_since and now - self._stalled_since > self.deadlines.stalled:
+            self.rejected(self._source(), Refused.TOO_SLOW)
+            self.transport.abort()
+        elif not self.transport.is_closing() and self._overdue(now - self._since):
+            if self._waiting_for_first and self.cycle is not None:
+                self.transport.close()
+            else:
+                self.refuse(Refused.TOO_SLOW)
+
+    def _overdue(self, waited: float) -> bool:
         if self._framing is not None:
-            if self.flow.read_paused or waited < BODY_GRACE:
-                return False
-            return self._body_bytes < (waited - BODY_GRACE) * BODY_RATE
+            late = waited - self.deadlines.body_grace
+            return late > 0 and not self.flow.read_paused and self._body_bytes < late * self.deadlines.body_rate
         if self.cycle is not None and not self.cycle.response_complete:
             return False
         if self._waiting_for_first and self.cycle is not None:
-            return waited > IDLE
-        return waited > HEADER_DEADLINE
+            return waited > self.deadlines.idle
+        return waited > self.deadlines.head
 
 
 class LanyardServer(uvicorn.Server):
     """uvicorn's server with the sweep beside it, and signals left to whoever runs it."""
 
+    deadlines = Deadlines()
+
     async def sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while not self.should_exit:
-            await asyncio.sleep(_SWEEP)
+            await asyncio.sleep(self.deadlines.sweep)
             now = loop.time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, LanyardProtocol) and connection.overdue(now):
-                    if connection.cycle is not None and connection._waiting_for_first:
-                        connection.transport.close()
-                    else:
-                        connection.refuse(Refused.TOO_SLOW)
+                if isinstance(connection, LanyardProtocol):
+                    connection.look(now)
 
     async def serve_quietly(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve without taking over the process's signals."""
@@ -288,6 +302,7 @@ def server(
     tls_cert: str | None = None,
     tls_key: str | None = None,
     drain: float = 25.0,
+    deadlines: Deadlines = Deadlines(),
 ) -> LanyardServer:
     """A server for `app` at `listen` (`address:port`), to be run with `serve()`; `drain` in seconds."""
     host, _, port = listen.rpartition(":")
@@ -296,6 +311,7 @@ def server(
         pass
 
     Protocol.rejected = staticmethod(rejected)
+    Protocol.deadlines = deadlines
     config = uvicorn.Config(
         app,
         host=host.strip("[]"),
@@ -315,4 +331,6 @@ def server(
         timeout_graceful_shutdown=int(drain),
         reset_contextvars=True,
     )
-    return LanyardServer(config)
+    made = LanyardServer(config)
+    made.deadlines = deadlines
+    return made
