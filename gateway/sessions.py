@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policies.model import Device
+from sso.errors import StoreUnavailable
 from sso.provider import SignedOn
 from sso.session import Session, new_token, token_hash
 from sso.shift import Shift
@@ -23,6 +24,7 @@ from .stores.base import Store
 _BELIEVED = 0.8  # seconds
 _MOST = 100_000
 _WRITTEN_EVERY = 30.0  # seconds between writes of when sessions were last seen
+_TIDIED_EVERY = 300.0  # seconds between looks for seats that are over
 _LONGEST_TOKEN = 64
 
 
@@ -45,17 +47,17 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._shifts: dict[str, Shift] = {}
         self._version: int | None = None
-        self._believed_until = 0.0
+        self._looked = 0.0
         self._checking: asyncio.Lock = asyncio.Lock()
         self._seen: dict[str, Session] = {}
-        self._written = now()
+        self._written = self._tidied = now()
 
     async def seated(self, token: bytes, host: str) -> Seat | None:
         """Whose cookie this is at this host; None for none, an ended, an idle or another host's. Raises StoreUnavailable."""
         if not 0 < len(token) <= _LONGEST_TOKEN:
             return None
         now = self._now()
-        if now >= self._believed_until or self._version is None:
+        if not self._believed(now):
             await self._look(now)
         seat = self._seats.get(token)
         if seat is None:
@@ -70,26 +72,38 @@ class Sessions:
         """The live session with this id, at no host. Raises StoreUnavailable."""
         now = self._now()
         await self._look(now)
-        session = self._sessions.get(session_id) or await self._store.session(session_id)
+        session = self._sessions.get(session_id)
+        if session is None and (kept := await self._store.session(session_id)) is not None:
+            session = self._adopted(kept)
         if session is None or not session.live(now):
             return None
         shift = self._shifts.get(session.shift_id) or await self._store.shift(session.shift_id)
         if shift is None or not shift.live(now):
             return None
-        return Seat(self._sessions.setdefault(session.id, session), self._shifts.setdefault(shift.id, shift), "")
+        return Seat(session, self._shifts.setdefault(shift.id, shift), "")
 
     def touch(self, seat: Seat) -> None:
         """The clinician did something: the idle time begins again. Written within half a minute."""
         seat.session.last_seen = self._now()
-        self._seen[seat.session.id] = seat.session
+        # A long request may hold a session that has been read anew since: both are to know.
+        session = self._sessions.get(seat.session.id, seat.session)
+        session.last_seen = seat.session.last_seen
+        self._seen[session.id] = session
 
     async def flush(self, *, all_of_it: bool = False) -> None:
-        """Write what `touch` remembered. Called every second, and at the end."""
+        """Write what `touch` remembered, and forget what is over. Called every second, and at the end."""
         now = self._now()
+        if now - self._tidied >= _TIDIED_EVERY:
+            self._tidied = now
+            self._tidy(now)
         if self._seen and (all_of_it or now - self._written >= _WRITTEN_EVERY):
             seen, self._seen = self._seen, {}
             self._written = now
-            await self._store.touch([session for session in seen.values() if session.ended is None])
+            try:
+                await self._store.touch([session for session in seen.values() if session.ended is None])
+            except StoreUnavailable:
+                self._seen = seen | self._seen
+                raise
 
     # Sign-on
 
@@ -149,11 +163,13 @@ class Sessions:
 
     async def confirmed(self, shift: Shift, signed_on: SignedOn) -> None:
         """The provider has confirmed this shift's claims."""
+        shift = self._shifts.get(shift.id, shift)
         self._renew(shift, signed_on, self._now())
         await self._store.put_shift(shift)
 
     async def provider_away(self, shift: Shift) -> None:
         """The provider could not be asked: the shift goes on, flagged."""
+        shift = self._shifts.get(shift.id, shift)
         shift.provider_away = True
         await self._store.put_shift(shift)
 
@@ -190,12 +206,14 @@ class Sessions:
         return ended
 
     async def shifts_of(self, issuer: str, *, sid: str, subject: str) -> list[Shift]:
-        """Live shifts that a provider's log-out names: by its session, else by its subject."""
+        """Live shifts that a provider's log-out names: by its session, else by its subject.
+
+        A shift knows the provider's session of its latest sign-on only. One that no shift knows was an earlier device's: its
+        log-out ends every shift of the person rather than none.
+        """
         found = await self._store.by_provider_session(issuer, sid) if sid else []
-        if not found and subject and not sid:
+        if not found and subject:
             found = await self._store.by_subject(issuer, subject)
-        elif not found and subject:
-            found = [s for s in await self._store.by_subject(issuer, subject) if not s.provider_session]
         return [self._shifts.get(shift.id, shift) for shift in found]
 
     async def of_shift(self, shift: Shift) -> list[Session]:
@@ -206,38 +224,50 @@ class Sessions:
 
     # The cache
 
+    def _believed(self, now: float) -> bool:
+        """Also not when the clock was set back: an hour that is lived twice is not believed twice."""
+        return self._version is not None and 0 <= now - self._looked < _BELIEVED
+
     async def _look(self, now: float) -> None:
-        """Has anybody else written? Then nothing that is cached is believed."""
+        """Has anybody else written? Then nothing that is cached is believed, but for when sessions were last seen."""
         async with self._checking:
-            if self._now() < self._believed_until and self._version is not None:
+            if self._believed(self._now()):
                 return
             version = await self._store.version()
             if version != self._version:
                 self._seats.clear()
-                self._sessions = {s.id: s for s in self._seen.values()}
+                self._sessions.clear()
                 self._shifts.clear()
                 self._version = version
-            self._believed_until = now + _BELIEVED
+            self._looked = now
 
     async def _read(self, token: bytes) -> Seat | None:
         found = await self._store.by_token(token_hash(token))
         if found is None:
             return None
-        session, shift, host = found
-        seen = self._sessions.get(session.id)
-        if seen is not None and session.ended is None:
-            session = seen
-        session = self._sessions.setdefault(session.id, session)
-        shift = self._shifts.setdefault(shift.id, shift)
-        seat = Seat(session, shift, host)
+        kept, shift, host = found
+        seat = Seat(self._adopted(kept), self._shifts.setdefault(shift.id, shift), host)
         self._remember(token, seat)
         return seat
+
+    def _adopted(self, kept: Session) -> Session:
+        """The one object for this session. What the store says holds, but activity that it has not heard of yet counts."""
+        session = self._sessions.setdefault(kept.id, kept)
+        seen = self._seen.get(kept.id)
+        if seen is not None and seen is not session and session.ended is None:
+            session.last_seen = max(session.last_seen, seen.last_seen)
+            self._seen[kept.id] = session
+        return session
+
+    def _tidy(self, now: float) -> None:
+        self._seats = OrderedDict((t, s) for t, s in self._seats.items() if s.session.live(now) and s.shift.live(now))
+        self._sessions = {key: session for key, session in self._sessions.items() if session.live(now)}
+        self._shifts = {key: shift for key, shift in self._shifts.items() if shift.live(now)}
 
     def _remember(self, token: bytes, seat: Seat) -> None:
         self._seats[token] = seat
         if len(self._seats) > _MOST:
-            _, old = self._seats.popitem(last=False)
-            self._sessions.pop(old.session.id, None)
+            self._seats.popitem(last=False)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)

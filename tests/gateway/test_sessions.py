@@ -1,0 +1,450 @@
+"""Cookies into seats: who sits where, until when, and how soon an end is seen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gateway.sessions import Seat, Sessions
+from gateway.stores.base import Store
+from gateway.stores.sqlite import SqliteStore
+from gateway.stores.testing import MAIN, NURSE, PAS, T0
+from policies.model import Device, Principal
+from sso.errors import StoreUnavailable
+from sso.provider import SignedOn
+from sso.seal import Seal
+from sso.tokens import VerifiedClaims
+
+IDLE, LONGEST = 300.0, 43200.0
+CLAIMS = cast(VerifiedClaims, None)  # nothing here looks at them
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = T0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+class Counting:
+    """A store that counts what is asked of it, and breaks when told to."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.calls: list[str] = []
+        self.broken = False
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*arguments: Any) -> Any:
+            self.calls.append(name)
+            if self.broken:
+                raise StoreUnavailable("broken on purpose")
+            return await getattr(self._store, name)(*arguments)
+
+        return call
+
+
+class Ward:
+    """One clock, one database, as many gateways on it as a test opens."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = Clock()
+        self._path = path
+        self.stores: list[SqliteStore] = []
+
+    def gateway(self) -> tuple[Sessions, Counting]:
+        self.stores.append(SqliteStore(self._path, Seal([b"k" * 32])))
+        counting = Counting(self.stores[-1])
+        return Sessions(cast(Store, counting), self.clock, longest=LONGEST), counting
+
+
+@pytest.fixture
+async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
+    opened = Ward(tmp_path / "sessions.db")
+    yield opened
+    for store in opened.stores:
+        await store.close()
+
+
+def proof(principal: Principal = NURSE, *, sid: str = "sid-1", refresh: str = "") -> SignedOn:
+    return SignedOn(CLAIMS, principal, "", refresh, T0 + 300, T0, "", (), sid, "")
+
+
+async def sit(
+    sessions: Sessions, who: Principal = NURSE, previous: Seat | None = None, **more: str
+) -> tuple[Seat, bytes]:
+    seat, token, _ = await sessions.sign_on(proof(who, **more), Device(), MAIN, idle=IDLE, previous=previous)
+    return seat, token.encode()
+
+
+# Seats
+
+
+async def test_a_cookie_seats_at_its_own_host_only(ward: Ward) -> None:
+    """A cookie that a system's host learns opens neither the main host nor another system."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    there = (await sessions.host_token(seat, PAS)).encode()
+    assert await sessions.seated(token, MAIN) == seat
+    assert await sessions.seated(there, PAS) == Seat(seat.session, seat.shift, PAS)
+    assert await sessions.seated(token, PAS) is None
+    assert await sessions.seated(there, MAIN) is None
+
+
+ODD = {
+    "none (an empty value)": lambda t: b"",
+    "COOKIE-002 (short)": lambda t: b"AAAA",
+    "COOKIE-003 (one character more)": lambda t: t + b"x",
+    "COOKIE-004 (case changed)": lambda t: t.swapcase(),
+    "COOKIE-005 (a glob)": lambda t: b"*",
+    "COOKIE-006 (a protocol's line end)": lambda t: b"gw:sess:1%0d%0aDEL%20x",
+    "COOKIE-007 (a path)": lambda t: b"../../etc/passwd",
+    "COOKIE-009 (quoted)": lambda t: b'"' + t + b'"',
+    "bytes beyond ASCII": lambda t: t[:-1] + b"\x85",
+    "a megabyte": lambda t: t * 25000,
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+async def test_a_value_that_is_not_exactly_the_cookie_seats_nobody(ward: Ward, case: str) -> None:
+    """One spelling is the session; every other is none, without an error."""
+    sessions, _ = ward.gateway()
+    _, token = await sit(sessions)
+    assert await sessions.seated(token, MAIN) is not None
+    assert await sessions.seated(ODD[case](token), MAIN) is None
+
+
+async def test_a_session_s_public_id_and_a_token_s_hash_are_no_cookies(ward: Ward, tmp_path: Path) -> None:
+    """What stands in the journal or in the store opens nothing (COOKIE-024, COOKIE-032)."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    assert len(token) == 43, "256 bits in base64url"
+    for known in (seat.session.id, seat.shift.id):
+        assert await sessions.seated(known.encode(), MAIN) is None
+
+
+async def test_an_unchanged_store_is_not_read_again(ward: Ward) -> None:
+    """A thousand requests within the believed time cost no question at all; later ones ask for the version only."""
+    sessions, store = ward.gateway()
+    _, token = await sit(sessions)
+    await sessions.seated(token, MAIN)
+    store.calls.clear()
+    for _ in range(1000):
+        assert await sessions.seated(token, MAIN) is not None
+    assert store.calls == []
+    ward.clock.at += 0.9
+    await sessions.seated(token, MAIN)
+    assert store.calls == ["version"]
+
+
+async def test_a_broken_store_is_neither_signed_off_nor_let_through(ward: Ward) -> None:
+    """After the believed time StoreUnavailable is raised; when the store is back, so is the seat (HTTP-122)."""
+    sessions, store = ward.gateway()
+    _, token = await sit(sessions)
+    await sessions.seated(token, MAIN)
+    store.broken = True
+    ward.clock.at += 1
+    with pytest.raises(StoreUnavailable):
+        await sessions.seated(token, MAIN)
+    with pytest.raises(StoreUnavailable):
+        await sessions.seated(b"x" * 43, MAIN)
+    store.broken = False
+    assert await sessions.seated(token, MAIN) is not None
+
+
+# Ends by time
+
+
+async def test_an_idle_session_ends_at_its_instant(ward: Ward) -> None:
+    """Live just before, ended at the very end of the idle time, and `touch` begins it again."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    ward.clock.at += IDLE - 0.5
+    assert await sessions.seated(token, MAIN) is not None
+    sessions.touch(seat)
+    ward.clock.at += IDLE - 0.5
+    assert await sessions.seated(token, MAIN) is not None
+    ward.clock.at += 0.5
+    assert await sessions.seated(token, MAIN) is None
+
+
+async def test_a_shift_ends_at_its_instant_however_busy(ward: Ward) -> None:
+    """Activity moves no absolute end, and neither does a second sign-on."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    while ward.clock.at < T0 + LONGEST - 250:
+        ward.clock.at += 250
+        assert await sessions.seated(token, MAIN) is not None
+        sessions.touch(seat)
+    ward.clock.at = T0 + LONGEST - 0.5
+    assert await sessions.seated(token, MAIN) is not None
+    await sit(sessions)
+    ward.clock.at = T0 + LONGEST
+    assert await sessions.seated(token, MAIN) is None
+
+
+async def test_a_restart_signs_nobody_off_and_gives_nobody_a_new_idle_time(ward: Ward) -> None:
+    """What `touch` remembered is written within half a minute, and at the close."""
+    before, _ = ward.gateway()
+    seat, token = await sit(before)
+    ward.clock.at += 200
+    before.touch(seat)
+    await before.flush(all_of_it=True)
+    after, _ = ward.gateway()
+    ward.clock.at += IDLE - 1
+    assert await after.seated(token, MAIN) is not None
+    ward.clock.at += 1
+    assert await after.seated(token, MAIN) is None
+
+
+async def test_when_sessions_were_seen_is_written_every_half_minute(ward: Ward) -> None:
+    """Not at each request, and not never."""
+    sessions, store = ward.gateway()
+    seat, _ = await sit(sessions)
+    for _ in range(29):
+        ward.clock.at += 1
+        sessions.touch(seat)
+        await sessions.flush()
+    assert "touch" not in store.calls
+    ward.clock.at += 1
+    await sessions.flush()
+    await sessions.flush()
+    assert store.calls.count("touch") == 1
+
+
+async def test_a_write_that_failed_is_tried_again(ward: Ward) -> None:
+    """When the store was away, what it missed is written later."""
+    sessions, store = ward.gateway()
+    seat, token = await sit(sessions)
+    ward.clock.at += 250
+    sessions.touch(seat)
+    store.broken = True
+    with pytest.raises(StoreUnavailable):
+        await sessions.flush(all_of_it=True)
+    store.broken = False
+    await sessions.flush(all_of_it=True)
+    after, _ = ward.gateway()
+    ward.clock.at += 100
+    assert await after.seated(token, MAIN) is not None
+
+
+# Ends by somebody
+
+
+async def test_an_end_is_seen_at_once_here(ward: Ward) -> None:
+    """The next request after sign-off is nobody's, at the main host and at a system's."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    there = (await sessions.host_token(seat, PAS)).encode()
+    await sessions.end_session(seat.session, "signed-off")
+    assert await sessions.seated(token, MAIN) is None
+    assert await sessions.seated(there, PAS) is None
+
+
+@pytest.mark.parametrize("how", ["session", "shift"])
+@pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
+async def test_an_end_elsewhere_is_seen_within_a_second(ward: Ward, how: str, busy: bool) -> None:
+    """Another gateway on the same database refuses the cookie, however active the session is there (HTTPX-322, COOKIE-026, OIDC-102)."""
+    here, _ = ward.gateway()
+    there, _ = ward.gateway()
+    seat, token = await sit(here)
+    theirs = await there.seated(token, MAIN)
+    assert theirs is not None
+    if busy:
+        there.touch(theirs)
+    if how == "session":
+        await here.end_session(seat.session, "signed-off")
+    else:
+        await here.end_shift(seat.shift, "signed-off")
+    ward.clock.at += 0.9
+    if busy:
+        there.touch(theirs)
+    assert await there.seated(token, MAIN) is None
+    assert await there.seat_of(seat.session.id) is None
+
+
+async def test_an_end_elsewhere_is_not_taken_back_by_what_was_seen_here(ward: Ward) -> None:
+    """A late write of activity does not bring an ended session back to life."""
+    here, _ = ward.gateway()
+    there, _ = ward.gateway()
+    seat, token = await sit(here)
+    theirs = await there.seated(token, MAIN)
+    assert theirs is not None
+    there.touch(theirs)
+    await here.end_session(seat.session, "signed-off")
+    await there.flush(all_of_it=True)
+    ward.clock.at += 1
+    assert await here.seated(token, MAIN) is None
+    assert await there.seated(token, MAIN) is None
+
+
+async def test_activity_counts_although_another_gateway_has_written(ward: Ward) -> None:
+    """A cache that is dropped forgets no activity, not even that of a request still under way."""
+    here, _ = ward.gateway()
+    there, _ = ward.gateway()
+    seat, token = await sit(here)
+    ward.clock.at += 250
+    here.touch(seat)
+    await sit(there, replace(NURSE, subject="other"))
+    ward.clock.at += 200
+    assert await here.seated(token, MAIN) is not None
+    here.touch(seat)  # the seat that a long request got before the cache was dropped
+    ward.clock.at += 200
+    assert await here.seated(token, MAIN) is not None
+
+
+async def test_a_clock_set_back_does_not_hide_an_end(ward: Ward) -> None:
+    """What was believed until an instant is not believed for the hour that is lived twice."""
+    here, _ = ward.gateway()
+    there, _ = ward.gateway()
+    seat, token = await sit(here)
+    assert await there.seated(token, MAIN) is not None
+    ward.clock.at -= 3600
+    await here.end_session(seat.session, "signed-off")
+    ward.clock.at += 1
+    assert await there.seated(token, MAIN) is None
+
+
+async def test_signing_off_everywhere_ends_every_session_of_the_shift_and_no_other(ward: Ward) -> None:
+    """Both browsers of the nurse, not the doctor's."""
+    sessions, _ = ward.gateway()
+    seat, phone = await sit(sessions)
+    _, desktop = await sit(sessions)
+    _, doctor = await sit(sessions, replace(NURSE, subject="a.doctor"))
+    ended = await sessions.end_shift(seat.shift, "signed-off")
+    assert len(ended) == 2
+    assert await sessions.seated(phone, MAIN) is None
+    assert await sessions.seated(desktop, MAIN) is None
+    assert await sessions.seated(doctor, MAIN) is not None
+    again, _ = await sit(sessions)
+    assert again.shift.id != seat.shift.id
+
+
+# Sign-on
+
+
+async def test_a_sign_on_gives_a_new_cookie_and_ends_the_browser_s_session_from_before(ward: Ward) -> None:
+    """Whatever cookie was there before is worth nothing afterwards (OIDC-087, OIDC-088)."""
+    sessions, _ = ward.gateway()
+    before, old = await sit(sessions)
+    there = (await sessions.host_token(before, PAS)).encode()
+    after, new = await sit(sessions, replace(NURSE, subject="a.doctor"), previous=before)
+    assert new != old
+    assert after.session.id != before.session.id
+    assert after.session.hosts == ()
+    assert await sessions.seated(old, MAIN) is None
+    assert await sessions.seated(there, PAS) is None
+    assert await sessions.seated(new, MAIN) == after
+
+
+JOINS = {
+    "the same clinician": (NURSE, True),
+    "a stronger proof": (replace(NURSE, assurance=3), True),
+    "a weaker proof": (replace(NURSE, assurance=1), False),
+    "another role": (replace(NURSE, role="R8000"), False),
+    "another person": (replace(NURSE, subject="a.doctor"), False),
+    "the same name at another provider": (replace(NURSE, issuer="https://other.example"), False),
+}
+
+
+@pytest.mark.parametrize("case", JOINS)
+async def test_a_second_device_joins_the_shift_of_the_same_person_and_role(ward: Ward, case: str) -> None:
+    """Equal issuer, subject and role, and a proof no weaker; else a shift of its own."""
+    sessions, _ = ward.gateway()
+    who, joins = JOINS[case]
+    first, _ = await sit(sessions)
+    ward.clock.at += 3600
+    second, _, started = await sessions.sign_on(proof(who), Device(), MAIN, idle=IDLE, previous=None)
+    assert (second.shift.id == first.shift.id) is joins
+    assert started is not joins
+    assert second.session.id != first.session.id
+    assert second.shift.ends == (first.shift.ends if joins else ward.clock.at + LONGEST)
+
+
+async def test_a_shift_that_is_over_is_not_joined(ward: Ward) -> None:
+    """The first sign-on after twelve hours starts a new one."""
+    sessions, _ = ward.gateway()
+    first, _ = await sit(sessions)
+    ward.clock.at += LONGEST
+    second, _ = await sit(sessions)
+    assert second.shift.id != first.shift.id
+
+
+async def test_what_a_provider_confirmed_is_kept(ward: Ward) -> None:
+    """Roles and the next refresh token survive a restart; the end does not move."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions, refresh="first")
+    ward.clock.at += 100
+    fewer = replace(NURSE, roles=frozenset())
+    await sessions.confirmed(seat.shift, proof(fewer, refresh="second"))
+    other, _ = ward.gateway()
+    found = await other.seated(token, MAIN)
+    assert found is not None
+    assert (found.shift.principal, found.shift.refresh_token) == (fewer, "second")
+    assert (found.shift.checked, found.shift.ends) == (T0 + 100, T0 + LONGEST)
+
+
+# Log-out by the provider
+
+
+async def test_a_log_out_names_shifts_by_the_provider_s_session(ward: Ward) -> None:
+    """Only that session's shift, when the provider names one that is known (OIDC-102)."""
+    sessions, _ = ward.gateway()
+    seat, _ = await sit(sessions, sid="sid-1")
+    await sit(sessions, replace(NURSE, role="R8000"), sid="sid-2")
+    assert await sessions.shifts_of(NURSE.issuer, sid="sid-1", subject=NURSE.subject) == [seat.shift]
+    assert await sessions.shifts_of("https://other.example", sid="sid-1", subject=NURSE.subject) == []
+
+
+async def test_a_log_out_without_a_session_names_every_shift_of_the_person(ward: Ward) -> None:
+    """By `sub`, both roles, nobody else's."""
+    sessions, _ = ward.gateway()
+    await sit(sessions)
+    await sit(sessions, replace(NURSE, role="R8000"))
+    await sit(sessions, replace(NURSE, subject="a.doctor"))
+    assert len(await sessions.shifts_of(NURSE.issuer, sid="", subject=NURSE.subject)) == 2
+
+
+async def test_a_log_out_of_an_earlier_provider_session_ends_the_shift_too(ward: Ward) -> None:
+    """The phone's session at the provider was the first in the shift; the desktop's came later. Either one's log-out counts."""
+    sessions, _ = ward.gateway()
+    seat, _ = await sit(sessions, sid="phone")
+    await sit(sessions, sid="desktop")
+    for sid in ("phone", "desktop"):
+        assert await sessions.shifts_of(NURSE.issuer, sid=sid, subject=NURSE.subject) == [seat.shift]
+
+
+# Bounds
+
+
+async def test_the_cache_is_bounded_and_what_fell_out_is_read_again(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More browsers than the cache holds are all still signed on, and a busy one never loses activity by it."""
+    monkeypatch.setattr("gateway.sessions._MOST", 3)
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    there = (await sessions.host_token(seat, PAS)).encode()
+    tokens = [(await sit(sessions, replace(NURSE, subject=f"s{n}")))[1] for n in range(5)]
+    ward.clock.at += 200
+    sessions.touch(seat)
+    ward.clock.at += 200
+    assert await sessions.seated(token, MAIN) is not None
+    assert await sessions.seated(there, PAS) is not None
+    assert [await sessions.seated(t, MAIN) for t in tokens] == [None] * 5, "idle"
+    assert len(sessions._seats) <= 3
+
+
+async def test_what_is_over_is_not_remembered_for_ever(ward: Ward) -> None:
+    """A gateway that runs for a year holds the shifts of today."""
+    sessions, _ = ward.gateway()
+    for n in range(5):
+        await sit(sessions, replace(NURSE, subject=f"s{n}"))
+    ward.clock.at += LONGEST
+    await sessions.flush()
+    assert (len(sessions._seats), len(sessions._sessions), len(sessions._shifts)) == (0, 0, 0)
