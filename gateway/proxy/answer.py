@@ -24,7 +24,7 @@ _HEAD = re.compile(
 class Head:
     """An answer's head, and how its body is delimited: a length, chunks (-1), or the connection's end (-2)."""
 
-    __slots__ = ("headers", "keep_alive", "length", "reason", "status")
+    __slots__ = ("headers", "keep_alive", "length", "modern", "reason", "status")
 
     CHUNKED, UNTIL_CLOSE = -1, -2
 
@@ -43,7 +43,8 @@ class Head:
         self.headers: Headers = tuple(collected.headers)
         if len(self.headers) > _MOST_HEADERS:
             raise SystemMisbehaves("the system answered with too many headers")
-        self.keep_alive = bool(parser.should_keep_alive()) and raw.startswith(b"HTTP/1.1")
+        self.modern = raw.startswith(b"HTTP/1.1")
+        self.keep_alive = self.modern  # llhttp's own word is gone once a message without body is complete
         self.length = self._delimiter(to_head=to_head)
 
     def _delimiter(self, *, to_head: bool) -> int:
@@ -59,16 +60,19 @@ class Head:
                 self.keep_alive = False
         if len(lengths) > 1 or len(codings) > 1 or (lengths and codings):
             raise SystemMisbehaves("the system answered with two lengths")
-        if lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19):
+        length = lengths[0].strip(b" \t") if lengths else b"0"
+        if not (length.isdigit() and len(length) < 19):
             raise SystemMisbehaves("the system answered with a length that is none")
-        if codings and codings[0].strip().lower() != b"chunked":
+        if codings and (codings[0].strip(b" \t").lower() != b"chunked" or not self.modern):
             raise SystemMisbehaves("the system answered with an unknown transfer coding")
+        if self.status == 204 and (codings or int(length)):
+            self.keep_alive = False  # a body that may not be (RFC 9110, section 8.6) may still be on its way
         if to_head or self.status in (204, 304) or self.status < 200:
             return 0
         if codings:
             return self.CHUNKED
         if lengths:
-            return int(lengths[0])
+            return int(length)
         self.keep_alive = False
         return self.UNTIL_CLOSE
 

@@ -6,17 +6,18 @@ Each client is made for one purpose and thrown away: a client that two clinician
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import httpx2
 
 from connectors.messages import Body, UpstreamRequest
 
-from .upstream import Origin, Transport
+from .upstream import FRAMING, Origin, Transport
 
 
 class _Stream(httpx2.AsyncByteStream):
-    def __init__(self, body: Body, close: object) -> None:
+    def __init__(self, body: Body, close: Callable[[], None]) -> None:
         self._body = body
         self._close = close
 
@@ -25,53 +26,41 @@ class _Stream(httpx2.AsyncByteStream):
             yield chunk
 
     async def aclose(self) -> None:
-        if callable(self._close):
-            self._close()
+        self._close()
 
 
 class UpstreamTransport(httpx2.AsyncBaseTransport):
-    """Requests to one system's origin, and to the other hosts that its configuration names, over the gateway's pool."""
+    """Requests to one system's origin, and to the other hosts that its configuration names, over the gateway's pool.
+
+    Targets are sent as httpx2 wrote them. Raises our errors, never httpx2's: UpstreamUnavailable, SystemMisbehaves.
+    """
 
     def __init__(self, transport: Transport, origin: Origin) -> None:
         self._transport = transport
         self._origin = origin
-        self._others: dict[tuple[str, str, int], Origin] = {}
+        self._places: dict[tuple[str, str, int], Origin] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
         origin = self._place(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
-        headers = tuple(
-            (name.lower(), value)
-            for name, value in request.headers.raw
-            if name.lower() not in (b"connection", b"content-length", b"transfer-encoding")
-        )
+        headers = tuple((name.lower(), value) for name, value in request.headers.raw if name.lower() not in FRAMING)
         content = b"".join([chunk async for chunk in request.stream])  # type: ignore[union-attr]  # async by AsyncClient
         body = Body.of(content) if content else None
         answer = await self._transport.send(origin, UpstreamRequest(request.method, url.raw_path, headers, body))
         return httpx2.Response(answer.status, headers=list(answer.headers), stream=_Stream(answer.body, answer.close))
 
     def _place(self, scheme: str, host: str, port: int) -> Origin:
-        own = self._origin
-        if (scheme, host, port) == (own.scheme, own.host, own.port):
-            key = ("", "", 0)  # the same place, but raw_path is already whole: no base path is added
-            if key not in self._others:
-                self._others[key] = Origin(
-                    own.scheme,
-                    own.host,
-                    own.port,
-                    b"",
-                    own.sni,
-                    own.tls,
-                    own.networks,
-                    own.connect_timeout,
-                    own.read_timeout,
-                )
-            return self._others[key]
-        key = (scheme, host, port)
-        if key not in self._others:
-            tls = (own.tls or ssl.create_default_context()) if scheme == "https" else None
-            self._others[key] = Origin(scheme, host, port, tls=tls, read_timeout=own.read_timeout)
-        return self._others[key]
+        """One Origin, and so one pool, for each place. `raw_path` is whole already: no base path is added."""
+        place = self._places.get((scheme, host, port))
+        if place is None:
+            own = self._origin
+            if (scheme, host, port) == (own.scheme, own.host, own.port):
+                place = replace(own, base_path=b"")
+            else:
+                tls = (own.tls or ssl.create_default_context()) if scheme == "https" else None
+                place = Origin(scheme, host, port, tls=tls, read_timeout=own.read_timeout)
+            self._places[scheme, host, port] = place
+        return place
 
 
 def client(transport: UpstreamTransport) -> httpx2.AsyncClient:

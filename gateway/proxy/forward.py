@@ -14,8 +14,14 @@ async def forward(
     request: UpstreamRequest,
     receipt: AuditReceipt | AssetReceipt,
     request_id: str,
+    *,
+    once: bool = False,
 ) -> UpstreamResponse:
-    """Raises UpstreamUnavailable, SystemMisbehaves; AssertionError where the receipt is another request's, or no permit."""
+    """`once`: for a route declared as changing, whose GET may not be repeated on a stale connection either.
+
+    Raises UpstreamUnavailable, SystemMisbehaves, SystemUnavailable; AssertionError where the receipt is another request's, or no
+    permit.
+    """
     if receipt.verdict != "permit" or receipt.request != request_id:
         raise AssertionError("nothing is forwarded without its own permit in the journal")
-    return await transport.send(origin, request)
+    return await transport.send(origin, request, once=once)

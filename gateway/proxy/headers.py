@@ -1,7 +1,7 @@
 """What passes between browser and system, and what is stripped: one table, both ways. Pure.
 
 Hop-by-hop headers go before ours are added (RFC 9110, section 7.6.1), so that no `Connection: x-…` can take one of ours away. Names are
-compared folded (`_` as `-`, any case): a system behind CGI or WSGI cannot tell the spellings apart either.
+compared folded (`_` and `.` as `-`, any case): a system behind CGI or WSGI cannot tell the spellings apart either.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from connectors.errors import SystemMisbehaves
-from connectors.messages import Headers, InboundRequest, UpstreamRequest, UpstreamResponse
+from connectors.messages import Body, Headers, InboundRequest, UpstreamRequest, UpstreamResponse
+
+from . import places
 
 OURS = b"__Host-lanyard"
 
@@ -20,11 +22,13 @@ STRIPPED_INWARD = (
     # hop-by-hop, and what only concerns our own connection
     "connection keep-alive proxy-connection te trailer transfer-encoding upgrade proxy-* http2-settings expect host content-length"
     # who asks and from where is ours to say
-    " forwarded x-forwarded-* x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip via"
+    " forwarded x-forwarded x-forwarded-* x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-* fastly-client-ip x-azure-* via"
     " authorization remote-* x-remote-* x-user x-user-* x-username x-auth-* x-authenticated-* x-webauth-* x-email x-groups x-roles x-role"
-    " x-lanyard-* x-gw-* x-ssl-* ssl-* x-client-cert* x-arr-clientcert x-saml-* x-oidc-* oidc-* x-ms-client-principal* x-amzn-oidc-*"
+    " x-lanyard-* x-gw-* x-device-* x-ssl-* ssl-* x-client-cert* client-cert* x-arr-clientcert x-saml-* x-shib* shib-* x-oidc-* oidc-*"
+    " x-ms-client-principal* x-ms-token-* x-amzn-oidc-* x-goog-* x-iap-* x-pomerium-* x-vouch-* x-consumer-* x-credential-* sm-* iv-*"
     # another method, another target
-    " x-http-method x-http-method-override x-method-override x-original-* x-rewrite-* x-envoy-* x-url-scheme x-scheme"
+    " x-http-method x-http-method-override x-method-override x-original-* x-rewrite-* x-envoy-* x-url-scheme x-scheme x-script-name"
+    " script-name path-info x-wsgi-* x-accel-* x-sendfile*"
     # httpoxy; ids are ours
     " proxy x-request-id x-correlation-id"
 ).split()
@@ -35,9 +39,9 @@ STRIPPED_OUTWARD = (
     "connection keep-alive proxy-connection te trailer transfer-encoding upgrade proxy-* alt-svc"
     # what would speak for the whole origin, or for the gateway
     " strict-transport-security clear-site-data service-worker-allowed public-key-pins* nel report-to reporting-endpoints"
-    " server-timing access-control-* www-authenticate x-accel-* x-sendfile x-lanyard-*"
+    " server-timing access-control-* www-authenticate x-accel-* x-sendfile* x-lanyard-*"
     # said by us instead
-    " set-cookie cache-control expires pragma referrer-policy cross-origin-resource-policy"
+    " set-cookie set-cookie2 cache-control expires pragma referrer-policy cross-origin-resource-policy"
 ).split()
 ASSET_TYPES = (b"text/css", b"text/javascript", b"application/javascript", b"application/x-javascript", b"image/", b"font/",
                b"application/font", b"application/x-font", b"application/vnd.ms-fontobject")  # fmt: skip
@@ -65,9 +69,8 @@ class Passage:
     browser_cookies: frozenset[bytes] = frozenset()
     opened_from: frozenset[str] = frozenset()  # public origins whose pages may send forms here
     https: bool = True
-    known_origins: frozenset[bytes] = field(
-        default_factory=frozenset
-    )  # spellings of the system's own origin in Location
+    known_origins: frozenset[bytes] = field(default_factory=frozenset)  # more origins that are the system's own
+    passes_authorization: bool = False  # the manifest says that apps bring the system's own credential
 
 
 def _matcher(table: list[str]) -> Callable[[bytes], bool]:
@@ -76,7 +79,7 @@ def _matcher(table: list[str]) -> Callable[[bytes], bool]:
 
     @lru_cache(maxsize=2048)
     def stripped(name: bytes) -> bool:
-        folded = name.lower().replace(b"_", b"-")
+        folded = name.lower().replace(b"_", b"-").replace(b".", b"-")
         return folded in exact or folded.startswith(prefixes)
 
     return stripped
@@ -91,13 +94,13 @@ def inward(inbound: InboundRequest, passage: Passage) -> InboundRequest:
     named = _named_by_connection(inbound.headers)
     passed: list[tuple[bytes, bytes]] = []
     for name, value in inbound.headers:
-        if _inward(name) or name in named:
+        if name in named or (_inward(name) and not (passage.passes_authorization and name == b"authorization")):
             continue
         if name == b"cookie":
             if declared := _declared(value, passage.browser_cookies):
                 passed.append((name, declared))
         elif passage.translate and name in (b"origin", b"referer"):
-            passed.append((name, _as_upstream(value, passage)))
+            passed.append((name, places.as_upstream(value, passage)))
         else:
             passed.append((name, value))
     return replace(inbound, headers=tuple(passed))
@@ -130,17 +133,11 @@ def _declared(cookies: bytes, names: frozenset[bytes]) -> bytes:
     if not names:
         return b""
     pairs = (pair.strip(b" ") for pair in cookies.split(b";"))
-    return b"; ".join(p for p in pairs if p.partition(b"=")[0] in names and not p.startswith(OURS))
+    return b"; ".join(p for p in pairs if p.partition(b"=")[0] in names and not _is_ours(p))
 
 
-def _as_upstream(value: bytes, passage: Passage) -> bytes:
-    """Our public origin as the system's own, where it stands; anything else as it is."""
-    if value == passage.public_origin:
-        return passage.upstream_origin
-    if value.startswith(passage.public_origin + b"/"):
-        rest = value[len(passage.public_origin) :].removeprefix(passage.prefix)
-        return passage.upstream_origin + passage.base_path + rest
-    return value
+def _is_ours(pair: bytes) -> bool:
+    return pair.lower().startswith(OURS.lower())
 
 
 # Outward
@@ -148,27 +145,45 @@ def _as_upstream(value: bytes, passage: Passage) -> bytes:
 
 def outward(response: UpstreamResponse, inbound: InboundRequest, passage: Passage, *, asset: bool) -> UpstreamResponse:
     """The answer as the browser may see it. Raises SystemMisbehaves where it may not be passed on at all."""
-    kind = b""
-    cookies: list[bytes] = []
+    kind = _media_type(response.headers)
+    body, bodiless = response.body, response.status in (204, 304)
+    if asset and response.status < 300 and not kind.startswith(ASSET_TYPES):
+        raise SystemMisbehaves("a route declared as an asset answered with something that is none")
+    if asset and response.status >= 300:
+        # Assets are only counted, so the page of an error or redirect, which could say anything, stays here.
+        response.close()
+        body, bodiless = Body.of(b""), True
+    attached = passage.api and kind not in INLINE_API_TYPES
     passed: list[tuple[bytes, bytes]] = []
     named = _named_by_connection(response.headers)
     for name, value in response.headers:
-        if name == b"set-cookie" and passage.browser_cookies:
-            cookies.append(value)
         if _outward(name) or name in named:
-            continue
-        if name in (b"location", b"content-location"):
-            passed.append((name, _as_public(value, passage)))
+            if name == b"set-cookie" and (line := _own_cookie(value, passage)):
+                passed.append((name, line))
+        elif name in (b"location", b"content-location"):
+            passed.append((name, places.as_public(value, passage)))
         elif name == b"refresh":
-            passed.append((name, _refresh(value, passage)))
-        else:
-            kind = value.strip().lower() if name == b"content-type" else kind
+            passed.append((name, places.refresh(value, passage)))
+        elif not ((bodiless and name == b"content-length") or (attached and name == b"content-disposition")):
             passed.append((name, value))
-    if asset and response.status < 300 and not kind.startswith(ASSET_TYPES):
-        raise SystemMisbehaves("a route declared as an asset answered with something that is none")
     passed += _said_by_us(kind, passage, asset=asset)
-    passed += [(b"set-cookie", line) for cookie in cookies if (line := _own_cookie(cookie, passage.browser_cookies))]
-    return UpstreamResponse(response.status, tuple(passed), response.body, response.reason, response.close)
+    if attached:
+        passed.append((b"content-disposition", _attachment(response)))
+    return UpstreamResponse(response.status, tuple(passed), body, response.reason, response.close)
+
+
+def _media_type(headers: Headers) -> bytes:
+    """Lower-case, without parameters. Raises SystemMisbehaves where two are given: which one a browser takes is its own choice."""
+    kinds = [value for name, value in headers if name == b"content-type"]
+    if len(kinds) > 1:
+        raise SystemMisbehaves("the system answered with two content types")
+    return kinds[0].partition(b";")[0].strip(b" \t").lower() if kinds else b""
+
+
+def _attachment(response: UpstreamResponse) -> bytes:
+    """The system's own file name is kept, its wish to be shown is not."""
+    said = response.header(b"content-disposition") or b""
+    return said if said.strip().lower().startswith(b"attachment") else b"attachment"
 
 
 @lru_cache(maxsize=1024)
@@ -187,9 +202,9 @@ def _said_by_us(kind: bytes, passage: Passage, *, asset: bool) -> tuple[tuple[by
             (b"x-content-type-options", b"nosniff"),
             (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'"),
         ]
-        if not kind.startswith(INLINE_API_TYPES):
-            said.append((b"content-disposition", b"attachment"))
     else:
+        if asset:
+            said.append((b"x-content-type-options", b"nosniff"))
         # A picture or a document with script in it gets no script; pages keep their own policy beside this.
         active = kind.startswith((b"image/svg", b"text/xml", b"application/xml"))
         said.append(
@@ -198,40 +213,17 @@ def _said_by_us(kind: bytes, passage: Passage, *, asset: bool) -> tuple[tuple[by
     return tuple(said)
 
 
-def _as_public(value: bytes, passage: Passage) -> bytes:
-    """A redirect to the system's own origin as one to its public origin. Raises SystemMisbehaves for `/.lanyard/`."""
-    if value.startswith(b"/") and not value.startswith((b"//", b"/\\")):
-        path = value
-    else:
-        origin = next((o for o in passage.known_origins if _is_below(value, o)), None)
-        if origin is None:
-            return value
-        path = value[len(origin) :] or b"/"
-    path = path.removeprefix(passage.base_path) if passage.base_path else path
-    if path.startswith(b"/.lanyard"):
-        raise SystemMisbehaves("the system redirects into what is the gateway's own")
-    public = passage.prefix + (path if path.startswith(b"/") else b"/" + path)
-    return public if value.startswith(b"/") else passage.public_origin + public
-
-
-def _is_below(value: bytes, origin: bytes) -> bool:
-    return value[: len(origin)].lower() == origin and value[len(origin) : len(origin) + 1] in (b"", b"/", b"?", b"#")
-
-
-def _refresh(value: bytes, passage: Passage) -> bytes:
-    delay, found, target = value.partition(b"=")
-    return delay + found + _as_public(target.strip(b" '\""), passage) if found else value
-
-
-def _own_cookie(line: bytes, names: frozenset[bytes]) -> bytes:
-    """A declared cookie, for this host only. Empty where it is not declared."""
-    pair = line.partition(b";")[0].strip(b" ")
-    name = pair.partition(b"=")[0]
-    if name not in names or name.startswith(OURS):
+def _own_cookie(line: bytes, passage: Passage) -> bytes:
+    """A declared cookie, for this host only, for as long as the system says. Empty where it is not declared."""
+    pair, _, rest = line.partition(b";")
+    pair = pair.strip(b" \t")
+    if pair.partition(b"=")[0] not in passage.browser_cookies or _is_ours(pair):
         return b""
-    return pair + b"; Path=/; Secure; SameSite=Lax"
+    kept = [part.strip(b" \t") for part in rest.split(b";")]
+    kept = [part for part in kept if part.partition(b"=")[0].lower() in (b"max-age", b"expires", b"httponly")]
+    return b"; ".join([pair, *kept, b"Path=" + (passage.prefix or b"/"), b"Secure", b"SameSite=Lax"])
 
 
 def wants_service_worker(inbound: InboundRequest) -> bool:
     """A service worker would outlive the session and see every page of its origin: its script is not given."""
-    return inbound.header(b"service-worker") is not None
+    return inbound.header(b"service-worker") is not None or inbound.header(b"sec-fetch-dest") == b"serviceworker"

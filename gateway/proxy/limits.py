@@ -6,9 +6,13 @@ One slow system must not slow another: its requests wait before its own door, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
 from types import TracebackType
 
 from connectors.errors import SystemUnavailable
+
+_QUEUE = 8  # requests that may wait, for each place
 
 
 class Bulkhead:
@@ -19,12 +23,15 @@ class Bulkhead:
         self._title = title
         self._free = places
         self._wait = wait
-        self._queue: list[asyncio.Future[None]] = []
+        self._longest = places * _QUEUE
+        self._queue: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> None:
         if self._free > 0:
             self._free -= 1
             return
+        if len(self._queue) >= self._longest:
+            raise SystemUnavailable(f"`{self._title}` is busy: too many requests wait for it")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(place)
         try:
@@ -34,7 +41,8 @@ class Bulkhead:
             if place.done() and not place.cancelled():
                 self._give_back()
             else:
-                self._queue.remove(place)
+                with contextlib.suppress(ValueError):  # passed over by `_give_back` already
+                    self._queue.remove(place)
             if isinstance(error, TimeoutError):
                 raise SystemUnavailable(f"`{self._title}` is busy: too many requests wait for it") from None
             raise
@@ -46,7 +54,7 @@ class Bulkhead:
 
     def _give_back(self) -> None:
         while self._queue:
-            place = self._queue.pop(0)
+            place = self._queue.popleft()
             if not place.done():
                 place.set_result(None)
                 return

@@ -1,38 +1,31 @@
-"""Requests to systems over pooled HTTP/1.1 connections: a pool for each origin, deadlines, and one safe retry.
-
-The address is checked when it is connected to, not when it was configured: a name that resolves to somewhere else later gets
-no connection.
-"""
+"""Requests to systems over pooled HTTP/1.1 connections: a pool for each origin, deadlines, and one safe retry."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.errors import SystemUnavailable
 from connectors.messages import Body, UpstreamRequest, UpstreamResponse
 
 from ..errors import UpstreamUnavailable
+from .addresses import Network
 from .connection import Connection
+from .exchange import Exchange
+from .pool import Pool
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_IDLE_LIFE = 25.0  # seconds; below what servers usually allow
-_FRESH_FOR_WRITES = 1.0  # a write takes a connection that was used this recently, or a new one
-_MOST_IDLE = 128
-_SWEEP = 0.25
-# Metadata services that are not link-local.
-_NEVER = frozenset(ipaddress.ip_address(a) for a in ("fd00:ec2::254", "100.100.100.200"))
+_SWEEP = 0.25  # seconds: how coarse deadlines are
 _SAFE = frozenset({"GET", "HEAD"})
+# How the message is delimited is said here and nowhere else.
+FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"te", b"trailer"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """A system's place: compared by identity, so that two systems on one host share no connection."""
+    """A system's place: compared by identity, so that two systems on one host share no connection. Times in seconds."""
 
     scheme: str
     host: str
@@ -42,15 +35,22 @@ class Origin:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     networks: tuple[Network, ...] = ()  # none: any but link-local, multicast and metadata
     connect_timeout: float = 5.0
-    read_timeout: float = 30.0
+    read_timeout: float = 30.0  # to the answer's head, and between parts of its body, which must come at 1 KiB/s
+    connections: int = 256
+
+    def __post_init__(self) -> None:
+        if (self.scheme == "https") != (self.tls is not None):
+            raise ValueError(f"an origin of `{self.scheme}` needs a TLS context exactly when that is https")
+        if self.tls is not None and not (self.tls.verify_mode is ssl.CERT_REQUIRED and self.tls.check_hostname):
+            raise ValueError("a system's certificate and name are always verified")
 
 
 class Transport:
     """`start` it in the loop that it serves; `close` it."""
 
-    def __init__(self) -> None:
-        self._idle: dict[Origin, deque[Connection]] = {}
-        self._busy: set[Connection] = set()
+    def __init__(self, pool: Callable[[Origin], Pool] = Pool) -> None:
+        self._make_pool = pool
+        self._pools: dict[Origin, Pool] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -61,101 +61,36 @@ class Transport:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
-        for connection in [*self._busy, *(c for pool in self._idle.values() for c in pool)]:
-            connection.abort()
-        self._idle.clear()
+            self._sweeper = None
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
 
-    async def send(self, origin: Origin, request: UpstreamRequest) -> UpstreamResponse:
-        """The answer's head, its body streaming. Raises UpstreamUnavailable, SystemMisbehaves, and what the body's
-        source raises. Cancelled: the connection is closed."""
-        safe = request.method in _SAFE and request.body is None
-        connection = self._pooled(origin, safe=safe)
+    async def send(self, origin: Origin, request: UpstreamRequest, *, once: bool = False) -> UpstreamResponse:
+        """The answer's head, its body streaming. `once`: never repeated, not even a GET on a stale connection.
+
+        Raises UpstreamUnavailable, SystemMisbehaves, SystemUnavailable (too many connections), and what the body's
+        source raises. Cancelled: the connection is closed.
+        """
+        assert self._sweeper is not None, "deadlines need a transport that was started"
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = self._make_pool(origin)
+        body = request.body.whole if request.body is not None else b""
+        repeatable = not once and body == b"" and request.method in _SAFE
+        data = encoded(origin, request, body)
+        connection = pool.take(repeatable=repeatable)
         if connection is not None:
+            exchange = connection.ask(data, to_head=request.method == "HEAD", whole=body is not None)
             try:
-                return await self._exchange(origin, connection, request)
+                return await _answer(connection, exchange, request, body)
             except UpstreamUnavailable:
                 # The system may have closed a kept connection as we wrote: only what changes nothing is asked again.
-                if not safe or connection.answered or connection.deadline < 0:
+                if not (repeatable and exchange.stale):
                     raise
-        return await self._exchange(origin, await self._connect(origin), request)
-
-    def _pooled(self, origin: Origin, *, safe: bool) -> Connection | None:
-        pool = self._idle.get(origin)
-        now = asyncio.get_running_loop().time()
-        life = _IDLE_LIFE if safe else _FRESH_FOR_WRITES
-        while pool:
-            connection = pool.pop()
-            if connection.usable and now - connection.idle_since < life:
-                return connection
-            connection.abort()
-        return None
-
-    async def _exchange(self, origin: Origin, connection: Connection, request: UpstreamRequest) -> UpstreamResponse:
-        body = request.body.whole if request.body is not None else b""
-        self._busy.add(connection)
-        connection.deadline = asyncio.get_running_loop().time() + origin.read_timeout
-        answer = connection.ask(_head(origin, request, body), to_head=request.method == "HEAD", whole=body is not None)
-        sending = None
-        if body is None:
-            assert request.body is not None
-            sending = asyncio.get_running_loop().create_task(
-                _send_body(connection, request.body, request.length, origin)
-            )
-        try:
-            return await answer
-        except BaseException:
-            connection.abort()
-            if sending is not None and sending.done() and not sending.cancelled() and (failed := sending.exception()):
-                raise failed from None
-            raise
-        finally:
-            if sending is not None and not sending.done():
-                sending.cancel()
-            if sending is not None:
-                sending.add_done_callback(_seen)
-
-    async def _connect(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(origin.connect_timeout):
-                address = await self._resolve(origin)
-                _tcp, connection = await loop.create_connection(
-                    lambda: Connection(self._free(origin), self._busy.discard),
-                    address,
-                    origin.port,
-                    ssl=origin.tls,
-                    server_hostname=(origin.sni or origin.host) if origin.tls else None,
-                )
-        except TimeoutError:
-            raise UpstreamUnavailable("the system did not take the connection in time", sent=False) from None
-        except ssl.SSLError as error:
-            raise UpstreamUnavailable(
-                f"the system's certificate was not accepted: {error.reason}", sent=False
-            ) from None
-        except OSError as error:
-            raise UpstreamUnavailable(f"the system refused the connection: {error.strerror}", sent=False) from None
-        return connection
-
-    async def _resolve(self, origin: Origin) -> str:
-        found = await asyncio.get_running_loop().getaddrinfo(origin.host, origin.port, type=1)
-        for *_, place in found:
-            address = str(place[0])
-            if allowed(address, origin.networks):
-                return address
-        raise UpstreamUnavailable("the system's name leads to an address outside its `networks`", sent=False)
-
-    def _free(self, origin: Origin) -> Callable[[Connection], None]:
-        pool = self._idle.setdefault(origin, deque(maxlen=_MOST_IDLE))
-        loop = asyncio.get_running_loop()
-
-        def give_back(connection: Connection) -> None:
-            self._busy.discard(connection)
-            connection.idle_since = loop.time()
-            if len(pool) == pool.maxlen:
-                pool.popleft().abort()
-            pool.append(connection)
-
-        return give_back
+        connection = await pool.connect()
+        exchange = connection.ask(data, to_head=request.method == "HEAD", whole=body is not None)
+        return await _answer(connection, exchange, request, body)
 
     async def _sweep(self) -> None:
         """Deadlines, coarse and cheap: what is overdue is aborted, what idled too long is closed."""
@@ -163,26 +98,58 @@ class Transport:
         while True:
             await asyncio.sleep(_SWEEP)
             now = loop.time()
-            for connection in [c for c in self._busy if 0 < c.deadline < now]:
-                connection.abort(UpstreamUnavailable("the system did not answer in time", sent=True))
-                connection.deadline = -1.0
-            for pool in self._idle.values():
-                while pool and (not pool[0].usable or now - pool[0].idle_since > _IDLE_LIFE):
-                    pool.popleft().abort()
+            for pool in list(self._pools.values()):
+                pool.sweep(now)
 
 
-def allowed(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether a resolved address may be connected to."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _NEVER:
-        return False
-    return not networks or any(ip in network for network in networks if network.version == ip.version)
+async def _answer(
+    connection: Connection, exchange: Exchange, request: UpstreamRequest, whole: bytes | None
+) -> UpstreamResponse:
+    if whole is not None:
+        try:
+            return await exchange.answer
+        except BaseException:
+            exchange.close()
+            raise
+    assert request.body is not None
+    sending = asyncio.get_running_loop().create_task(_send_body(connection, exchange, request.body, request.length))
+    try:
+        return await exchange.answer
+    except BaseException:
+        exchange.close()
+        raise
+    finally:
+        # An answer that came early: the system wants no more. What was not written whole is never reused.
+        sending.cancel()
 
 
-def _head(origin: Origin, request: UpstreamRequest, body: bytes | None) -> bytes:
-    """The request's head, and its body where that is in memory: one write."""
+async def _send_body(connection: Connection, exchange: Exchange, body: Body, length: int | None) -> None:
+    """Stream a request's body. Only the source's own end completes the message; anything else gives it up unfinished."""
+    sent = 0
+    try:
+        connection.wait_for_sender(exchange)
+        async for chunk in body.chunks():
+            sent += len(chunk)
+            if length is not None and sent > length:
+                raise SystemUnavailable("more was sent than was declared")
+            connection.write(exchange, chunk if length is not None else b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            await connection.drain()
+            connection.wait_for_sender(exchange)
+        if length is not None and sent < length:
+            raise SystemUnavailable("less was sent than was declared")
+        connection.write(exchange, b"0\r\n\r\n" if length is None else b"")
+        exchange.written = True
+    except asyncio.CancelledError:
+        raise  # whoever cancelled decides about the connection
+    except Exception as error:
+        connection.give_up(exchange, error)
+
+
+def encoded(origin: Origin, request: UpstreamRequest, body: bytes | None) -> bytes:
+    """The request's head, and its body where that is in memory: one write.
+
+    Raises ValueError where a header would change the message's form: a connector's mistake, never the browser's (the edge has judged that).
+    """
     lines = [b"%s %s%s HTTP/1.1\r\n" % (request.method.encode("ascii"), origin.base_path, request.target)]
     lines += [b"%s: %s\r\n" % pair for pair in request.headers]
     if body is None:
@@ -190,42 +157,10 @@ def _head(origin: Origin, request: UpstreamRequest, body: bytes | None) -> bytes
         lines.append(b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length)
     elif body or request.method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
         lines.append(b"content-length: %d\r\n" % len(body))
-    lines.append(b"\r\n")
-    if body:
-        lines.append(body)
-    return b"".join(lines)
-
-
-async def _send_body(connection: Connection, body: Body, length: int | None, origin: Origin) -> None:
-    """Stream a request's body. Ends the message only when the source ended it; else the connection is given up."""
-    loop = asyncio.get_running_loop()
-    sent = 0
-    try:
-        async for chunk in _timed(body.chunks(), connection, origin, loop):
-            sent += len(chunk)
-            if length is not None and sent > length:
-                raise SystemUnavailable("more was sent than was declared")
-            connection.write(chunk if length is not None else b"%x\r\n%s\r\n" % (len(chunk), chunk))
-            await connection.drain()
-        if length is not None and sent < length:
-            raise SystemUnavailable("less was sent than was declared")
-        if length is None:
-            connection.write(b"0\r\n\r\n")
-        connection.written = True
-    except BaseException as error:
-        connection.abort(error if isinstance(error, Exception) else None)
-        raise
-
-
-async def _timed(
-    chunks: AsyncIterator[bytes], connection: Connection, origin: Origin, loop: asyncio.AbstractEventLoop
-) -> AsyncIterator[bytes]:
-    """While the browser is sending, the system's time to answer has not begun."""
-    async for chunk in chunks:
-        connection.deadline = loop.time() + origin.read_timeout
-        yield chunk
-
-
-def _seen(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.exception()
+    head = b"".join(lines)
+    ends = len(lines)
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or lines[0].count(b" ") != 2:
+        raise ValueError("a target or header that is sent to a system holds a line end or a blank")
+    if not FRAMING.isdisjoint([name for name, _ in request.headers]):
+        raise ValueError("a header that is sent to a system says how the message is framed: leave it out")
+    return b"%s\r\n%s" % (head, body) if body else head + b"\r\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,10 +55,19 @@ class Peer:
         self.writer.write(data)
         await self.writer.drain()
 
+    def write_now(self, data: bytes) -> None:
+        """On the socket, before the loop turns."""
+        os.write(self.writer.get_extra_info("socket").fileno(), data)
+
+    def half_close(self) -> None:
+        """FIN, before the loop turns."""
+        with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as own:
+            own.shutdown(socket.SHUT_WR)
+
     def reset(self) -> None:
         """RST rather than FIN."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER: none
+        own = self.writer.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 
