@@ -92,6 +92,7 @@ class InboundRequest:
     scheme: str = "https"
     host: str = ""  # the public host as configured, with port where there is one
     prefix: str = ""  # `/{name}` on a path mount, else ""
+    length: int | None = None  # bytes that the client declared for the body; None where it sends chunks
     session: str = ""  # public id of the session, for values bound to it (paging tokens); never a secret
 
     @property

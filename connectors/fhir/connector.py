@@ -118,13 +118,12 @@ class FhirConnector:
             headers = (*(pair for pair in headers if pair[0] != b"accept"), (b"accept", b"application/fhir+json"))
         if (authorization := await self._access.authorization()) is not None:
             headers = (*headers, (b"authorization", authorization))
-        length = inbound.header(b"content-length")
         return UpstreamRequest(
             method=inbound.method,
             target=target,
             headers=headers,
             body=None if inbound.body.whole == b"" else inbound.body,
-            length=int(length) if length is not None else None,
+            length=inbound.length,
             expects_identity=not page,
         )
 

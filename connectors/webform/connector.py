@@ -88,7 +88,7 @@ class WebformConnector:
             target=inbound.target,
             headers=headers,
             body=None if inbound.body.whole == b"" else inbound.body,
-            length=_length(inbound),
+            length=inbound.length,
             expects_identity=not self._routes.is_asset(inbound),
         )
 
@@ -139,8 +139,3 @@ class WebformConnector:
 
 def _path(target: bytes) -> str:
     return target.decode("latin-1")
-
-
-def _length(inbound: InboundRequest) -> int | None:
-    declared = inbound.header(b"content-length")
-    return int(declared) if declared is not None else None

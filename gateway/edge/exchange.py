@@ -23,6 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 def inbound(scope: Scope, receive: Receive, *, host: str, prefix: str, session: str) -> InboundRequest:
     """`prefix` is the path mount's own part, cut off the target."""
     headers: Headers = tuple(scope["headers"])
+    length = next((value for name, value in headers if name == b"content-length"), None)
     target: bytes = scope["lanyard.target"]
     return InboundRequest(
         id=_new_id(),
@@ -31,6 +32,7 @@ def inbound(scope: Scope, receive: Receive, *, host: str, prefix: str, session: 
         headers=headers,
         body=_body(headers, receive),
         scheme=scope["scheme"],
+        length=int(length) if length is not None else None,
         host=host,
         prefix=prefix,
         session=session,

@@ -34,6 +34,8 @@ STATIC_URL = "/static/"
 USE_TZ = True
 SESSION_COOKIE_AGE = int(os.environ.get("IDLE_SECONDS", "1200"))
 SESSION_SAVE_EVERY_REQUEST = True
+LOGGING = {"version": 1, "handlers": {"console": {"class": "logging.StreamHandler"}},
+           "loggers": {"django.security": {"handlers": ["console"]}}}
 """
 URLS = """
 from django.contrib import admin

@@ -62,10 +62,8 @@ class Hospital:
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the gateway ended: {log.read_text()}")
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=1) as answer:
-                    if answer.status == 200:
-                        return
+            if _ready(self.ops_port):
+                return
             time.sleep(0.03)
         raise RuntimeError(f"the gateway is not ready: {log.read_text()}")
 
@@ -95,6 +93,14 @@ class Hospital:
         form = browser.submit(page)
         assert form.url.startswith(self.issuer), form.text
         return browser.submit(form, login=login, password=provider.USERS[login]["password"], otp=otp)
+
+
+def _ready(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def system(name: str, connector: str, upstream: str, **more: Any) -> dict[str, Any]:
