@@ -24,7 +24,7 @@ NAME = "search.db"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
   writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, type TEXT NOT NULL,
-  request TEXT, subject TEXT, name TEXT, system TEXT, payload BLOB NOT NULL, PRIMARY KEY (writer, epoch, seq)) WITHOUT ROWID;
+  request TEXT, subject TEXT, name TEXT, system TEXT, payload BLOB NOT NULL, PRIMARY KEY (writer, epoch, seq));
 CREATE INDEX IF NOT EXISTS event_at ON event (at);
 CREATE INDEX IF NOT EXISTS event_request ON event (request) WHERE request IS NOT NULL;
 CREATE INDEX IF NOT EXISTS event_subject ON event (subject, at) WHERE subject IS NOT NULL;

@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -62,9 +62,8 @@ def closing(sequence: int) -> bytes:
     return canonical({_CLOSED: {"next": sequence}})
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A whole record: where it began, its mac, its payload."""
+class Record(NamedTuple):
+    """A whole record: where it began, its mac, its payload. A tuple, since verify makes millions."""
 
     offset: int
     mac: bytes
