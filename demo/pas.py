@@ -67,7 +67,8 @@ class Pas:
                 on("/pas/notes", self.notes_page, "GET", "POST"),
                 on("/pas/notes/save", self.save, "POST"),
                 on("/pas/appointments", self.appointments, "GET", "POST"),
-                on("/pas/übersicht", self.overview),
+                # `/pas/%FCbersicht`: Windows-1252 in the address, which today's servers read as no letter at all.
+                on("/pas/{_}bersicht", self.overview),
                 on("/pas/report", self.report, "GET", "POST"),
                 Route("/pas-admin/count", self.count),
             ]
