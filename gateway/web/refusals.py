@@ -7,6 +7,7 @@ from starlette.responses import Response
 from connectors.messages import Headers
 from policies.decision import Deny, Remedy
 
+from ..edge.origins import Asked, asked
 from ..errors import CrossSite, Fault, fault_for
 from ..systems import System
 from .render import Renderer, wants_page
@@ -43,6 +44,7 @@ class Refusals:
             helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
             kind="refusal",
+            framed=_in_frame(method, headers),
         )
 
     def failed(self, fault: Fault, method: str, headers: Headers, request: str, system: System | None) -> Response:
@@ -56,6 +58,7 @@ class Refusals:
             helps=[fault.remedy],
             facts=self._facts(system, request, fault.code),
             kind="failure",
+            framed=_in_frame(method, headers),
         )
 
     def signed_out(self, method: str, headers: Headers, *, framed: bool) -> Response:
@@ -72,6 +75,7 @@ class Refusals:
             kind="refusal",
             link=(self._public_url + "/", "Sign on"),
             top=framed,
+            framed=framed,
         )
 
     def not_found(self, method: str, headers: Headers) -> Response:
@@ -84,6 +88,7 @@ class Refusals:
             helps=[],
             facts=[],
             kind="refusal",
+            framed=_in_frame(method, headers),
         )
 
     def cross_site(self, method: str, headers: Headers) -> Response:
@@ -96,7 +101,15 @@ class Refusals:
         return [*facts, ("Reason", rule), *([("Number", request[:12])] if request else [])]
 
     def _message(
-        self, status: int, title: str, lead: str, *, helps: list[str], facts: list[tuple[str, str]], kind: str
+        self,
+        status: int,
+        title: str,
+        lead: str,
+        *,
+        helps: list[str],
+        facts: list[tuple[str, str]],
+        kind: str,
+        framed: bool,
     ) -> Response:
         return self._renderer.page(
             "message.html",
@@ -108,4 +121,9 @@ class Refusals:
             kind=kind,
             link=(self._public_url + "/", "Back to all systems"),
             top=True,
+            framed=framed,
         )
+
+
+def _in_frame(method: str, headers: Headers) -> bool:
+    return asked(method, headers) is Asked.FRAME

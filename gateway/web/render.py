@@ -30,12 +30,16 @@ class Renderer:
             "cross-origin-resource-policy": "same-origin",
             "permissions-policy": "camera=(), microphone=(), geolocation=()",
         }
+        policy = self._headers["content-security-policy"]
+        self._framed = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
         if https:
             self._headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
 
-    def page(self, template: str, status: int = 200, **words: Any) -> Response:
+    def page(self, template: str, status: int = 200, *, framed: bool = False, **words: Any) -> Response:
+        """`framed`: the page answers for a frame of a system's own page, and must be seen there."""
         text = self._templates.get_template(template).render(**words)
-        return Response(text, status, headers=self._headers, media_type="text/html")
+        headers = self._headers | {"content-security-policy": self._framed} if framed else self._headers
+        return Response(text, status, headers=headers, media_type="text/html")
 
     def problem(self, status: int, code: str, title: str, **more: Any) -> Response:
         """application/problem+json (RFC 9457)."""

@@ -11,6 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from policies.model import Principal
 from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
 from sso.logout import read_form
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn
@@ -33,6 +34,7 @@ from .render import Renderer
 BROWSER = b"__Host-lanyard-signon"
 _PENDING_LIFE = 600.0
 _LONGEST_FORM = 64 * 1024
+_AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class SignOn:
         self._now = now
         self._end_upstreams = end_upstreams
         self._rechecking: dict[str, asyncio.Task[None]] = {}
+        self._not_before: dict[str, float] = {}
 
     @property
     def recheck_after(self) -> float:
@@ -138,14 +141,30 @@ class SignOn:
         except SignOnRefused as error:
             return await self._refused(request, error)
         previous = await self._seat(request)
-        if pending.subject and previous is not None:
-            await self._sessions.confirmed(previous.shift, signed_on)
-            await self._journal.record(self._shift_event(EventType.SHIFT_RENEWED, previous.shift))
-            return self._renderer.redirect(Bounce(pending.return_path, (cookies.expired(name),)))
+        if pending.subject:
+            return await self._confirmed(pending, signed_on, previous, name)
         token = await self._seat_down(request, signed_on, previous)
         return self._renderer.redirect(
             Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), cookies.expired(name)))
         )
+
+    async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
+        """A silent check came back. It confirms the shift that is seated here now, and never seats anybody.
+
+        In the meantime the clinician may have signed off, or somebody else on, in another tab.
+        """
+        done = (cookies.expired(name),)
+        if seat is None:
+            return self._renderer.redirect(Bounce("/sign-on", done))
+        known, found = seat.shift.principal, signed_on.principal
+        if (known.issuer, known.subject) != (found.issuer, found.subject):
+            return self._renderer.redirect(Bounce("/", done))
+        if not _still_covers(known, found):
+            await self.end_shift(seat.shift, "role-changed")
+            return self._renderer.redirect(Bounce("/sign-on", (*done, cookies.expired(cookies.SESSION))))
+        await self._sessions.confirmed(seat.shift, signed_on)
+        await self._journal.record(self._shift_event(EventType.SHIFT_RENEWED, seat.shift))
+        return self._renderer.redirect(Bounce(pending.return_path, done))
 
     async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> str:
         headers = tuple(request.scope["headers"])
@@ -220,7 +239,7 @@ class SignOn:
         shift, now = seat.shift, self._now()
         if now - shift.checked < self._settings.recheck:
             return None
-        if shift.provider_away and self._settings.grace is not None and now - shift.checked > self._settings.grace:
+        if shift.provider_away and self._out_of_grace(shift):
             await self.end_shift(shift, "provider-away")
             return self._renderer.redirect(Bounce("/sign-on", (cookies.expired(cookies.SESSION),)))
         if shift.refresh_token:
@@ -233,9 +252,13 @@ class SignOn:
             return None
 
     def recheck(self, shift: Shift) -> None:
-        """One at a time for each shift, behind whatever goes on."""
+        """One at a time for each shift, behind whatever goes on; a provider that was away is not asked at every request."""
         running = self._rechecking.get(shift.id)
-        if running is None or running.done():
+        if (running is None or running.done()) and self._now() >= self._not_before.get(shift.id, 0.0):
+            if shift.provider_away:
+                self._not_before[shift.id] = self._now() + _AGAIN_AFTER
+            else:
+                self._not_before.pop(shift.id, None)
             task = asyncio.get_running_loop().create_task(self._recheck(shift), name="recheck")
             self._rechecking[shift.id] = task
             task.add_done_callback(lambda _: self._rechecking.pop(shift.id, None))
@@ -248,17 +271,25 @@ class SignOn:
         except SignOnRefused as error:
             await self.end_shift(shift, error.reason)
         except ProviderAway:
-            await self._sessions.provider_away(shift)
+            await self._away(shift)
         except Exception as error:
             structlog.get_logger().error("recheck failed", error=error)
         else:
-            if (
-                signed_on.principal.role != shift.principal.role
-                or not shift.principal.roles >= signed_on.principal.roles
-            ):
+            if not _still_covers(shift.principal, signed_on.principal):
                 await self.end_shift(shift, "role-changed")
             else:
                 await self._sessions.confirmed(shift, signed_on)
+
+    async def _away(self, shift: Shift) -> None:
+        """The provider could not be asked: go on, flagged, until `grace`."""
+        if self._out_of_grace(shift):
+            await self.end_shift(shift, "provider-away")
+        else:
+            await self._sessions.provider_away(shift)
+
+    def _out_of_grace(self, shift: Shift) -> bool:
+        grace = self._settings.grace
+        return grace is not None and self._now() - shift.checked > grace
 
     # Sign-off
 
@@ -304,6 +335,7 @@ class SignOn:
 
     async def end_shift(self, shift: Shift, reason: str) -> list[Session]:
         ended = await self._sessions.end_shift(shift, reason)
+        self._not_before.pop(shift.id, None)
         for session in ended:
             self._end_upstreams(Seat(session, shift, ""), True)
         await self._journal.record(self._shift_event(EventType.SHIFT_ENDED, shift, reason=reason, sessions=len(ended)))
@@ -344,3 +376,8 @@ class SignOn:
 
     def _session_event(self, kind: EventType, seat: Seat, **fields: object) -> AuditEvent:
         return self._shift_event(kind, seat.shift, session=seat.session.id, **fields)
+
+
+def _still_covers(known: Principal, found: Principal) -> bool:
+    """Whether what the provider says now is no more than what the shift began with: the same role, no new names."""
+    return found.role == known.role and known.roles >= found.roles

@@ -1,0 +1,154 @@
+"""A whole gateway in this process, with a toy provider and two systems that nobody reaches, and a tab to look at it with."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import httpx2
+import tomli_w
+
+from gateway.app import Running, open_gateway
+from gateway.audit.search import Question, catch_up, open_copy, search
+from gateway.config import load
+from sso.seal import new_key
+from sso.testing import CLIENT_SECRET, ToyProvider
+
+MAIN = "http://records.localhost:8080"
+PAS = "http://pas.records.localhost:8080"
+API = "http://api.records.localhost:8080"
+NOWHERE = "http://127.0.0.1:1"  # nobody listens there
+NAVIGATION = {"sec-fetch-dest": "document", "sec-fetch-mode": "navigate", "accept": "text/html"}
+OWN_FORM = {**NAVIGATION, "sec-fetch-site": "same-origin"}
+
+
+class Clock:
+    """The real time, and a step that a test may take."""
+
+    step = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.step
+
+
+class Front:
+    def __init__(self, running: Running, provider: ToyProvider, clock: Clock, folder: Path) -> None:
+        self.running = running
+        self.provider = provider
+        self.clock = clock
+        self.folder = folder
+
+    def tab(self) -> Tab:
+        return Tab(self)
+
+    async def events(self, *types: str) -> list[dict[str, Any]]:
+        """What the journal holds, oldest first."""
+        copy = open_copy(self.folder / "data")
+        with contextlib.closing(copy):
+            catch_up(self.folder / "data", copy)
+            found = search(copy, Question(limit=10000))
+        return [{"type": e.type, **e.fields} for e in reversed(found) if not types or e.type in types]
+
+
+class Tab:
+    """One browser: cookies host by host, redirects followed one at a time."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+        self.cookies: dict[str, dict[str, str]] = {}
+        self.set_cookies: list[str] = []
+
+    async def ask(
+        self, method: str, url: str, headers: dict[str, str] | None = None, content: bytes = b""
+    ) -> httpx2.Response:
+        parts = urlsplit(url)
+        own = self.cookies.setdefault(parts.netloc, {})
+        sent = dict(headers or NAVIGATION)
+        if own and "cookie" not in sent:
+            sent["cookie"] = "; ".join(f"{name}={value}" for name, value in own.items())
+        transport = httpx2.ASGITransport(app=self._app)
+        async with httpx2.AsyncClient(transport=transport) as client:
+            answer = await client.request(method, url, headers=sent, content=content)
+        for line in answer.headers.get_list("set-cookie"):
+            self.set_cookies.append(line)
+            name, _, rest = line.partition("=")
+            value = rest.partition(";")[0]
+            if "Max-Age=0" in line:
+                own.pop(name, None)
+            else:
+                own[name] = value
+        return answer
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        """The server's part: the raw target, as LanyardProtocol notes it."""
+        query = scope["query_string"]
+        scope["lanyard.target"] = scope["raw_path"].partition(b"?")[0] + (b"?" + query if query else b"")
+        await self.front.running.gateway(scope, receive, send)
+
+    async def get(self, url: str, **headers: str) -> httpx2.Response:
+        return await self.ask("GET", url, {**NAVIGATION, **headers} if headers else None)
+
+    async def post(self, url: str, form: dict[str, str] | None = None, **headers: str) -> httpx2.Response:
+        sent = {**(headers or OWN_FORM), "content-type": "application/x-www-form-urlencoded"}
+        return await self.ask("POST", url, sent, urlencode(form or {}).encode())
+
+    async def follow(self, url: str, *, most: int = 12) -> tuple[httpx2.Response, list[str]]:
+        """The page that a navigation ends on, by way of the provider, and every address on the way."""
+        way = [url]
+        for _ in range(most):
+            if url.startswith(self.front.provider.issuer):
+                query = (await self.front.provider.authorise(url)).decode()
+                url = f"{MAIN}/sign-on/callback?{query}"
+            answer = await self.get(url)
+            if answer.status_code != 303:
+                return answer, way
+            url = urljoin(url, answer.headers["location"])
+            way.append(url)
+        raise AssertionError(f"the redirects go round: {way}")
+
+    async def sign_on(self, path: str = "/sign-on/start") -> httpx2.Response:
+        answer, _ = await self.follow(MAIN + path)
+        return answer
+
+
+def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
+    for name in ("seal", "journal"):
+        (folder / f"{name}.key").write_text(new_key())
+    (folder / "client.secret").write_bytes(CLIENT_SECRET)
+    webform = {
+        "login_page": "/login", "username_field": "user", "password_field": "pass",
+        "success": {"text": "Welcome"}, "failure": {"text": "Wrong"}, "logged_off": {"text": "Log in"},
+    }  # fmt: skip
+    config: dict[str, Any] = {
+        "gateway": {"public_url": MAIN, "insecure_http": True, "data_dir": str(folder / "data")},
+        "keys": {name: {"file": str(folder / f"{name}.key")} for name in ("seal", "journal")},
+        "sso": {
+            "issuer": issuer, "client_id": "gateway", "client_secret": {"file": str(folder / "client.secret")},
+            "claims": {"roles": "roles"}, "roles": {"nurse": "nurse", "doctor": "doctor"}, "insecure_issuer": True,
+        },
+        "audit": {"reserve": "16MiB", "segment": "2MiB"},
+        "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
+        "systems": [
+            {"name": "pas", "title": "Patient administration", "connector": "webform", "helpdesk": "ext. 4357",
+             "upstream": NOWHERE, "options": webform},
+            {"name": "epr", "title": "Records", "connector": "fhir", "mount": "path", "upstream": NOWHERE},
+        ],
+    }  # fmt: skip
+    for table, changes in tables.items():
+        config[table] = {**config.get(table, {}), **changes}
+    path = folder / "lanyard.toml"
+    path.write_text(tomli_w.dumps(config))
+    return path
+
+
+@contextlib.asynccontextmanager
+async def front(folder: Path, **tables: dict[str, Any]) -> AsyncIterator[Front]:
+    async with ToyProvider() as provider:
+        clock = Clock()
+        running = await open_gateway(load(config_in(folder, provider.issuer, **tables), {}), now=clock)
+        async with running.closing:
+            yield Front(running, provider, clock, folder)
