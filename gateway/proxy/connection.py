@@ -53,26 +53,30 @@ class Connection(asyncio.Protocol):
 
     def silent(self) -> bool:
         """Open, and nothing waits on the socket: neither its end nor an answer that nobody asked for."""
-        return self._tcp is not None and not self._tcp.is_closing() and not self._poll.poll(0)
+        return self._open() is not None and not self._poll.poll(0)
+
+    def _open(self) -> asyncio.Transport | None:
+        """uvloop raises when a closed transport is written to or paused, before `connection_lost` has said that it is."""
+        return self._tcp if self._tcp is not None and not self._tcp.is_closing() else None
 
     def ask(self, data: bytes, *, to_head: bool, whole: bool) -> Exchange:
         """Write a request's head (and its body when `whole`)."""
         assert self._exchange is None
         exchange = self._exchange = Exchange(self, to_head=to_head, written=whole)
         self.deadline = self._loop.time() + self._read_timeout
-        if self._tcp is None:
+        if tcp := self._open():
+            tcp.write(data)
+        else:
             self._exchange = None
             exchange.stale = True
             exchange.fail(UpstreamUnavailable("the system closed the connection", sent=False))
-        else:
-            self._tcp.write(data)
         return exchange
 
     def write(self, exchange: Exchange, data: bytes) -> None:
         """More of the request, as long as its exchange is the one on this connection."""
-        if self._exchange is exchange and self._tcp is not None:
+        if self._exchange is exchange and (tcp := self._open()):
             self.deadline = self._loop.time() + self._read_timeout
-            self._tcp.write(data)
+            tcp.write(data)
 
     def wait_for_sender(self, exchange: Exchange) -> None:
         """The browser is sending: the system's time to answer has not begun."""
@@ -107,23 +111,23 @@ class Connection(asyncio.Protocol):
         self.deadline = min(self._loop.time() + self._read_timeout, self.deadline + size / _SLOWEST)
 
     def pause(self) -> None:
-        if self._tcp is not None and self._reading:
+        if self._reading and (tcp := self._open()):
             self._reading = False
-            self._tcp.pause_reading()
+            tcp.pause_reading()
         self.deadline = self._loop.time() + LONGEST_PAUSE
 
     def resume(self) -> None:
-        if self._tcp is not None and not self._reading:
+        if not self._reading and (tcp := self._open()):
             self._reading = True
-            self._tcp.resume_reading()
+            tcp.resume_reading()
         self.deadline = self._loop.time() + self._read_timeout
 
     def finished(self, exchange: Exchange, *, extra: bool) -> None:
         """The answer is whole."""
         self._exchange = None
         keep = exchange.head is not None and exchange.head.keep_alive and exchange.written and not extra
-        tcp = self._tcp
-        if not keep or tcp is None or tcp.is_closing() or tcp.get_write_buffer_size():
+        tcp = self._open()
+        if not keep or tcp is None or tcp.get_write_buffer_size():
             self.abort()
             return
         if not self._reading:

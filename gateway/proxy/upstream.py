@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.errors import SystemUnavailable
@@ -48,8 +47,7 @@ class Origin:
 class Transport:
     """`start` it in the loop that it serves; `close` it."""
 
-    def __init__(self, pool: Callable[[Origin], Pool] = Pool) -> None:
-        self._make_pool = pool
+    def __init__(self) -> None:
         self._pools: dict[Origin, Pool] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -75,7 +73,7 @@ class Transport:
         assert self._sweeper is not None, "deadlines need a transport that was started"
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = self._make_pool(origin)
+            pool = self._pools[origin] = Pool(origin)
         body = request.body.whole if request.body is not None else b""
         repeatable = not once and body == b"" and request.method in _SAFE
         data = encoded(origin, request, body)

@@ -52,6 +52,8 @@ class Peer:
         return self.received
 
     async def send(self, data: bytes) -> None:
+        if self.writer.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
@@ -115,7 +117,7 @@ async def upstream(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIt
         for task in list(running):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-    assert failed == []
+    assert not failed, repr(failed)
 
 
 @contextlib.asynccontextmanager
