@@ -149,6 +149,7 @@ class Gateway:
                 )
             case Answer():
                 self._metrics.requests.labels(system.name, system.state.value, "permitted").inc()
+                scope["lanyard.stoppable"] = True
                 await self._send(outcome, request, send)
 
     async def _send(self, answer: Answer, request: InboundRequest, send: Send) -> None:

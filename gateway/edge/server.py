@@ -2,20 +2,22 @@
 
 Sizes are counted as bytes arrive, deadlines are kept by one sweep for all connections, and the raw request target goes to the app
 as `scope["lanyard.target"]`. What follows a request before its answer (pipelining) is not read: the connection ends with that
-answer. A browser that goes away is `http.disconnect` to the app, and ClientGone to whoever sends to it.
+answer. A browser that goes away is `http.disconnect` to the app, ClientGone to whoever sends to it, and a cancellation where the
+app has set `scope["lanyard.stoppable"]`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ..errors import ClientGone
 from .deadlines import Deadlines
@@ -30,12 +32,85 @@ Rejected = Callable[[str, str], None]
 
 
 class Cycle(RequestResponseCycle):
-    """One exchange; sending to a browser that has gone is an error, so that nobody reads on for nobody."""
+    """One exchange; sending to a browser that has gone is an error, so that nobody reads on for nobody.
+
+    An answer's head is written together with the first part of its body: one system call for most answers.
+    """
+
+    _head = b""
+    _bodiless = False
+
+    async def run_asgi(self, app: Any) -> None:
+        async def until_gone(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except (ClientGone, asyncio.CancelledError):
+                if not self.disconnected:
+                    raise
+
+        await super().run_asgi(until_gone)
 
     async def send(self, message: Any) -> None:
         if self.disconnected:
             raise ClientGone("the browser went away")
-        await super().send(message)
+        if self.flow.write_paused:
+            await self.flow.drain()
+            if self.disconnected:
+                raise ClientGone("the browser went away")
+        if not self.response_started:
+            self._start(message["status"], message.get("headers", ()))
+        elif not self.response_complete:
+            self._continue(message.get("body", b""), more=message.get("more_body", False))
+
+    def _start(self, code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        # They may tell a length that they do not send (RFC 9110, section 8.6).
+        self._bodiless = self.scope["method"] == "HEAD" or code in (204, 304)
+        lines = [STATUS_LINE[code]]
+        for name, value in (*self.default_headers, *headers):
+            if b"\n" in value or b"\r" in value:
+                raise RuntimeError("a header's value holds a line end")
+            folded = name.lower()
+            if folded == b"content-length":
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+            elif folded == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+                continue
+            elif folded == b"transfer-encoding":
+                continue
+            lines.append(b"%s: %s\r\n" % (folded, value))
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        if self.chunked_encoding is None and not self._bodiless:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+
+    def _continue(self, body: bytes, *, more: bool) -> None:
+        head, self._head = self._head, b""
+        if self._bodiless:
+            data, self.expected_content_length = b"", 0
+        elif self.chunked_encoding:
+            data = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+            data += b"" if more else b"0\r\n\r\n"
+        else:
+            if len(body) > self.expected_content_length:
+                raise RuntimeError("an answer's body is longer than its declared length")
+            data, self.expected_content_length = body, self.expected_content_length - len(body)
+        if head or data:
+            self.transport.write(head + data)
+        if more:
+            return
+        if self.expected_content_length != 0:
+            raise RuntimeError("an answer's body is shorter than its declared length")
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class LanyardProtocol(HttpToolsProtocol):
@@ -43,6 +118,8 @@ class LanyardProtocol(HttpToolsProtocol):
 
     rejected: Rejected = staticmethod(lambda source, reason: None)
     deadlines = Deadlines()
+
+    _task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
         super().connection_made(transport)
@@ -165,6 +242,16 @@ class LanyardProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
             self.flow.resume_writing()
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._task = self.loop.create_task(cycle.run_asgi(app), context=contextvars.Context())
+        self._task.add_done_callback(self.tasks.discard)
+        self.tasks.add(self._task)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._task is not None and self.scope is not None and self.scope.get("lanyard.stoppable"):
+            self._task.cancel()
 
     def _source(self) -> str:
         return self.client[0] if self.client else ""
