@@ -13,6 +13,7 @@ from policies.model import Device, DeviceClass, Ownership, Posture
 
 from .config import Config
 
+UNKNOWN = "unknown"  # an address that cannot be told (RFC 7239, section 6.2); it lies in no zone
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -47,10 +48,11 @@ class Surroundings:
             for part in value.decode("latin-1").split(",")
         ]
         for hop in reversed(chain):
-            if _address(hop) is None:
-                break  # whoever wrote that is not believed further
-            if not self._is_trusted(hop):
-                return str(_address(hop))
+            address = _address(_without_port(hop))
+            if address is None:
+                return UNKNOWN  # not the proxy's own address, which may well lie in an on-site zone
+            if not self._is_trusted(str(address)):
+                return str(address)
         return peer
 
     def zone(self, source: str) -> Zone | None:
@@ -80,6 +82,13 @@ class Surroundings:
     def _is_trusted(self, address: str) -> bool:
         ip = _address(address)
         return ip is not None and any(ip in n for n in self._trusted if n.version == ip.version)
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies write `203.0.113.9:52114` or `[2001:db8::9]:52114`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _address(text: str) -> Address | None:
