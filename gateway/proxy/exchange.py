@@ -43,11 +43,12 @@ class Exchange:
     """`answer` is done when the head is there (a small body: when that is whole too), or has failed."""
 
     __slots__ = ("_buffer", "_chunks", "_data", "_held", "_interim", "_left", "_more", "_paused", "_to_head", "_wire",
-                 "answer", "ended", "error", "head", "stale", "touched", "written")  # fmt: skip
+                 "answer", "ended", "error", "head", "sending", "stale", "touched", "written")  # fmt: skip
 
     def __init__(self, wire: Wire, *, to_head: bool, written: bool) -> None:
         self.answer: asyncio.Future[UpstreamResponse] = asyncio.get_running_loop().create_future()
         self.written = written  # the request is written whole
+        self.sending: asyncio.Task[None] | None = None  # what still writes the request's body
         self.touched = False  # a byte of the answer has come
         self.stale = False  # the connection was closed before one had
         self.ended = False  # the answer is whole
@@ -80,6 +81,7 @@ class Exchange:
         if clean and self.head is not None and self.head.length == Head.UNTIL_CLOSE:
             self.ended = True
             self._wake()
+            self._stop_sending()
         else:
             self.stale = by_peer and not self.touched
             self.fail(UpstreamUnavailable("the system closed the connection before it had answered whole", sent=True))
@@ -91,6 +93,7 @@ class Exchange:
         if not self.answer.done():
             self.answer.set_exception(error)
         self._wake()
+        self._stop_sending()
 
     # From whoever asked
 
@@ -142,6 +145,7 @@ class Exchange:
             self.ended = True
             self._hand_over(Body.of(rest))
             self._wire.finished(self, extra=False)
+            self._stop_sending()
             return
         self._wire.head_came()
         self._data = deque()
@@ -152,6 +156,8 @@ class Exchange:
             self._read_body(rest)
         if not self.ended and not 0 <= head.length <= _WHOLE:
             self._hand_over(Body(self.stream()))
+        if head.status >= 400:
+            self._stop_sending()  # refused; a system that has begun to agree still gets all of it
 
     def _read_body(self, data: bytes) -> None:
         if self._chunks is not None:
@@ -192,6 +198,7 @@ class Exchange:
             self._hand_over(Body.of(b"".join(self._data)))
         self._wake()
         self._wire.finished(self, extra=extra)
+        self._stop_sending()
 
     def _hand_over(self, body: Body) -> None:
         if self.answer.done():  # whoever asked was cancelled; the connection is closed by it
@@ -202,6 +209,11 @@ class Exchange:
             self.answer.set_result(UpstreamResponse(head.status, head.headers, body, head.reason))
         else:
             self.answer.set_result(UpstreamResponse(head.status, head.headers, body, head.reason, self.close))
+
+    def _stop_sending(self) -> None:
+        """What was not written whole stays unfinished, and `finished` has closed or will close the connection for it."""
+        if self.sending is not None:
+            self.sending.cancel()
 
     def _wake(self) -> None:
         if self._more is not None and not self._more.done():

@@ -103,22 +103,15 @@ class Transport:
 async def _answer(
     connection: Connection, exchange: Exchange, request: UpstreamRequest, whole: bytes | None
 ) -> UpstreamResponse:
-    if whole is not None:
-        try:
-            return await exchange.answer
-        except BaseException:
-            exchange.close()
-            raise
-    assert request.body is not None
-    sending = asyncio.get_running_loop().create_task(_send_body(connection, exchange, request.body, request.length))
+    if whole is None and exchange.error is None:
+        assert request.body is not None
+        sending = _send_body(connection, exchange, request.body, request.length)
+        exchange.sending = asyncio.get_running_loop().create_task(sending)
     try:
         return await exchange.answer
     except BaseException:
         exchange.close()
         raise
-    finally:
-        # An answer that came early: the system wants no more. What was not written whole is never reused.
-        sending.cancel()
 
 
 async def _send_body(connection: Connection, exchange: Exchange, body: Body, length: int | None) -> None:
@@ -138,7 +131,7 @@ async def _send_body(connection: Connection, exchange: Exchange, body: Body, len
         connection.write(exchange, b"0\r\n\r\n" if length is None else b"")
         exchange.written = True
     except asyncio.CancelledError:
-        raise  # whoever cancelled decides about the connection
+        raise  # the exchange has ended or failed, or the system refused: that is decided there
     except Exception as error:
         connection.give_up(exchange, error)
 

@@ -26,15 +26,15 @@ class Peer:
 
     async def request(self) -> bytes:
         """One whole request: its head, and its body by length or chunks."""
-        head = await self._until(b"\r\n\r\n")
+        head = await self.until(b"\r\n\r\n")
         if length := re.search(rb"content-length: (\d+)", head):
             return head + await self._exactly(int(length[1]))
-        return head + await self._until(b"0\r\n\r\n") if b"transfer-encoding: chunked" in head else head
+        return head + await self.until(b"0\r\n\r\n") if b"transfer-encoding: chunked" in head else head
 
     async def head(self) -> bytes:
-        return await self._until(b"\r\n\r\n")
+        return await self.until(b"\r\n\r\n")
 
-    async def _until(self, end: bytes) -> bytes:
+    async def until(self, end: bytes) -> bytes:
         data = await self.reader.readuntil(end)
         self.received += data
         return data

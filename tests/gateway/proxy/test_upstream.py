@@ -195,6 +195,56 @@ async def test_an_early_answer_that_streams_is_read_to_its_end() -> None:
         await asyncio.wait_for(up.peers[0].closed.wait(), 5)
 
 
+async def test_a_system_that_begins_to_agree_early_still_gets_all_of_it() -> None:
+    """A 200 that begins while the browser is still sending must not turn half a write into a done one."""
+    begun = asyncio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"first"
+        await begun.wait()
+        yield b"second"
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")
+        await peer.until(b"0\r\n\r\n")
+        await peer.send(b"4\r\ndone\r\n0\r\n\r\n")
+        await peer.request()
+        await peer.send(NEXT)
+
+    async with upstream(script) as up, transport() as t:
+        origin = up.origin()
+        answer = await t.send(origin, UpstreamRequest("POST", b"/", ((b"host", b"pas"),), Body(source())))
+        begun.set()
+        assert await read(answer) == b"begundone"
+        assert await read(await t.send(origin, get())) == b"next"
+    assert b"second" in up.peers[0].received
+    assert len(up.peers) == 1
+
+
+async def test_an_early_agreement_does_not_hide_that_the_browser_went_away() -> None:
+    """The answer breaks off where the write did."""
+    begun = asyncio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"first"
+        await begun.wait()
+        raise ClientGone
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")
+        await peer.rest()
+
+    async with upstream(script) as up, transport() as t:
+        answer = await t.send(up.origin(), UpstreamRequest("POST", b"/", ((b"host", b"pas"),), Body(source())))
+        begun.set()
+        with pytest.raises(ClientGone):
+            await read(answer)
+        await asyncio.wait_for(up.peers[0].closed.wait(), 5)
+    assert b"0\r\n\r\n" not in up.peers[0].received
+
+
 async def test_a_slow_system_slows_the_browsers_upload() -> None:
     """Back-pressure: what the system does not take is not read from the browser."""
     taken = 0
