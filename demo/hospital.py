@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -125,6 +125,7 @@ class Hospital:
     pas: Pas
     epr: Epr
     gateway: subprocess.Popen[bytes] | None = None
+    stop_pas: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -140,8 +141,8 @@ class Hospital:
 
 
 @contextlib.contextmanager
-def servers(apps: dict[int, Any]) -> Iterator[None]:
-    """ASGI apps on their ports, in one thread beside us."""
+def servers(apps: dict[int, Any]) -> Iterator[dict[int, uvicorn.Server]]:
+    """ASGI apps on their ports, in one thread beside us; each can be told to exit."""
     running = [
         uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False, lifespan="off"))
         for port, app in apps.items()
@@ -157,7 +158,7 @@ def servers(apps: dict[int, Any]) -> Iterator[None]:
             raise RuntimeError("the pretend hospital could not start: are its ports free?")
         time.sleep(0.02)
     try:
-        yield
+        yield dict(zip(apps, running, strict=True))
     finally:
         for server in running:
             server.should_exit = True
@@ -187,7 +188,8 @@ def hospital(
     place = Hospital(folder, port, ops, issuer, pas, epr)
     try:
         say("identity provider, EPR and PAS")
-        with servers({op_port: provider.app(), epr_port: epr.app(), pas_port: pas.app()}):
+        with servers({op_port: provider.app(), epr_port: epr.app(), pas_port: pas.app()}) as running:
+            place.stop_pas = lambda: setattr(running[pas_port], "should_exit", True)
             say("keys, secrets and lanyard.toml")
             for name, value in (("client.secret", secret), ("epr.token", token)):
                 _private(folder / name, value)

@@ -40,10 +40,10 @@ class Hospital:
 
     @property
     def url(self) -> str:
-        return f"http://records.localhost:{self.port}"
+        return str(self.config["gateway"]["public_url"])
 
     def system_url(self, name: str) -> str:
-        return f"http://{name}.records.localhost:{self.port}"
+        return self.url.replace("://", f"://{name}.")
 
     @property
     def path(self) -> Path:
@@ -114,15 +114,17 @@ def hospital(
     *,
     credentials: dict[str, dict[str, tuple[str, str]]] | None = None,
     started: bool = True,
+    tls: tuple[Path, Path] | None = None,
     **tables: dict[str, Any],
 ) -> Iterator[Hospital]:
-    """`credentials`: for each system, from login to (user name, password) there."""
+    """`credentials`: for each system, from login to (user name, password) there. `tls`: certificate and key, for https."""
     port, ops_port = free_port(), free_port()
-    redirect = f"http://records.localhost:{port}/sign-on/callback"
+    public = f"{'https' if tls else 'http'}://records.localhost:{port}"
+    redirect = f"{public}/sign-on/callback"
     client = provider.client(
         "lanyard",
         redirect,
-        post_logout_redirect_uris=[f"http://records.localhost:{port}/signed-off"],
+        post_logout_redirect_uris=[f"{public}/signed-off"],
         backchannel_logout_uri=f"http://127.0.0.1:{port}/backchannel-logout",
     )
     with provider.oidc_provider([client]) as op:
@@ -131,7 +133,7 @@ def hospital(
         (folder / "client.secret").write_text(provider.secret_of("lanyard"))
         config: dict[str, Any] = {
             "gateway": {
-                "public_url": f"http://records.localhost:{port}",
+                "public_url": public,
                 "listen": f"127.0.0.1:{port}",
                 "ops_listen": f"127.0.0.1:{ops_port}",
                 "data_dir": str(folder / "data"),
@@ -148,6 +150,8 @@ def hospital(
             "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
             "systems": systems,
         }
+        if tls:
+            config["gateway"] |= {"tls_cert": str(tls[0]), "tls_key": str(tls[1])}
         for table, changes in tables.items():
             config[table] = {**config.get(table, {}), **changes}
         place = Hospital(folder, port, ops_port, op.issuer, config)

@@ -53,7 +53,7 @@ const parts = [
   ["Allergies", "AllergyIntolerance", (r) => `${r.code?.text ?? r.code?.coding?.[0]?.display ?? "?"}${r.reaction?.[0]?.manifestation?.[0]?.text ? ` (${r.reaction[0].manifestation[0].text})` : ""}`, "No allergy is recorded here"],
   ["Medicines", "MedicationRequest", (r) => r.medicationCodeableConcept?.text ?? r.medicationCodeableConcept?.coding?.[0]?.display ?? "?", "No medicine is recorded here"],
   ["Problems", "Condition", (r) => r.code?.text ?? r.code?.coding?.[0]?.display ?? "?", "No problem is recorded here"],
-  ["Observations", "Observation", (r) => `${r.code?.text ?? r.code?.coding?.[0]?.display ?? "?"}: ${r.valueQuantity ? `${Math.round(r.valueQuantity.value * 10) / 10} ${r.valueQuantity.unit ?? ""}` : "see record"} (${(r.effectiveDateTime ?? "").slice(0, 16).replace("T", " ")})`, "No observation is recorded here"],
+  ["Observations", "Observation", (r) => `${r.code?.text ?? r.code?.coding?.[0]?.display ?? "?"}: ${r.valueQuantity ? `${Math.round(r.valueQuantity.value * 10) / 10} ${({ Cel: "°C", "mm[Hg]": "mmHg" })[r.valueQuantity.unit] ?? r.valueQuantity.unit ?? ""}` : "see record"} (${dated((r.effectiveDateTime ?? "").slice(0, 10))} ${(r.effectiveDateTime ?? "").slice(11, 16)})`, "No observation is recorded here"],
 ];
 
 async function open(id) {
