@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
@@ -15,187 +14,203 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from .records import Json, Records
+from .records import Json, Records, patients_of
+from .search import ABOUT_A_PATIENT, Parameters, Refused, count, found
 
 _PAGE = 20
-_SEARCHABLE = ("Observation", "Condition", "AllergyIntolerance", "MedicationRequest", "Encounter", "DocumentReference", "Appointment",
-               "Procedure", "Immunization", "DiagnosticReport", "CarePlan")  # fmt: skip
-Parameters = list[tuple[str, str]]
+_MOST_OF_EVERYTHING = 500
+_MOST_CURSORS = 2000
+_WRITABLE = ("Observation",)
+Answer = Callable[[Request], Awaitable[Response]]
 
 
-class Refused(Exception):
-    def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(text)
-        self.status, self.code, self.text = status, code, text
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The rest of a search: kept here, so that its link gives nothing away."""
+
+    rest: list[Json]
+    page: int
+    total: int
+
+
+class _Viewer(StaticFiles):
+    """Nothing inline, nothing from elsewhere."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["content-security-policy"] = "default-src 'self'"
+        return response
 
 
 @dataclass
 class Epr:
-    """`base` is its own address, as its absolute links say it."""
+    """`base` is its own origin, as its absolute links say it."""
 
     records: Records
     base: str
     token: str
-    _cursors: dict[str, list[Json]] = field(default_factory=dict)
+    _cursors: dict[str, Cursor] = field(default_factory=dict)
+
+    @property
+    def fhir(self) -> str:
+        return f"{self.base}/fhir"
 
     def app(self) -> Starlette:
-        viewer = StaticFiles(directory=Path(__file__).parent / "static" / "viewer", html=True)
-        fhir = "/fhir"
+        def on(path: str, answer: Answer, method: str = "GET") -> Route:
+            return Route(f"/fhir{path}", self._guarded(answer), methods=[method])
+
         return Starlette(
             routes=[
                 Route("/", lambda request: RedirectResponse("/viewer/")),
-                Mount("/viewer", viewer),
-                Route(f"{fhir}", self._guarded(self._page)),
-                Route(f"{fhir}/metadata", self._guarded(self._metadata)),
-                Route(f"{fhir}/{{type}}/_search", self._guarded(self._search), methods=["POST"]),
-                Route(f"{fhir}/{{type}}", self._guarded(self._search), methods=["GET"]),
-                Route(f"{fhir}/{{type}}", self._guarded(self._create), methods=["POST"]),
-                Route(f"{fhir}/{{type}}/{{id}}", self._guarded(self._read), methods=["GET"]),
-                Route(f"{fhir}/{{type}}/{{id}}", self._guarded(self._update), methods=["PUT"]),
-                Route(f"{fhir}/Patient/{{id}}/$everything", self._guarded(self._everything)),
+                Mount("/viewer", _Viewer(directory=Path(__file__).parent / "static" / "viewer", html=True)),
+                on("", self._turned),
+                on("/metadata", self._metadata),
+                on("/{type}/_search", self._search, "POST"),
+                on("/{type}", self._search),
+                on("/{type}", self._create, "POST"),
+                on("/{type}/{id}", self._read),
+                on("/{type}/{id}", self._update, "PUT"),
+                on("/Patient/{id}/$everything", self._everything),
+                Route("/fhir/{rest:path}", self._guarded(_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             ]
         )
 
-    def _guarded(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    def _guarded(self, answer: Answer) -> Answer:
+        """The bearer token first; whatever is refused becomes an OperationOutcome."""
+
         async def guarded(request: Request) -> Response:
-            given = request.headers.get("authorization", "")
+            given = request.headers.get("authorization", "").encode("latin-1")
             try:
-                if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+                if not hmac.compare_digest(given, f"Bearer {self.token}".encode()):
                     raise Refused(401, "login", "a bearer token is needed")
-                result: Response = await answer(request)
-                return result
+                return await answer(request)
             except Refused as no:
-                outcome = {
-                    "resourceType": "OperationOutcome",
-                    "issue": [{"severity": "error", "code": no.code, "diagnostics": no.text}],
-                }
-                return self._json(outcome, no.status)
+                issue = {"severity": "error", "code": no.code, "diagnostics": no.text}
+                response = _json({"resourceType": "OperationOutcome", "issue": [issue]}, no.status)
+                if no.status == 401:
+                    response.headers["www-authenticate"] = "Bearer"
+                return response
 
         return guarded
 
-    def _json(self, resource: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        return JSONResponse(resource, status, headers=headers, media_type="application/fhir+json")
+    # Looking
 
     async def _metadata(self, request: Request) -> Response:
-        return self._json(
-            {
-                "resourceType": "CapabilityStatement",
-                "status": "active",
-                "kind": "instance",
-                "fhirVersion": "4.0.1",
-                "format": ["json"],
-            }
-        )
+        return _json(_capabilities())
 
     async def _read(self, request: Request) -> Response:
-        resource = self._one(request)
-        return self._json(resource, headers={"etag": f'W/"{resource.get("meta", {}).get("versionId", "1")}"'})
+        resource = self._one(request.path_params["type"], request.path_params["id"])
+        return _json(resource, headers={"etag": f'W/"{_version(resource)}"'})
 
-    def _one(self, request: Request) -> Json:
-        resource = self.records.by_type[request.path_params["type"]].get(request.path_params["id"])
+    def _one(self, kind: str, id_: str) -> Json:
+        resource = self.records.by_type.get(kind, {}).get(id_)
         if resource is None:
             raise Refused(404, "not-found", "there is no such resource")
         return resource
 
     async def _search(self, request: Request) -> Response:
-        kind = request.path_params["type"]
-        parameters: Parameters = parse_qsl(request.url.query, keep_blank_values=True)
+        kind, parameters = request.path_params["type"], _pairs(request.url.query.encode())
         if request.method == "POST":
-            parameters += parse_qsl((await request.body()).decode(), keep_blank_values=True)
-        if kind == "Patient":
-            found = [p for p in self.records.by_type["Patient"].values() if all(_is(p, n, v) for n, v in parameters)]
-            found.sort(key=lambda p: (p["name"][0].get("family", ""), p["id"]))
-        elif kind in _SEARCHABLE:
-            found = self._about(kind, parameters)
-        else:
-            raise Refused(404, "not-supported", f"`{kind}` cannot be searched")
-        count = min(int(dict(parameters).get("_count", _PAGE) or _PAGE), 100)
-        return self._bundle(found, count, f"{kind}?{urlencode(parameters)}")
-
-    def _about(self, kind: str, parameters: Parameters) -> list[Json]:
-        wanted = next((v for n, v in parameters if n in ("patient", "subject")), "")
-        patient = wanted.removeprefix(f"{self.base}/fhir/").removeprefix("Patient/")
-        if not patient:
-            raise Refused(400, "required", "a search needs `patient`")
-        found = [r for r in self.records.by_patient.get(patient, ()) if r["resourceType"] == kind]
-        code = dict(parameters).get("code", "").rpartition("|")[2]
-        if code:
-            found = [r for r in found if any(c.get("code") == code for c in r.get("code", {}).get("coding", ()))]
-        if dict(parameters).get("_sort") == "-date":
-            found.sort(key=lambda r: str(r.get("effectiveDateTime", "")), reverse=True)
-        return found
+            parameters = [*parameters, *_pairs(await request.body())]
+        shown = found(self.records, kind, parameters, self.fhir)
+        return self._bundle(shown, count(parameters, _PAGE), len(shown), f"{kind}?{urlencode(parameters)}")
 
     async def _everything(self, request: Request) -> Response:
-        id_ = request.path_params["id"]
-        if id_ not in self.records.by_type["Patient"]:
-            raise Refused(404, "not-found", "there is no such patient")
-        count = min(int(request.query_params.get("_count", 100)), 500)
-        return self._bundle(list(self.records.by_patient[id_]), count, f"Patient/{id_}/$everything")
+        patient = self._one("Patient", request.path_params["id"])
+        page = count(_pairs(request.url.query.encode()), 100, _MOST_OF_EVERYTHING)
+        shown = list(self.records.by_patient[patient["id"]])
+        return self._bundle(shown, page, len(shown), f"Patient/{patient['id']}/$everything")
 
-    async def _page(self, request: Request) -> Response:
-        rest = self._cursors.get(request.query_params.get("cursor", ""))
-        if rest is None:
+    async def _turned(self, request: Request) -> Response:
+        """The page behind a cursor; asked for again, it is the same."""
+        cursor = self._cursors.get(request.query_params.get("cursor", ""))
+        if cursor is None:
             raise Refused(410, "expired", "this page is gone: search again")
-        return self._bundle(rest, int(request.query_params.get("count", _PAGE)), "")
+        return self._bundle(cursor.rest, cursor.page, cursor.total, f"?{request.url.query}")
 
-    def _bundle(self, found: list[Json], count: int, self_link: str) -> Response:
+    def _bundle(self, resources: list[Json], page: int, total: int, here: str) -> Response:
         """A page, with an absolute link to the next as real servers give it."""
-        shown, rest = found[:count], found[count:]
-        links = [{"relation": "self", "url": f"{self.base}/fhir/{self_link}"}] if self_link else []
+        shown, rest = resources[:page], resources[page:]
+        links = [{"relation": "self", "url": f"{self.fhir}/{here}" if here[0] != "?" else f"{self.fhir}{here}"}]
         if rest:
-            cursor = secrets.token_urlsafe(12)
-            self._cursors[cursor] = rest
-            links.append({"relation": "next", "url": f"{self.base}/fhir?cursor={cursor}&count={count}"})
+            token = secrets.token_urlsafe(12)
+            self._cursors[token] = Cursor(rest, page, total)
+            while len(self._cursors) > _MOST_CURSORS:
+                self._cursors.pop(next(iter(self._cursors)))
+            links.append({"relation": "next", "url": f"{self.fhir}?cursor={token}"})
         entries = [
-            {"fullUrl": f"{self.base}/fhir/{r['resourceType']}/{r['id']}", "resource": r, "search": {"mode": "match"}}
+            {"fullUrl": f"{self.fhir}/{r['resourceType']}/{r['id']}", "resource": r, "search": {"mode": "match"}}
             for r in shown
         ]
-        return self._json(
-            {"resourceType": "Bundle", "type": "searchset", "total": len(found), "link": links, "entry": entries}
-        )
+        return _json({"resourceType": "Bundle", "type": "searchset", "total": total, "link": links, "entry": entries})
+
+    # Changing
 
     async def _create(self, request: Request) -> Response:
-        resource = await self._sent(request)
-        resource |= {"id": secrets.token_hex(6), "meta": {"versionId": "1"}}
+        resource = await self._sent(request) | {"id": secrets.token_hex(6), "meta": {"versionId": "1"}}
         self.records.add(resource)
-        place = f"{self.base}/fhir/{resource['resourceType']}/{resource['id']}/_history/1"
-        return self._json(resource, 201, {"location": place, "etag": 'W/"1"'})
+        place = f"{self.fhir}/{resource['resourceType']}/{resource['id']}/_history/1"
+        return _json(resource, 201, {"location": place, "etag": 'W/"1"'})
 
     async def _update(self, request: Request) -> Response:
-        old = self._one(request)
-        version = old.get("meta", {}).get("versionId", "1")
+        old = self._one(request.path_params["type"], request.path_params["id"])
+        version = _version(old)
         if request.headers.get("if-match", f'W/"{version}"') != f'W/"{version}"':
             raise Refused(412, "conflict", "somebody has changed it since")
-        resource = await self._sent(request) | {"id": old["id"], "meta": {"versionId": str(int(version) + 1)}}
-        self.records.add(resource)
-        return self._json(resource, headers={"etag": f'W/"{int(version) + 1}"'})
+        new = await self._sent(request)
+        if new.get("id") != old["id"] or patients_of(new) != patients_of(old):
+            raise Refused(400, "invalid", "the id or the patient is another than before")
+        new |= {"meta": {"versionId": str(int(version) + 1)}}
+        self.records.add(new)
+        return _json(new, headers={"etag": f'W/"{_version(new)}"'})
 
     async def _sent(self, request: Request) -> Json:
+        kind = request.path_params["type"]
+        if kind not in _WRITABLE:
+            raise Refused(405, "not-supported", f"`{kind}` cannot be written here")
         try:
             resource = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused(400, "structure", "that is not JSON") from None
-        if not isinstance(resource, dict) or resource.get("resourceType") != request.path_params["type"]:
+        if not isinstance(resource, dict) or resource.get("resourceType") != kind:
             raise Refused(400, "invalid", "the resource is of another type than the address says")
+        if not (about := patients_of(resource)) or not about <= self.records.by_type["Patient"].keys():
+            raise Refused(422, "business-rule", "the resource is about no patient of this EPR")
         return resource
 
 
-def _is(patient: Json, name: str, value: str) -> bool:
-    names = (
-        [str(patient["name"][0].get("family", "")), *patient["name"][0].get("given", ())] if patient.get("name") else []
-    )
-    match name:
-        case "name":
-            return any(n.lower().startswith(value.lower()) for n in names)
-        case "family":
-            return bool(names) and names[0].lower().startswith(value.lower())
-        case "birthdate":
-            return bool(patient.get("birthDate") == value)
-        case "_id":
-            return bool(patient["id"] == value)
-        case "identifier":
-            return any(
-                i.get("value") == value.rpartition("|")[2].replace(" ", "") for i in patient.get("identifier", ())
-            )
-    return True
+async def _unknown(request: Request) -> Response:
+    raise Refused(404, "not-supported", "there is no such interaction here")
+
+
+def _pairs(encoded: bytes) -> Parameters:
+    try:
+        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise Refused(400, "invalid", "the parameters are not form-encoded UTF-8") from None
+
+
+def _version(resource: Json) -> str:
+    return str(resource.get("meta", {}).get("versionId", "1"))
+
+
+def _json(resource: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(resource, status, headers=headers, media_type="application/fhir+json")
+
+
+def _capabilities() -> Json:
+    def can(kind: str) -> Json:
+        writes = ["create", "update"] if kind in _WRITABLE else []
+        return {"type": kind, "interaction": [{"code": code} for code in ("read", "search-type", *writes)]}
+
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": "2026-11-26",
+        "kind": "instance",
+        "fhirVersion": "4.0.1",
+        "format": ["json"],
+        "rest": [{"mode": "server", "resource": [can(kind) for kind in ("Patient", *ABOUT_A_PATIENT)]}],
+    }

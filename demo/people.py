@@ -46,17 +46,25 @@ OBSERVATIONS = (
     ("8310-5", "Body temperature", "Cel", 36, 39),
     ("8480-6", "Systolic blood pressure", "mm[Hg]", 95, 175),
 )
+CLINICS = ("Fracture clinic", "Diabetes clinic", "Chest clinic", "Cardiology", "Eye clinic")
+NOTES = (
+    "Seen on the ward round. Comfortable at rest, eating and drinking.",
+    "Mobilised to the chair with one nurse. Pressure areas intact.",
+    "Family telephoned; plan explained. Discharge on Friday if bloods allow.",
+    "Reviewed overnight for a single raised temperature. Cultures sent.",
+)
+TODAY = date(2026, 11, 26)  # the hospital's own, so that the same seed gives the same people for ever
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
     id: str  # the EPR's own
     hospital_number: str  # the PAS's own
-    nhs_number: str
+    nhs_number: str  # ten digits, or empty where nobody knows it
     family: str
     given: str
     gender: str
-    born: date
+    born: date | None  # None where it is not known to the day
     address: str
     ward: str
     bed: int
@@ -64,11 +72,18 @@ class Patient:
     conditions: tuple[str, ...] = ()
     medications: tuple[str, ...] = ()
     observations: tuple[tuple[str, str, str, float, str], ...] = ()  # code, name, unit, value, when
+    appointments: tuple[tuple[str, str], ...] = ()  # when, clinic
+    notes: tuple[tuple[str, str], ...] = ()  # when, text
+
+    @property
+    def born_said(self) -> str:
+        """The way of the NHS Common User Interface (ISB 1503)."""
+        return f"{self.born:%d-%b-%Y}" if self.born else "Not Known"
 
     @property
     def nhs_spaced(self) -> str:
         n = self.nhs_number
-        return f"{n[:3]} {n[3:6]} {n[6:]}"
+        return f"{n[:3]} {n[3:6]} {n[6:]}" if n else "Not Known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +123,8 @@ def patients(count: int = 24, seed: int = 7) -> list[Patient]:
 def _patient(dice: random.Random, index: int, number: str) -> Patient:
     gender = dice.choice(("female", "male"))
     born = date(1932, 1, 1) + timedelta(days=dice.randrange(85 * 365))
-    today = date(2026, 11, 26)
     observations = tuple(
-        (code, name, unit, float(dice.randrange(low, high)), f"{today - timedelta(days=day)}T{8 + day:02d}:15:00Z")
+        (code, name, unit, float(dice.randrange(low, high)), f"{TODAY - timedelta(days=day)}T{8 + day:02d}:15:00Z")
         for day in range(6)
         for code, name, unit, low, high in OBSERVATIONS
     )
@@ -129,4 +143,15 @@ def _patient(dice: random.Random, index: int, number: str) -> Patient:
         conditions=tuple(dice.sample(CONDITIONS, dice.randrange(1, 4))),
         medications=tuple(dice.sample(MEDICATIONS, dice.randrange(1, 4))),
         observations=observations,
+        appointments=tuple(sorted(_appointment(dice) for _ in range(dice.randrange(1, 4)))),
+        notes=tuple((_at(dice, -day), text) for day, text in enumerate(dice.sample(NOTES, dice.randrange(1, 4)))),
     )
+
+
+def _appointment(dice: random.Random) -> tuple[str, str]:
+    return _at(dice, dice.randrange(2, 90)), dice.choice(CLINICS)
+
+
+def _at(dice: random.Random, days: int) -> str:
+    """An instant (FHIR `instant`, UTC) so many days from today, in clinic hours."""
+    return f"{TODAY + timedelta(days=days)}T{dice.randrange(9, 17):02d}:{dice.choice((0, 20, 40)):02d}:00Z"
