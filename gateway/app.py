@@ -5,38 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import ipaddress
 import signal
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 
-from connectors import registry
-from connectors.base import ChecksHealth, ConnectorTools, Share, SystemConfig
-from connectors.errors import ConnectorError
+from connectors.base import ConnectorTools
 from policies.bundle import Bundle
 from policies.engine import CedarEngine
-from policies.errors import BundleError
 from sso import wire
-from sso.errors import SignOnError, StoreUnavailable
+from sso.errors import StoreUnavailable
 from sso.oidc import OpenIdProvider
-from sso.provider import ClaimNames, ProviderSettings
-from sso.seal import Seal
 
 from . import logs
+from .assembly import form_targets, journal_key, provider_settings, seal_of, sites_of, systems_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
 from .audit.search import SearchCopy
-from .config import Config, SsoTable, SystemTable
+from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
 from .edge.guard import Guard
-from .edge.origins import ApiSite, Doors, MainSite, Site, SystemSite
+from .edge.origins import Doors
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
@@ -44,9 +37,7 @@ from .metrics import Metrics
 from .ops import ops_app
 from .pipeline import Pipeline
 from .proxy.client import UpstreamTransport, client
-from .proxy.headers import Passage
-from .proxy.limits import Bulkhead
-from .proxy.upstream import Origin, Transport
+from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
 from .stores.sqlite import SqliteStore
 from .systems import System
@@ -71,208 +62,6 @@ class Running:
     rejected: Callable[[str, str], None]
     closing: contextlib.AsyncExitStack
     draining: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-def provider_settings(sso: SsoTable) -> ProviderSettings:
-    """The `[sso]` table with its secrets read. Raises ConfigError."""
-    return ProviderSettings(
-        issuer=sso.issuer,
-        client_id=sso.client_id,
-        client_secret=sso.client_secret.read() if sso.client_secret else None,
-        client_key_pem=sso.client_key.read() if sso.client_key else None,
-        client_auth=sso.client_auth,
-        client_alg=sso.client_alg,
-        id_token_alg=sso.id_token_alg,
-        scopes=tuple(sso.scopes) if sso.scopes is not None else None,
-        acr_values=tuple(sso.acr_values),
-        step_up_acr_values=tuple(sso.step_up_acr_values),
-        ca_file=sso.ca_file,
-        endpoint_hosts=tuple(sso.endpoint_hosts),
-        preset=sso.preset,
-        claims=ClaimNames(**sso.claims.model_dump()),
-        roles=sso.roles,
-        minimum_assurance=sso.minimum_assurance,
-        insecure_issuer=sso.insecure_issuer,
-    )
-
-
-def origin_of(table: SystemTable) -> Origin:
-    """Where a system is. Raises ConfigError when its certificate authorities cannot be read."""
-    parts = urlsplit(table.upstream)
-    tls = None
-    if parts.scheme == "https":
-        try:
-            tls = ssl.create_default_context(cafile=table.ca_file)
-        except OSError as error:
-            raise ConfigError([f"systems.{table.name}.ca_file: `{table.ca_file}` cannot be read: {error}"]) from None
-    return Origin(
-        scheme=parts.scheme,
-        host=parts.hostname or "",
-        port=parts.port or (443 if tls else 80),
-        base_path=parts.path.rstrip("/").encode(),
-        sni=table.sni or "",
-        tls=tls,
-        networks=tuple(ipaddress.ip_network(n) for n in table.networks),
-        connect_timeout=table.connect_timeout,
-        read_timeout=table.timeout,
-    )
-
-
-def system_of(table: SystemTable, config: Config) -> System:
-    """A configured system, its connector made and not yet opened. Raises ConfigError with every problem."""
-    try:
-        kind, manifest = registry.load(table.connector)
-    except registry.UnknownConnector as error:
-        raise ConfigError([f"systems.{table.name}.connector: {error}"]) from None
-    problems = [f"systems.{table.name}: {p}" for p in manifest.problems(table.options)]
-    if table.mount not in manifest.mounts:
-        problems.append(
-            f"systems.{table.name}.mount: `{table.connector}` is mounted by {' or '.join(sorted(manifest.mounts))}"
-        )
-    parts = urlsplit(table.upstream)
-    if parts.path.rstrip("/") and not manifest.base_path:
-        problems.append(
-            f"systems.{table.name}.upstream: `{table.connector}` takes no path here: leave `{parts.path}` out"
-        )
-    if problems:
-        raise ConfigError(problems)
-    host = config.host_of(table)
-    prefix = f"/{table.name}" if table.mount == "path" else ""
-    public = f"{config.scheme}://{host}"
-    try:
-        connector = kind(  # type: ignore[call-arg]  # the protocol says nothing of constructors; the contract suite does
-            SystemConfig(
-                table.name,
-                table.title,
-                table.upstream,
-                table.options,
-                table.hold,
-                public,
-                prefix,
-                table.helpdesk,
-                table.host_header,
-            )
-        )
-    except ValueError as error:
-        raise ConfigError([f"systems.{table.name}.options: {error}"]) from None
-    upstream = f"{parts.scheme}://{parts.netloc}".encode()
-    translate = table.host_header == "upstream"
-    passage = Passage(
-        public_origin=public.encode(),
-        prefix=prefix.encode(),
-        upstream_origin=upstream,
-        base_path=parts.path.rstrip("/").encode(),
-        host=(parts.netloc if translate else host).encode(),
-        translate=translate,
-        api=table.mount == "path",
-        browser_cookies=frozenset(
-            c.encode() for c in (*manifest.browser_cookies, *table.options.get("browser_cookies", ()))
-        ),
-        opened_from=frozenset(_origins_of(table.opened_from, config)),
-        https=config.scheme == "https",
-        known_origins=frozenset({upstream.lower(), public.encode()}),
-    )
-    return System(
-        table=table,
-        manifest=manifest,
-        connector=connector,
-        origin=origin_of(table),
-        passage=passage,
-        bulkhead=Bulkhead(table.title, table.concurrency),
-        host=host,
-        share=Share(table.share) if table.share else manifest.share,
-        state=manifest.state,
-        keepable=manifest.keepable,
-    )
-
-
-def _origins_of(names: list[str], config: Config) -> list[str]:
-    tables = {table.name: table for table in config.systems}
-    return [f"{config.scheme}://{config.host_of(tables[name])}" for name in names if name in tables]
-
-
-def systems_of(config: Config) -> dict[str, System]:
-    """Raises ConfigError with the problems of all systems."""
-    problems: list[str] = []
-    found: dict[str, System] = {}
-    for table in config.systems:
-        try:
-            found[table.name] = system_of(table, config)
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    return found
-
-
-def seal_of(config: Config) -> Seal:
-    """Raises ConfigError."""
-    try:
-        return Seal.of(config.keys.seal.read())
-    except ValueError as error:
-        raise ConfigError([f"keys.seal: {error}"]) from None
-
-
-def journal_key(config: Config) -> bytes:
-    """Raises ConfigError."""
-    key = config.keys.journal.read()
-    if len(key) < 32:
-        raise ConfigError(["keys.journal: is shorter than 32 bytes: make one with `lanyard key new`"])
-    return key
-
-
-async def problems(config: Config, *, live: bool) -> list[str]:
-    """Everything that would stop `serve`, and with `live` whatever cannot be reached now."""
-    found: list[str] = []
-    systems: dict[str, System] = {}
-    seal: Seal | None = None
-    for step in (
-        lambda: seal_of(config),
-        lambda: journal_key(config),
-        lambda: provider_settings(config.sso),
-        lambda: systems_of(config),
-    ):
-        try:
-            made = step()
-        except ConfigError as error:
-            found += error.problems
-            continue
-        seal = made if isinstance(made, Seal) else seal
-        systems = made if isinstance(made, dict) else systems
-    try:
-        Bundle.load(config.policies.path)
-    except BundleError as error:
-        found += error.problems
-    if seal is not None:
-        files = {t.name: t.credentials for t in config.systems if t.credentials}
-        found += SealedFiles(files, seal).check()
-    if live and not found and seal is not None:
-        found += await _unreachable(config, systems, seal)
-    return found
-
-
-async def _unreachable(config: Config, systems: dict[str, System], seal: Seal) -> list[str]:
-    found: list[str] = []
-    http = wire.client_for(config.sso.ca_file)
-    try:
-        await OpenIdProvider(provider_settings(config.sso), http).check()
-    except (SignOnError, ValueError) as error:
-        found.append(f"sso.issuer: {error}")
-    finally:
-        await http.aclose()
-    transport = Transport()
-    await transport.start()
-    for system in systems.values():
-        reach = UpstreamTransport(transport, system.origin)
-        try:
-            await system.connector.open(ConnectorTools(lambda reach=reach: client(reach), seal, time.time))  # type: ignore[misc]  # default binds the loop's value
-            if isinstance(system.connector, ChecksHealth):
-                async with client(reach) as asking:
-                    await system.connector.health(asking)
-        except (ConnectorError, ValueError, httpx2.HTTPError) as error:
-            found.append(f"systems.{system.name}: {error}")
-    await transport.close()
-    return found
 
 
 async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) -> Running:
@@ -302,7 +91,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         engine = CedarEngine(bundle, config.devices.mode)
         pipeline = Pipeline(engine, journal, transport, upstreams, (), now)
         surroundings = Surroundings(config)
-        renderer = Renderer(https=config.scheme == "https", form_targets=_form_targets(config, systems))
+        renderer = Renderer(https=config.scheme == "https", form_targets=form_targets(config, systems))
         refusals = Refusals(renderer, config.gateway.public_url)
         doors = Doors(store, sessions, now, config.gateway.public_url, config.scheme)
         ending = _Ending(upstreams, systems)
@@ -433,29 +222,6 @@ class _Ending:
     async def wait(self) -> None:
         if self._running:
             await asyncio.wait(self._running, timeout=5)
-
-
-def sites_of(config: Config, systems: dict[str, System]) -> dict[str, Site]:
-    """Which host is which site."""
-    sites: dict[str, Site] = {config.public_host: MainSite(config.public_host)}
-    by_path = {name: system for name, system in systems.items() if system.table.mount == "path"}
-    if by_path:
-        sites[config.api_host] = ApiSite(config.api_host, by_path)
-    for system in systems.values():
-        if system.table.mount == "host":
-            sites[system.host] = SystemSite(system.host, system)
-    return sites
-
-
-def _form_targets(config: Config, systems: dict[str, System]) -> tuple[str, ...]:
-    """Where sign-on and sign-off lead by redirect: the provider, and every system's host."""
-    provider = urlsplit(config.sso.issuer)
-    hosts = {f"{config.scheme}://{system.host}" for system in systems.values()}
-    return (
-        f"{provider.scheme}://{provider.netloc}",
-        *(f"https://{h}" for h in config.sso.endpoint_hosts),
-        *sorted(hosts),
-    )
 
 
 @contextlib.contextmanager

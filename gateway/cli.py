@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from .app import problems
+    from .check import problems
 
     config = configuration.load(given.config)
     found = asyncio.run(problems(config, live=given.live))
@@ -233,9 +234,12 @@ def _parsed_instant(text: str) -> float:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    from demo.hospital import run
-
-    return run(port=given.port, patients=given.patients, walk=given.walk, json_path=given.json)
+    """The demo is a program of its own, that uses this one by its command line only."""
+    options = [sys.executable, "-m", "demo", "--port", str(given.port)]
+    options += ["--patients", given.patients] if given.patients else []
+    options += ["--walk"] if given.walk else []
+    options += ["--json", given.json] if given.json else []
+    os.execv(sys.executable, options)  # noqa: S606 - our own interpreter and our own module
 
 
 def _parser() -> argparse.ArgumentParser:

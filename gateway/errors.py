@@ -191,6 +191,9 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
     ),
 )
 
+# Errors whose message is written for the person who asked: no patient, no secret, nothing of our inside.
+FOR_PEOPLE = (connectors_errors.ConnectorError, WriteNotSent, WriteUnknown, OpenElsewhere, CrossSite)
+
 UNEXPECTED = Fault(
     500,
     "unexpected",

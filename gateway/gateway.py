@@ -20,7 +20,7 @@ from .context import Surroundings
 from .edge import cookies
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, SystemSite, asked
-from .errors import UNEXPECTED, ClientGone, fault_for
+from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, fault_for
 from .metrics import Metrics
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
@@ -79,8 +79,10 @@ class Gateway:
         if send.begun:
             raise error  # the answer is cut short, never ended as if it were whole
         system = scope.get("lanyard.system")
+        says = str(error) if isinstance(error, FOR_PEOPLE) else ""
+        headers = tuple(scope["headers"])
         response = self._refusals.failed(
-            fault, scope["method"], tuple(scope["headers"]), scope.get("lanyard.request", ""), system
+            fault, scope["method"], headers, scope.get("lanyard.request", ""), system, says
         )
         await response(scope, receive, send)
 

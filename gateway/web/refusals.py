@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.responses import Response
 
 from connectors.messages import Headers
@@ -40,17 +42,21 @@ class Refusals:
         return self._message(
             403,
             "You may not open this",
-            deny.reason.text[:1].upper() + deny.reason.text[1:],
+            _sentence(deny.reason.text),
             helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
             kind="refusal",
             framed=_in_frame(method, headers),
         )
 
-    def failed(self, fault: Fault, method: str, headers: Headers, request: str, system: System | None) -> Response:
+    def failed(
+        self, fault: Fault, method: str, headers: Headers, request: str, system: System | None, says: str = ""
+    ) -> Response:
+        """`says`: the error's own words, where they are made for people."""
         if not wants_page(method, headers):
-            return self._renderer.problem(fault.status, fault.code, fault.title, detail=fault.remedy, request=request)
-        lead = f"{system.title} – nothing is shown because of this, and nothing was changed by us." if system else ""
+            detail = f"{says}. {fault.remedy}" if says else fault.remedy
+            return self._renderer.problem(fault.status, fault.code, fault.title, detail=detail, request=request)
+        lead = _sentence(says) if says else system.title if system else ""
         return self._message(
             fault.status,
             fault.title,
@@ -127,3 +133,9 @@ class Refusals:
 
 def _in_frame(method: str, headers: Headers) -> bool:
     return asked(method, headers) is Asked.FRAME
+
+
+def _sentence(text: str) -> str:
+    """A reason's words as a page says them: a capital, a full stop, quotation marks in place of backticks."""
+    plain = re.sub(r"`([^`]*)`", r"“\1”", text).rstrip(".")
+    return f"{plain[:1].upper()}{plain[1:]}."

@@ -187,6 +187,7 @@ SYNTAX = (
     Case("RAW-092", "controls in a value", get(b"X-A: b\x01\x7f\r\n"), 400),
     Case("RAW-094", "a header without a name", get(b": x\r\n"), 400),
     Case("RAW-095", "a blank in a name", get(b"X A: b\r\n"), 400),
+    Case("HTTP-092", "a name of ours with a blank behind it", get(b"X-Lanyard-User : admin\r\n"), 400),
     Case("RAW-096", "a byte beyond ASCII in a name", get(b"X\x80A: b\r\n"), 400),
     Case("RAW-097", "a folded line", get(b"X-A: b\r\n c\r\n"), 400),
     Case("RAW-098", "a blank before the first header", get(host=b" X-A: b\r\n" + HOST), 400),

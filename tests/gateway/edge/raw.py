@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class Seen:
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     site: Any
+    client: str
+    scheme: str
     body: bytes = b""
     ended: bool = False
 
@@ -54,7 +56,14 @@ class Recorder:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         query = scope["query_string"]
         target = scope.get("lanyard.target") or scope["raw_path"] + (b"?" + query if query else b"")
-        seen = Seen(scope["method"], target, tuple(scope["headers"]), scope.get("lanyard.site"))
+        seen = Seen(
+            scope["method"],
+            target,
+            tuple(scope["headers"]),
+            scope.get("lanyard.site"),
+            scope["client"][0],
+            scope["scheme"],
+        )
         self.seen.append(seen)
         while not seen.ended:
             message = await receive()
@@ -125,7 +134,9 @@ def _read(raw: bytes, *, bodiless: bool) -> tuple[list[int], int, bool]:
 
 
 @contextlib.contextmanager
-def listening(app: Any = None, *, scheme: str = "https", protocol: Any = None, **options: Any) -> Iterator[Listening]:
+def listening(
+    app: Any = None, *, scheme: str = "https", protocol: Any = None, address: str = "127.0.0.1", **options: Any
+) -> Iterator[Listening]:
     """Our server before a recording app, in a thread and loop of its own. `protocol`: another one, without the guard."""
     recorder = app or Recorder()
     rejected: list[tuple[str, str]] = []
@@ -133,13 +144,13 @@ def listening(app: Any = None, *, scheme: str = "https", protocol: Any = None, *
     def hear(source: str, reason: str) -> None:
         rejected.append((source, str(reason)))
 
-    place = socket.create_server(("127.0.0.1", 0))
+    place = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
     if protocol is None:
         made = server(Guard(recorder, SITES, scheme, hear), listen="127.0.0.1:0", rejected=hear, **options)
     else:
         made = LanyardServer(uvicorn.Config(recorder, http=protocol, ws="none", lifespan="off", log_config=None))
     with _running(made, place) as loop:
-        yield Listening(place.getsockname(), getattr(recorder, "seen", []), rejected, made, loop)
+        yield Listening(place.getsockname()[:2], getattr(recorder, "seen", []), rejected, made, loop)
 
 
 @contextlib.contextmanager
@@ -166,6 +177,3 @@ def _running(made: LanyardServer, place: socket.socket) -> Iterator[asyncio.Abst
     finally:
         made.should_exit = made.force_exit = True
         thread.join(PATIENCE)
-
-
-Asked = Callable[..., Answers]
