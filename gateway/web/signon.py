@@ -334,6 +334,8 @@ class SignOn:
         await self._journal.record(self._session_event(EventType.SESSION_REVOKED, seat, reason=reason))
 
     async def end_shift(self, shift: Shift, reason: str) -> list[Session]:
+        if shift.ended is not None:
+            return []  # somebody else is just ending it
         ended = await self._sessions.end_shift(shift, reason)
         self._not_before.pop(shift.id, None)
         for session in ended:

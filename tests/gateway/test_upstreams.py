@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from gateway.sessions import Seat
 
 from connectors.base import Credential, Share, UpstreamSession
 from connectors.errors import CredentialMissing, CredentialRefused
 from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 from gateway.audit.event import AuditEvent, EventType
 from gateway.errors import OpenElsewhere, WriteNotSent
+from gateway.sessions import Seat
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
