@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import httpx2
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from .. import secrets
@@ -109,7 +110,7 @@ class ClientCredentials:
 def _key(pem: bytes) -> RSAKey | ECKey:
     try:
         return RSAKey.import_key(pem)
-    except ValueError:
+    except (ValueError, JoseError):
         return ECKey.import_key(pem)
 
 

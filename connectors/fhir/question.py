@@ -73,7 +73,8 @@ class QuestionReader:
             case ["Patient", id_, "$everything"]:
                 return self._question(Action.READ, "record", "everything", self._known(id_))
             case ["Patient", id_, kind] if _TYPE.fullmatch(kind):
-                return self._question(Action.READ, kind.lower(), "compartment", self._known(id_))
+                patients = self._one(self._known(id_), kind, parameters)
+                return self._question(Action.READ, kind.lower(), "compartment", patients)
             case [kind, id_] | [kind, id_, "_history"] | [kind, id_, "_history", _]:
                 self._plain(kind, id_)
                 known = self._known(id_) if kind == "Patient" else frozenset[PatientRef]()

@@ -167,6 +167,11 @@ def segments(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.seg") if _NAME.fullmatch(path.name))
 
 
+def strangers(folder: Path) -> list[str]:
+    """Names of files that pass for segments and that no writer gave."""
+    return sorted(path.name for path in folder.glob("*.seg") if not _NAME.fullmatch(path.name))
+
+
 def writers(data_dir: Path) -> list[Path]:
     """The folders of all writers below `data_dir/journal`, by name."""
     root = data_dir / "journal"

@@ -18,7 +18,19 @@ from typing import Any
 import orjson
 
 from .copying import newest_copied
-from .segment import FIRST, Record, SegmentName, Torn, mac, parse_closing, parse_header, read, segments, writers
+from .segment import (
+    FIRST,
+    Record,
+    SegmentName,
+    Torn,
+    mac,
+    parse_closing,
+    parse_header,
+    read,
+    segments,
+    strangers,
+    writers,
+)
 
 _ENDS = frozenset({"record.completed", "record.incomplete", "write.aborted"})
 _OPEN_ENDS_KEPT = 100_000
@@ -69,7 +81,7 @@ def _writer(folder: Path, data_dir: Path, key: bytes, progress: Callable[[int], 
         chain.segment(path, newest=path is found[-1])
         if report.bad:
             return report
-    if strays := sorted({p.name for p in folder.glob("*.seg")} - {p.name for p in found}):
+    if strays := strangers(folder):
         report.bad = f"`{strays[0]}` is no segment's name: it was put there"
     elif copied > chain.next - 1:
         report.bad = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -52,6 +53,14 @@ class Front:
             catch_up(self.folder / "data", copy)
             found = search(copy, Question(limit=10000))
         return [{"type": e.type, **e.fields} for e in reversed(found) if not types or e.type in types]
+
+    async def awaited(self, *types: str) -> list[dict[str, Any]]:
+        """The same, once there is one: what ends behind a page is written down just after it."""
+        for _ in range(500):
+            if found := await self.events(*types):
+                return found
+            await asyncio.sleep(0.01)
+        return []
 
 
 class Tab:

@@ -300,7 +300,7 @@ async def test_a_log_out_by_the_provider_ends_every_session_of_the_shift(house: 
     assert not await signed_on(tab)
     assert await log_out(house, token) == 400
     assert [e["reason"] for e in await house.events("logout.rejected")] == ["replay"]
-    assert [e["reason"] for e in await house.events("shift.ended")] == ["provider-log-out"]
+    assert [e["reason"] for e in await house.awaited("shift.ended")] == ["provider-log-out"]
 
 
 BAD_TOKENS = {
@@ -350,7 +350,7 @@ async def test_a_role_that_is_gone_at_the_provider_is_gone_here_within_five_minu
     assert "doctor, nurse" in (await tab.get(MAIN + "/")).text
     house.clock.step = 301
     assert await settled(tab, "")
-    assert [e["reason"] for e in await house.events("shift.ended")] == ["role-changed"]
+    assert [e["reason"] for e in await house.awaited("shift.ended")] == ["role-changed"]
 
 
 async def test_an_account_that_has_ended_at_the_provider_ends_the_shift(house: Front) -> None:
@@ -379,7 +379,7 @@ async def test_a_provider_that_is_away_stops_nobody_until_the_grace_is_over(tmp_
             assert await signed_on(tab)
         house.clock.step = 21 * 60
         assert not await signed_on(tab)
-        assert [e["reason"] for e in await house.events("shift.ended")] == ["provider-away"]
+        assert [e["reason"] for e in await house.awaited("shift.ended")] == ["provider-away"]
 
 
 async def silent_check(house: Front, tab: Tab) -> str:
@@ -442,4 +442,4 @@ async def test_a_silent_check_that_finds_another_role_ends_the_shift(house: Fron
     house.provider.claims = {"roles": ["doctor"]}
     await tab.follow(away)
     assert not await signed_on(tab)
-    assert [e["reason"] for e in await house.events("shift.ended")] == ["role-changed"]
+    assert [e["reason"] for e in await house.awaited("shift.ended")] == ["role-changed"]
