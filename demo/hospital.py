@@ -171,7 +171,7 @@ def hospital(
 ) -> Iterator[Hospital]:
     """Everything up and ready: provider, EPR, PAS, gateway. Raises RuntimeError naming what did not start."""
     folder = Path(tempfile.mkdtemp(prefix="lanyard-demo-"))
-    people = patients()
+    people = records.people() if records else patients()
     op_port, epr_port, pas_port, ops = (free_port() for _ in range(4))
     public, issuer = f"http://records.localhost:{port}", f"http://127.0.0.1:{op_port}"
     secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)

@@ -105,7 +105,8 @@ class Provider:
         asked = request.query_params
         if asked.get("client_id") != self.client_id or asked.get("redirect_uri") != self.redirect_uri:
             return HTMLResponse("unknown client or redirect address", 400)
-        if asked.get("response_type") != "code" or asked.get("code_challenge_method") != "S256":
+        pkce = asked.get("code_challenge") and asked.get("code_challenge_method") == "S256"
+        if asked.get("response_type") != "code" or not pkce:
             return self._back(asked, error="invalid_request")
         known = self.browsers.get(request.cookies.get(_COOKIE, ""))
         wanted = asked.get("acr_values", "").split()
@@ -126,8 +127,8 @@ class Provider:
         form = await request.form()
         asked = {name: values[0] for name, values in parse_qs(str(form.get("query", ""))).items()}
         user = next((u for u in USERS if u.login == form.get("login")), None)
-        if user is None or asked.get("redirect_uri") != self.redirect_uri:
-            return HTMLResponse("unknown person or redirect address", 400)
+        if user is None or asked.get("redirect_uri") != self.redirect_uri or not asked.get("code_challenge"):
+            return HTMLResponse("unknown person, redirect address or challenge", 400)
         level = str(form.get("level", "aal2"))
         signed_on = Grant(user, secrets.token_hex(8), level if level in LEVELS else "aal2", int(time.time()))
         browser = secrets.token_urlsafe(16)
