@@ -30,6 +30,10 @@ ABOUT_NOBODY = frozenset(
 )  # fmt: skip
 _PATIENT_PARAMETERS = frozenset({"patient", "subject", "beneficiary", "for"})
 _SAFE = ("GET", "HEAD")
+# Parameters that ask about other kinds than the one that is named: a search by them answers what nobody was asked.
+_BEYOND = frozenset({"_has", "_filter", "_query"})
+_INCLUDES = frozenset({"_include", "_revinclude"})
+LARGEST_PAGE = 1000  # resources, as `_count` asks for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,8 @@ class QuestionReader:
                 return self._search([kind], parameters)
             case ["Patient", id_, "$everything"]:
                 return self._question(Action.READ, "record", "everything", self._known(id_))
-            case ["Patient", id_, kind] if _TYPE.fullmatch(kind):
-                patients = self._one(self._known(id_), kind, parameters)
-                return self._question(Action.READ, kind.lower(), "compartment", patients)
+            case ["Patient", id_, kind] if _is_type(kind):
+                return self._compartment(id_, kind, parameters)
             case [kind, id_] | [kind, id_, "_history"] | [kind, id_, "_history", _]:
                 self._plain(kind, id_)
                 known = self._known(id_) if kind == "Patient" else frozenset[PatientRef]()
@@ -86,13 +89,16 @@ class QuestionReader:
         if len(parts) == 3 and parts[0] == "Patient":
             _, id_, kind = parts
             self._plain(kind, id_)
-            return self._question(
-                Action.READ, kind.lower(), "compartment", self._one(self._known(id_), kind, parameters)
-            )
-        if len(parts) != 1 or not _TYPE.fullmatch(parts[0]):
+            return self._compartment(id_, kind, parameters)
+        if len(parts) != 1 or not _is_type(parts[0]):
             raise NotBrokered("a search over all types is not connected: name the type")
         kind = parts[0]
         patients = self._one(frozenset(), kind, parameters)
+        included = _included(parameters)
+        if "_revinclude" in included or (included and kind not in ABOUT_NOBODY):
+            if not patients:
+                raise BadRequest("a search that includes other records needs a patient")
+            return self._question(Action.READ, "record", "include", patients)
         if kind == "Patient":
             return self._question(Action.SEARCH, "patient", "search", patients)
         if kind in ABOUT_NOBODY:
@@ -101,11 +107,16 @@ class QuestionReader:
             raise BadRequest(f"a search for `{kind}` needs a patient: add `patient=…`")
         return self._question(Action.READ, kind.lower(), "search", patients)
 
+    def _compartment(self, id_: str, kind: str, parameters: list[tuple[str, str]]) -> Question:
+        patients = self._one(self._known(id_), kind, parameters)
+        what = "record" if _included(parameters) else kind.lower()
+        return self._question(Action.READ, what, "compartment", patients)
+
     async def _change(self, inbound: InboundRequest, parts: list[str], parameters: list[tuple[str, str]]) -> Question:
         if not parts:
             raise NotBrokered("batches and transactions are not connected: send each request by itself")
         kind = parts[0]
-        if not _TYPE.fullmatch(kind) or len(parts) > 2 or any(p.startswith(("$", "_")) for p in parts):
+        if not _is_type(kind) or len(parts) > 2 or any(p.startswith(("$", "_")) for p in parts):
             raise NotBrokered("this FHIR operation is not connected")
         if len(parts) == 2:
             self._plain(kind, parts[1])
@@ -113,6 +124,8 @@ class QuestionReader:
         known = self._one(known, kind, parameters)
         if inbound.method in ("POST", "PUT"):
             known = self._in_body(await inbound.body.hold(BODY_LIMIT), kind, known)
+        if len(parts) == 1 and inbound.method != "POST" and not known and kind not in ABOUT_NOBODY:
+            raise BadRequest("a change by search needs a patient: nothing was sent")
         return self._question(Action.WRITE, kind.lower(), inbound.method.lower(), known)
 
     def _in_body(self, body: bytes, kind: str, known: frozenset[PatientRef]) -> frozenset[PatientRef]:
@@ -178,7 +191,7 @@ class QuestionReader:
         return frozenset({PatientRef(self._namespace, id_)})
 
     def _plain(self, kind: str, id_: str) -> None:
-        if not _TYPE.fullmatch(kind) or not _ID.fullmatch(id_):
+        if not _is_type(kind) or not _ID.fullmatch(id_):
             raise NotBrokered("this FHIR interaction is not connected")
 
     def _json_only(self, parameters: list[tuple[str, str]]) -> None:
@@ -197,6 +210,27 @@ class QuestionReader:
         changing = action is Action.WRITE
         resource = Resource(self._system, kind, route, patients, disclosure.get(action, Disclosure.NONE), changing)
         return Question(action, resource)
+
+
+def _is_type(kind: str) -> bool:
+    """A type's name; not `PATIENT`, which a server that ignores case would take for one, and whose patient nobody would see."""
+    return bool(_TYPE.fullmatch(kind)) and (kind == "Patient" or kind.lower() not in ("patient", "patients"))
+
+
+def _included(parameters: list[tuple[str, str]]) -> set[str]:
+    """Which parameters bring other kinds into the answer. Raises BadRequest, NotBrokered where that has no bound."""
+    found: set[str] = set()
+    for name, value in parameters:
+        bare, _, modifier = name.partition(":")
+        if bare in _BEYOND:
+            raise NotBrokered(f"`{bare}` is not connected: it asks about other records than it names")
+        if bare in _INCLUDES:
+            if value.startswith("*") or (modifier and bare == "_revinclude"):
+                raise NotBrokered(f"`{bare}` of everything is not connected: name what is to be included")
+            found.add(bare)
+        if bare == "_count" and not (re.fullmatch("[0-9]{1,4}", value) and int(value) <= LARGEST_PAGE):
+            raise BadRequest(f"`_count` is a number up to {LARGEST_PAGE}: turn the page for more")
+    return found
 
 
 def to_json(question: Question) -> str:
