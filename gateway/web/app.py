@@ -27,6 +27,9 @@ def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_
         headers = tuple(request.scope["headers"])
         return refusals.not_found(request.method, headers)
 
+    async def passed_on(request: Request, error: Exception) -> Response:
+        raise error  # Starlette's own 500 would hide what the gateway's table says: 503, and why
+
     def own(page: Page) -> Page:
         async def guarded(request: Request) -> Response:
             if request.method not in SAFE and not _from_own_page(request, public_origin):
@@ -40,7 +43,7 @@ def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_
             Route("/", own(launchpad.home)),
             Route("/sign-on", own(sign_on.page)),
             Route("/sign-on/start", own(sign_on.start)),
-            Route("/sign-on/callback", sign_on.callback),
+            Route("/sign-on/callback", sign_on.callback, methods=["GET", "POST"]),
             Route("/sign-off", own(sign_on.sign_off), methods=["POST"]),
             Route("/signed-off", own(sign_on.signed_off)),
             Route("/backchannel-logout", sign_on.backchannel, methods=["POST"]),
@@ -49,7 +52,7 @@ def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
         ],
-        exception_handlers={404: not_found, 405: not_found},
+        exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )
 
 

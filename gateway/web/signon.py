@@ -126,6 +126,9 @@ class SignOn:
 
     async def callback(self, request: Request) -> Response:
         """Back from the provider. The sign-on under way is taken out first: a second callback finds nothing."""
+        if request.method != "GET" or "prefetch" in request.headers.get("sec-purpose", ""):
+            # Whoever only looks ahead must not use the answer up: the visit that follows is to find it.
+            return Response(status_code=405, headers={"allow": "GET", "cache-control": "no-store"})
         try:
             answer = Callback.read(request.scope["query_string"])
             kept = await self._store.take_code("pending", answer.state, self._now())
