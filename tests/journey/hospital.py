@@ -115,18 +115,21 @@ def hospital(
     credentials: dict[str, dict[str, tuple[str, str]]] | None = None,
     started: bool = True,
     tls: tuple[Path, Path] | None = None,
+    registered: dict[str, Any] | None = None,
     **tables: dict[str, Any],
 ) -> Iterator[Hospital]:
-    """`credentials`: for each system, from login to (user name, password) there. `tls`: certificate and key, for https."""
+    """`credentials`: for each system, from login to (user name, password) there. `tls`: certificate and key, for https.
+
+    `registered`: what the provider knows of this client otherwise than usual.
+    """
     port, ops_port = free_port(), free_port()
     public = f"{'https' if tls else 'http'}://records.localhost:{port}"
     redirect = f"{public}/sign-on/callback"
-    client = provider.client(
-        "lanyard",
-        redirect,
-        post_logout_redirect_uris=[f"{public}/signed-off"],
-        backchannel_logout_uri=f"http://127.0.0.1:{port}/backchannel-logout",
-    )
+    usual: dict[str, Any] = {
+        "post_logout_redirect_uris": [f"{public}/signed-off"],
+        "backchannel_logout_uri": f"http://127.0.0.1:{port}/backchannel-logout",
+    }
+    client = provider.client("lanyard", redirect, **{**usual, **(registered or {})})
     with provider.oidc_provider([client]) as op:
         for name in ("seal", "journal"):
             (folder / f"{name}.key").write_text(new_key())
