@@ -32,6 +32,8 @@ from .refusals import Refusals
 from .render import Renderer
 
 BROWSER = b"__Host-lanyard-signon"
+ANEW = b"__Host-lanyard-anew"  # somebody signed off in this browser: whoever comes next says who they are
+_ANEW_LIFE = 14 * 3600
 _PENDING_LIFE = 600.0
 _LONGEST_FORM = 64 * 1024
 _AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
@@ -94,7 +96,16 @@ class SignOn:
         back = own_path(request.query_params.get("next", "/"))
         step_up = request.query_params.get("proof") == "stronger"
         acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
-        return await self._leave(request, back, acr_values=acr, prompt="login" if step_up else None)
+        prompt = "login" if step_up or await self._ended_here(request) else None
+        return await self._leave(request, back, acr_values=acr, prompt=prompt)
+
+    async def _ended_here(self, request: Request) -> bool:
+        """Whether a session of this browser was ended, here or from elsewhere. The provider's own may still go on in it, and
+        the next click of whoever sits there would make them the person before."""
+        headers = tuple(request.scope["headers"])
+        token = cookies.cookie(headers, cookies.SESSION)
+        kept = await self._store.by_token(token_hash(token)) if token else None
+        return cookies.cookie(headers, ANEW) is not None or (kept is not None and kept[0].ended is not None)
 
     async def silently(self, request: Request, seat: Seat, back: str) -> Response:
         """Ask the provider whether it still knows this clinician, without a page."""
@@ -148,7 +159,10 @@ class SignOn:
             return await self._confirmed(pending, signed_on, previous, name)
         token = await self._seat_down(request, signed_on, previous)
         return self._renderer.redirect(
-            Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), cookies.expired(name)))
+            Bounce(
+                pending.return_path,
+                (cookies.given(cookies.SESSION, token), cookies.expired(name), cookies.expired(ANEW)),
+            )
         )
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
@@ -299,8 +313,9 @@ class SignOn:
     async def sign_off(self, request: Request) -> Response:
         """POST only, from our own page. Ends the session, or everything, and visits every origin that it entered."""
         seat = await self._seat(request)
+        off = (cookies.expired(cookies.SESSION), cookies.given(ANEW, "1", max_age=_ANEW_LIFE))
         if seat is None:
-            return self._renderer.redirect(Bounce("/signed-off", (cookies.expired(cookies.SESSION),)))
+            return self._renderer.redirect(Bounce("/signed-off", off))
         form = await request.form()
         everywhere = form.get("everywhere") == "yes"
         others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
@@ -317,7 +332,7 @@ class SignOn:
         onward = await self._doors.first_of_sign_off(
             seat.session.hosts, end or f"{self._settings.public_url}/signed-off"
         )
-        return self._renderer.redirect(Bounce(onward, (cookies.expired(cookies.SESSION),)))
+        return self._renderer.redirect(Bounce(onward, off))
 
     async def _provider_end(self, shift: Shift) -> str | None:
         try:
