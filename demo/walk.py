@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -44,6 +45,9 @@ class Walker:
         self._http = httpx2.Client(timeout=30, trust_env=False)
         self._jars: dict[str, dict[str, str]] = {}
         self.prompts = 0
+
+    def close(self) -> None:
+        self._http.close()
 
     def get(self, url: str, came_from: str = "", *, dest: str = "document") -> tuple[str, httpx2.Response]:
         return self.go("GET", url, came_from, dest=dest)
@@ -101,11 +105,11 @@ class Walker:
 def walk_through(place: Hospital, console: Console, json_path: Path | None) -> int:
     """The round, the table, and 0 or 1."""
     figures, failure = Figures(), ""
-    walker = Walker(place.issuer)
     try:
-        _round(place, walker, figures, console)
+        with contextlib.closing(Walker(place.issuer)) as walker:
+            _round(place, walker, figures, console)
     except (Wanting, httpx2.HTTPError, KeyError, IndexError, ValueError) as error:
-        failure = f"{type(error).__name__}: {error}"
+        failure = str(error) if isinstance(error, Wanting) else f"{type(error).__name__}: {error}"
     _journal(place, figures)
     failure = failure or _missing(figures)
     _print(figures, console)

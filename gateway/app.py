@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
 from .edge.guard import Guard
+from .edge.listening import listening
 from .edge.origins import Doors
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
@@ -253,7 +255,7 @@ def _hash(config: Config) -> str:
 
 
 async def serve(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; 0 after an orderly end."""
+    """Run until SIGTERM or SIGINT; 0 after an orderly end. Raises what `open_gateway` does."""
     logs.configure()
     running = await open_gateway(config)
     now = time.time
@@ -267,6 +269,8 @@ async def serve(config: Config) -> int:
     )
     ops = server(running.ops, listen=config.gateway.ops_listen, rejected=lambda source, reason: None, drain=1)
     async with running.closing:
+        # Before anything is said to have started: an address that is taken is a problem of the configuration.
+        sockets = [listening(f"gateway.{key}", getattr(config.gateway, key)) for key in ("listen", "ops_listen")]
         await running.journal.record(AuditEvent(EventType.GATEWAY_STARTED, now(), {"listen": config.gateway.listen}))
         logs.log().info(
             "listening",
@@ -274,12 +278,14 @@ async def serve(config: Config) -> int:
             ops=config.gateway.ops_listen,
             public_url=config.gateway.public_url,
         )
-        await _until_told(public, ops, running.draining)
+        await _until_told(public, ops, sockets, running.draining)
         await running.journal.record(AuditEvent(EventType.GATEWAY_STOPPED, now(), {}))
     return 0
 
 
-async def _until_told(public: LanyardServer, ops: LanyardServer, draining: asyncio.Event) -> None:
+async def _until_told(
+    public: LanyardServer, ops: LanyardServer, sockets: list[socket.socket], draining: asyncio.Event
+) -> None:
     """Serve both; on a signal say `not ready`, finish what runs, then stop."""
     loop = asyncio.get_running_loop()
 
@@ -289,7 +295,7 @@ async def _until_told(public: LanyardServer, ops: LanyardServer, draining: async
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    both = [loop.create_task(public.serve_quietly()), loop.create_task(ops.serve_quietly())]
+    both = [loop.create_task(one.serve_quietly([place])) for one, place in zip((public, ops), sockets, strict=True)]
     done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     ops.should_exit = public.should_exit = True
     await asyncio.gather(*both)

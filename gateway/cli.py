@@ -19,6 +19,7 @@ from rich.table import Table
 
 from connectors.errors import ConnectorError
 from policies.errors import BundleError
+from sso.errors import StoreUnavailable
 from sso.seal import Seal, new_key
 
 from . import config as configuration
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, BundleError) as error:
         for problem in error.problems:
             print(f"lanyard: {problem}", file=sys.stderr)
-    except (JournalDamaged, JournalUnavailable, ConnectorError) as error:
+    except (JournalDamaged, JournalUnavailable, StoreUnavailable, ConnectorError) as error:
         print(f"lanyard: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
