@@ -100,8 +100,7 @@ class SignOn:
         return await self._leave(request, back, acr_values=acr, prompt=prompt)
 
     async def _ended_here(self, request: Request) -> bool:
-        """Whether a session of this browser was ended, here or from elsewhere. The provider's own may still go on in it, and
-        the next click of whoever sits there would make them the person before."""
+        """Whether a session of this browser was ended. Where the provider's goes on, a click would bring that person back."""
         headers = tuple(request.scope["headers"])
         token = cookies.cookie(headers, cookies.SESSION)
         kept = await self._store.by_token(token_hash(token)) if token else None
@@ -159,10 +158,7 @@ class SignOn:
             return await self._confirmed(pending, signed_on, previous, name)
         token = await self._seat_down(request, signed_on, previous)
         return self._renderer.redirect(
-            Bounce(
-                pending.return_path,
-                (cookies.given(cookies.SESSION, token), cookies.expired(name), cookies.expired(ANEW)),
-            )
+            Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), *map(cookies.expired, (name, ANEW))))
         )
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:

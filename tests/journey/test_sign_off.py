@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,12 +10,10 @@ import pytest
 from .balancer import Balancer, balancer
 from .browser import Browser, Page
 from .hospital import Hospital, hospital, system
-from .sign_on import answered, begun, fields, signed_on
+from .sign_on import begun, fields, signed_on
 from .viewer import Viewer, viewer
 
 pytestmark = pytest.mark.counterpart
-
-PATIENCE = 10.0
 
 
 @pytest.fixture(scope="module")
