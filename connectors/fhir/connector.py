@@ -136,6 +136,8 @@ class FhirConnector:
         body = await self._held(response)
         if not body or inbound.method == "HEAD":
             return frozenset()
+        if (response.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
+            raise SystemMisbehaves("the system packed an answer that was asked for plain")
         kind = (response.header(b"content-type") or b"").partition(b";")[0].strip().lower()
         if kind not in _JSON:
             if response.status >= 400:
@@ -143,9 +145,19 @@ class FhirConnector:
                 raise SystemMisbehaves(f"the system answered with status {response.status} and no FHIR")
             raise SystemMisbehaves("the system answered with something else than FHIR in JSON")
         found = await self._read(body)
+        await self._same_patient(inbound, found.patients)
         if found.pages or self._upstream.encode() in body:
             self._found[inbound.id] = found
         return found.patients
+
+    async def _same_patient(self, inbound: InboundRequest, seen: frozenset[PatientRef]) -> None:
+        """Whoever asks for one patient and is answered with others alone has met a mix-up. Raises SystemMisbehaves."""
+        local = {ref for ref in seen if ref.namespace == f"system:{self.config.name}"}
+        if not local or inbound.method != "GET":
+            return
+        asked = (await self._question(inbound)).resource.patients
+        if any(ref.namespace == f"system:{self.config.name}" for ref in asked) and not asked & local:
+            raise SystemMisbehaves("the system answered with another patient's record than the one asked for")
 
     async def _held(self, response: UpstreamResponse) -> bytes:
         try:

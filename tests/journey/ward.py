@@ -148,7 +148,7 @@ class Ward:
 
     def asked(self) -> list[Seen]:
         """What the systems saw, without log-ons."""
-        return self.upstream.asked(beside=(LOGIN,))
+        return self.upstream.asked(beside=(LOGIN, "/"))
 
     def told(self, true: Callable[[list[dict[str, Any]]], object], **wanted: str) -> list[dict[str, Any]]:
         """The journal's events, as soon as they are what is waited for: completion is written behind the answer."""

@@ -150,3 +150,24 @@ async def test_a_resource_under_another_type_is_not_passed_on(kind: bytes) -> No
     assert await made.disclosed(request, answer(body)) == frozenset()
     with pytest.raises(SystemMisbehaves):
         await made.disclosed(request, answer(body, kind))
+
+
+@pytest.mark.parametrize(
+    "target", ["/fhir/Patient/123", "/fhir/Observation?patient=123", "/fhir/Observation?subject=Patient%2F123"]
+)
+async def test_another_patient_s_record_is_a_mix_up(target: str) -> None:
+    """UP-219: answered with others alone, however alike their ids; with the one asked for among them, it is a record."""
+    made, request = await connector(), asked(target)
+    for id_ in ("12", "23", "1234"):
+        with pytest.raises(SystemMisbehaves, match="another patient"):
+            await made.disclosed(request, answer({"resourceType": "Patient", "id": id_}))
+    link = {"other": {"reference": "Patient/900"}}
+    both = {"resourceType": "Patient", "id": "123", "link": [link]}
+    assert await made.disclosed(request, answer(both)) == refs("123", "900")
+
+
+async def test_a_directory_or_a_list_may_name_anybody() -> None:
+    """UP-219, control: who asked for nobody in particular is shown whoever there is."""
+    for target in ("/fhir/Patient?name=x", "/fhir/Observation/o1"):
+        body = {"resourceType": "Patient", "id": "900"}
+        assert await (await connector()).disclosed(asked(target), answer(body)) == refs("900")
