@@ -81,7 +81,7 @@ class Browser:
     def once(
         self, method: str, url: str, *, came_from: str = "", headers: dict[str, str] | None = None, body: bytes = b""
     ) -> httpx2.Response:
-        """One request, no redirects followed; cookies as a browser keeps them (host-only)."""
+        """One request, no redirects followed; cookies as a browser keeps them (host-only). An empty header is not sent."""
         parts = urlsplit(url)
         sent = {
             "host": parts.netloc,
@@ -94,6 +94,7 @@ class Browser:
         if method == "POST":
             sent["origin"] = _origin(came_from or url)
         sent |= {name.lower().replace("_", "-"): value for name, value in (headers or {}).items()}
+        sent = {name: value for name, value in sent.items() if value}
         jar = self.cookies.get(parts.netloc, {})
         if jar:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
