@@ -31,16 +31,27 @@ class _Doubled(ValueError):
     pass
 
 
+# The names by which patients are told. Some servers read them in any case.
+_TELLING = {name.lower(): name for name in ("resourceType", "reference", "identifier", "id")}
+
+
+def _one_case(names: dict[str, Any]) -> bool:
+    """No two names that differ in case only, and the telling ones as they are spelt."""
+    folded = {name.lower(): name for name in names}
+    return len(folded) == len(names) and all(folded.get(low, name) == name for low, name in _TELLING.items())
+
+
 class _Pass:
     """json's object hook: sees every object once, innermost first."""
 
-    def __init__(self, reader: QuestionReader) -> None:
+    def __init__(self, reader: QuestionReader, *, written: bool) -> None:
         self._reader = reader
+        self._written = written
         self.patients: set[PatientRef] = set()
 
     def see(self, items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
-        if len(found) != len(items):
+        if len(found) != len(items) or (self._written and not _one_case(found)):
             raise _Doubled
         if isinstance(value := found.get("reference"), str):
             self.patients |= self._reader.referred(value)
@@ -63,8 +74,8 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def _read(body: bytes, reader: QuestionReader) -> Found:
-    seen = _Pass(reader)
+def _read(body: bytes, reader: QuestionReader, *, written: bool) -> Found:
+    seen = _Pass(reader, written=written)
     # Decimals stay text here: nothing is calculated, and the body itself is what is sent on.
     resource = json.loads(body, object_pairs_hook=seen.see, parse_constant=_no_constant, parse_float=str)
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
@@ -81,7 +92,7 @@ def _read(body: bytes, reader: QuestionReader) -> Found:
 def read_answer(body: bytes, reader: QuestionReader) -> Found:
     """Raises SystemMisbehaves."""
     try:
-        return _read(body, reader)
+        return _read(body, reader, written=False)
     except _Doubled:
         raise SystemMisbehaves("the system answered with the same key twice in one object") from None
     except (ValueError, RecursionError):
@@ -91,8 +102,10 @@ def read_answer(body: bytes, reader: QuestionReader) -> Found:
 def read_resource(body: bytes, reader: QuestionReader) -> Found:
     """A resource that somebody wants to write. Raises BadRequest."""
     try:
-        return _read(body, reader)
+        return _read(body, reader, written=True)
     except _Doubled:
-        raise BadRequest("the body has the same key twice in one object") from None
+        raise BadRequest(
+            "the body has the same key twice in one object, or a key in another case than FHIR's"
+        ) from None
     except (ValueError, RecursionError):
         raise BadRequest("the body is not a FHIR resource in JSON") from None

@@ -22,6 +22,7 @@ BODY_LIMIT = 2 * 1024 * 1024
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json", "application/json+fhir", ""})
+_JSON = frozenset({b"application/fhir+json", b"application/json", b"application/json+fhir"})
 # Types that are about no patient: directories, schedules, definitions.
 ABOUT_NOBODY = frozenset(
     {"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService", "Endpoint", "Medication", "Substance",
@@ -63,8 +64,7 @@ class QuestionReader:
         return await self._change(inbound, parts, parameters)
 
     async def _form(self, inbound: InboundRequest) -> list[tuple[str, str]]:
-        kind = (inbound.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-        if kind != b"application/x-www-form-urlencoded":
+        if _media_type(inbound, b"") != b"application/x-www-form-urlencoded":
             raise BadRequest("a search by POST is sent as a form (application/x-www-form-urlencoded)")
         return pairs(await inbound.body.hold(BODY_LIMIT), "utf-8")
 
@@ -123,6 +123,8 @@ class QuestionReader:
         known = self._known(parts[1]) if kind == "Patient" and len(parts) == 2 else frozenset[PatientRef]()
         known = self._one(known, kind, parameters)
         if inbound.method in ("POST", "PUT"):
+            if _media_type(inbound, b"application/fhir+json") not in _JSON:
+                raise BadRequest("a resource is sent as JSON (application/fhir+json)")
             known = self._in_body(await inbound.body.hold(BODY_LIMIT), kind, known)
         if len(parts) == 1 and inbound.method != "POST" and not known and kind not in ABOUT_NOBODY:
             raise BadRequest("a change by search needs a patient: nothing was sent")
@@ -210,6 +212,10 @@ class QuestionReader:
         changing = action is Action.WRITE
         resource = Resource(self._system, kind, route, patients, disclosure.get(action, Disclosure.NONE), changing)
         return Question(action, resource)
+
+
+def _media_type(inbound: InboundRequest, otherwise: bytes) -> bytes:
+    return (inbound.header(b"content-type") or otherwise).partition(b";")[0].strip().lower()
 
 
 def _is_type(kind: str) -> bool:

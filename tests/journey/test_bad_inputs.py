@@ -71,6 +71,14 @@ def test_a_page_that_nobody_declared_is_not_asked_for(here: Ward, method: str) -
     assert here.upstream.seen == []
 
 
+@pytest.mark.parametrize("target", ["/record?id=123&id=900", "/record?id=123&%69d=900", "/record?%69d=900&id=123"])
+def test_one_request_is_about_one_patient(here: Ward, target: str) -> None:
+    """HTTP-263, HTTP-264: named twice, in whatever spelling, two patients are a bad request, and nothing is asked."""
+    assert here.ask(target).status == 400
+    assert here.upstream.seen == []
+    assert here.ask("/record?id=123&id=123").status == 200
+
+
 def test_nobody_s_cookie_opens_nothing(here: Ward) -> None:
     """Canary of this file: without the nurse's cookie the same request is refused, so the cookie is what opens."""
     for cookie in ("", "__Host-lanyard=" + "s" * 43):

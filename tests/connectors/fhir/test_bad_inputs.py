@@ -32,7 +32,22 @@ XML = b"application/fhir+xml"
 ENTITY = b'<?xml version="1.0"?><!DOCTYPE o [<!ENTITY e SYSTEM "file:///etc/passwd">]><Observation>&e;</Observation>'
 BATCH = b'{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"../admin"}}]}'
 
+NOTE = b'{"resourceType":"Observation","subject":{"reference":"Patient/123"}}'
+TWICE = b'{"resourceType":"Observation","subject":{"reference":"Patient/123","reference":"Patient/900"}}'
+TWO_CASES = b'{"resourceType":"Observation","subject":{"reference":"Patient/123","Reference":"Patient/900"}}'
+OTHER_CASE = b'{"resourceType":"Observation","subject":{"REFERENCE":"Patient/900"}}'
+TWO_SUBJECTS = b'{"resourceType":"Observation","subject":{"reference":"Patient/123"},"Subject":{}}'
+
 REFUSED = (
+    Case("HTTP-267", "one key twice", "/fhir/Observation", "POST", TWICE, JSON),
+    Case("HTTP-268", "one key in two cases", "/fhir/Observation", "POST", TWO_CASES, JSON),
+    Case("HTTP-268b", "a key in another case", "/fhir/Observation", "POST", OTHER_CASE, JSON),
+    Case("HTTP-268c", "an element in two cases", "/fhir/Observation/1", "PUT", TWO_SUBJECTS, JSON),
+    Case("HTTP-269", "JSON that is said to be text", "/fhir/Observation", "POST", NOTE, b"text/plain"),
+    Case("HTTP-263", "two patients in the address", "/fhir/Observation?patient=123&patient=900"),
+    Case("HTTP-264", "two patients, one of them encoded", "/fhir/Observation?patient=123&%70atient=900"),
+    Case("HTTP-265", "one in the address, another in the form", "/fhir/Observation/_search?patient=123", "POST",
+         b"patient=900", b"application/x-www-form-urlencoded"),
     Case("FHIR-003", "everything that points here, and so on", "/fhir/Patient?_id=123&_revinclude:iterate=*"),
     Case("FHIR-003b", "everything that points here", "/fhir/Patient?_id=123&_revinclude=*"),
     Case("FHIR-003c", "what points here, of a named type, and so on",
@@ -82,6 +97,13 @@ async def test_what_cannot_be_judged_is_refused(case: Case) -> None:
     """Nothing is prepared for the system, since `describe` says no before anybody is asked whether it may be."""
     with pytest.raises((BadRequest, NotBrokered)):
         await (await connector()).describe(asked(case.target, case.method, case.body, case.kind))
+
+
+@pytest.mark.parametrize("kind", [JSON, b"application/json; charset=utf-8", b""])
+async def test_a_plain_note_is_judged_by_its_patient(kind: bytes) -> None:
+    """HTTP-267 to HTTP-269, control: the same note in good form is about the patient whom it names."""
+    _, resource = await (await connector()).describe(asked("/fhir/Observation", "POST", NOTE, kind))
+    assert resource.patients == refs("123")
 
 
 @pytest.mark.parametrize(
