@@ -171,24 +171,40 @@ def test_a_place_within_a_page_is_not_lost_on_the_way(
     assert url == at_the_system(place, "/viewer/ward/7/list")
 
 
-def test_a_code_or_ticket_of_somebody_else_leads_to_no_page_of_theirs(
+def test_a_code_of_somebody_else_s_seats_nobody_in_their_session(
     ward: tuple[Hospital, Viewer], browsers: Callable[[], Browser]
 ) -> None:
-    """HTTP-188: what comes back after sign-on is looked up again, and a value that is not ours leads to the launchpad."""
+    """Lured to the attacker's code, with an entry of one's own under way: it is burned, and leads to no page of theirs."""
     place, shown = ward
-    browser, other = browsers(), browsers()
-    place.sign_on(browser, "n.okoye")
-    ticket = other.once("GET", at_the_system(place, "/viewer/theirs")).headers["location"]
-    entered = browser.once("GET", ticket).headers["location"]
-    seen = len(shown.asked)
-    answer = browser.once("GET", entered)
+    attacker, victim = browsers(), browsers()
+    place.sign_on(attacker, "dr.lee")
+    place.sign_on(victim, "n.okoye")
+    ticket = attacker.once("GET", at_the_system(place, "/viewer/theirs")).headers["location"]
+    code = attacker.once("GET", ticket).headers["location"]
+    own = victim.once("GET", at_the_system(place, "/viewer/mine")).headers["location"]
+    answer = victim.once("GET", code, came_from="https://evil.test/")
     assert answer.headers["location"] == "/"
-    for made_up in ("?ticket=//evil.test", "?ticket=%2F%2Fevil.test", "", "?ticket=" + "x" * 500):
-        assert browser.get(f"{place.url}/enter{made_up}").url == f"{place.url}/"
-        assert urlsplit(browser.once("GET", at_the_system(place, f"/.lanyard/enter{made_up}")).headers["location"])[
-            :2
-        ] == ("", "")
-    assert "/viewer/theirs" not in shown.targets[seen:]
+    assert "set-cookie" not in answer.headers
+    assert attacker.once("GET", code).headers["location"] == "/"
+    assert victim.get(own).url == at_the_system(place, "/viewer/mine")
+    assert "/viewer/theirs" not in shown.targets
+    assert {e["subject"] for e in place.events(type="access.intent", system="viewer")} == {"n.okoye"}
+
+
+@pytest.mark.parametrize("value", ["//evil.test", "https://evil.test/", "x" * 500, ""])
+def test_a_ticket_or_code_that_is_none_leads_to_a_page_of_ours(
+    ward: tuple[Hospital, Viewer], browsers: Callable[[], Browser], value: str
+) -> None:
+    """HTTP-188: what comes back is looked up, never gone to."""
+    place, _ = ward
+    browser = browsers()
+    place.sign_on(browser, "n.okoye")
+    said = quote(value, safe="")
+    assert browser.get(f"{place.url}/enter?ticket={said}").url == f"{place.url}/"
+    for stop, target in (("enter?code", "/"), ("sign-off?ticket", f"{place.url}/")):
+        answer = browser.once("GET", at_the_system(place, f"/.lanyard/{stop}={said}"))
+        assert (answer.status_code, answer.headers["location"]) == (303, target)
+        assert "set-cookie" not in answer.headers
     assert signed_on(place, browser)
 
 
