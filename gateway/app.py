@@ -84,7 +84,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         for name, system in systems.items():
             await _open(system, ConnectorTools(lambda name=name: client(reach[name]), seal, now))  # type: ignore[misc]  # default binds the loop's value
             stack.push_async_callback(system.connector.close)
-        http = wire.client_for(config.sso.ca_file)
+        http = _http(config)
         stack.push_async_callback(http.aclose)
         provider = _provider(config, http, now)
         files = SealedFiles({t.name: t.credentials for t in config.systems if t.credentials}, seal)
@@ -159,6 +159,13 @@ def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]
         return OpenIdProvider(provider_settings(config.sso), http, now)
     except ValueError as error:
         raise ConfigError([f"sso: {error}"]) from None
+
+
+def _http(config: Config) -> httpx2.AsyncClient:
+    try:
+        return wire.client_for(config.sso.ca_file)
+    except OSError as error:
+        raise ConfigError([f"sso.ca_file: `{config.sso.ca_file}` cannot be read: {error.strerror or error}"]) from None
 
 
 async def _journal(

@@ -11,7 +11,7 @@ from connectors.base import Share, SystemConfig
 from sso.provider import ClaimNames, ProviderSettings
 from sso.seal import Seal
 
-from .config import Config, SsoTable, SystemTable
+from .config import Config, SecretRef, SsoTable, SystemTable
 from .edge.origins import ApiSite, MainSite, Site, SystemSite
 from .errors import ConfigError
 from .proxy.headers import Passage
@@ -20,13 +20,21 @@ from .proxy.upstream import Origin
 from .systems import System
 
 
+def secret(key: str, reference: SecretRef) -> bytes:
+    """Raises ConfigError naming the key and the reference."""
+    try:
+        return reference.read()
+    except ConfigError as error:
+        raise ConfigError([f"{key}: {problem}" for problem in error.problems]) from None
+
+
 def provider_settings(sso: SsoTable) -> ProviderSettings:
     """The `[sso]` table with its secrets read. Raises ConfigError."""
     return ProviderSettings(
         issuer=sso.issuer,
         client_id=sso.client_id,
-        client_secret=sso.client_secret.read() if sso.client_secret else None,
-        client_key_pem=sso.client_key.read() if sso.client_key else None,
+        client_secret=secret("sso.client_secret", sso.client_secret) if sso.client_secret else None,
+        client_key_pem=secret("sso.client_key", sso.client_key) if sso.client_key else None,
         client_auth=sso.client_auth,
         client_alg=sso.client_alg,
         id_token_alg=sso.id_token_alg,
@@ -155,14 +163,14 @@ def systems_of(config: Config) -> dict[str, System]:
 def seal_of(config: Config) -> Seal:
     """Raises ConfigError."""
     try:
-        return Seal.of(config.keys.seal.read())
+        return Seal.of(secret("keys.seal", config.keys.seal))
     except ValueError as error:
         raise ConfigError([f"keys.seal: {error}"]) from None
 
 
 def journal_key(config: Config) -> bytes:
     """Raises ConfigError."""
-    key = config.keys.journal.read()
+    key = secret("keys.journal", config.keys.journal)
     if len(key) < 32:
         raise ConfigError(["keys.journal: is shorter than 32 bytes: make one with `lanyard key new`"])
     return key

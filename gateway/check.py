@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
 
@@ -25,7 +30,7 @@ from .systems import System
 
 
 async def problems(config: Config, *, live: bool) -> list[str]:
-    """Everything that would stop `serve`, and with `live` whatever cannot be reached now."""
+    """Sentences, each with its key first."""
     found: list[str] = []
     systems: dict[str, System] = {}
     seal: Seal | None = None
@@ -42,37 +47,81 @@ async def problems(config: Config, *, live: bool) -> list[str]:
             continue
         seal = made if isinstance(made, Seal) else seal
         systems = made if isinstance(made, dict) else systems
-    try:
-        Bundle.load(config.policies.path)
-    except BundleError as error:
-        found += error.problems
+    found += [*_files(config), *_policies(config)]
     if seal is not None:
         files = {t.name: t.credentials for t in config.systems if t.credentials}
         found += SealedFiles(files, seal).check()
-    if live and not found and seal is not None:
-        found += await _unreachable(config, systems, seal)
+        found += await _systems(systems, seal, live=live and not found)
+    if not any(problem.startswith("sso.") for problem in found):
+        found += await _provider(config, live=live and not found)
     return found
 
 
-async def _unreachable(config: Config, systems: dict[str, System], seal: Seal) -> list[str]:
-    found: list[str] = []
+def _policies(config: Config) -> list[str]:
+    try:
+        Bundle.load(config.policies.path)
+    except BundleError as error:
+        return [f"policies.path: {problem}" for problem in error.problems]
+    return []
+
+
+def _files(config: Config) -> Iterator[str]:
+    """What is read only when the gateway starts."""
+    gateway = config.gateway
+    if gateway.tls_cert is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(gateway.tls_cert, gateway.tls_key)
+        except OSError as error:
+            pair = f"`{gateway.tls_cert}` and `{gateway.tls_key}`"
+            yield f"gateway.tls_cert: {pair} are no certificate and its key: {error.strerror or error}"
+    if config.sso.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=config.sso.ca_file)
+        except OSError as error:
+            yield f"sso.ca_file: `{config.sso.ca_file}` cannot be read: {error.strerror or error}"
+    place = Path(gateway.data_dir).absolute()
+    place = next(p for p in (place, *place.parents) if p.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        yield f"gateway.data_dir: `{place}` is no folder that this user may write to"
+
+
+async def _provider(config: Config, *, live: bool) -> list[str]:
     http = wire.client_for(config.sso.ca_file)
     try:
-        await OpenIdProvider(provider_settings(config.sso), http).check()
-    except (SignOnError, ValueError) as error:
-        found.append(f"sso.issuer: {error}")
+        provider = OpenIdProvider(provider_settings(config.sso), http)
+        if live:
+            await provider.check()
+    except ValueError as error:
+        return [f"sso: {error}"]
+    except SignOnError as error:
+        return [f"sso.issuer: {error}"]
     finally:
         await http.aclose()
+    return []
+
+
+async def _systems(systems: dict[str, System], seal: Seal, *, live: bool) -> list[str]:
+    """Each connector is opened; with `live`, its system asked."""
+    found: list[str] = []
     transport = Transport()
-    await transport.start()
-    for system in systems.values():
-        reach = UpstreamTransport(transport, system.origin)
-        try:
-            await system.connector.open(ConnectorTools(lambda reach=reach: client(reach), seal, time.time))  # type: ignore[misc]  # default binds the loop's value
-            if isinstance(system.connector, ChecksHealth):
-                async with client(reach) as asking:
-                    await system.connector.health(asking)
-        except (ConnectorError, ValueError, httpx2.HTTPError) as error:
-            found.append(f"systems.{system.name}: {error}")
-    await transport.close()
+    async with _running(transport):
+        for system in systems.values():
+            reach = UpstreamTransport(transport, system.origin)
+            try:
+                await system.connector.open(ConnectorTools(lambda reach=reach: client(reach), seal, time.time))  # type: ignore[misc]  # default binds the loop's value
+                if live and isinstance(system.connector, ChecksHealth):
+                    async with client(reach) as asking:
+                        await system.connector.health(asking)
+            except (ConnectorError, ValueError, httpx2.HTTPError) as error:
+                found.append(f"systems.{system.name}: {error}")
+            await system.connector.close()
     return found
+
+
+@asynccontextmanager
+async def _running(transport: Transport):  # type: ignore[no-untyped-def]  # a context manager of nothing
+    await transport.start()
+    try:
+        yield
+    finally:
+        await transport.close()

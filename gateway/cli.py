@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
+import sqlite3
 import sys
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
 from connectors.errors import ConnectorError
 from policies.errors import BundleError
 from sso.errors import StoreUnavailable
-from sso.seal import Seal, new_key
+from sso.seal import new_key
 
 from . import config as configuration
-from .audit.event import AuditEvent, EventType
-from .audit.journal import Journal
+from .assembly import seal_of
 from .audit.recovery import JournalDamaged
-from .audit.search import Found, Question, catch_up, open_copy, search
-from .audit.verify import Report, verify
+from .auditing import asked_in, audit_search, audit_verify
 from .credentials import seal_credentials
 from .errors import ConfigError, JournalUnavailable
 
 WELL, WANTING, CANNOT = 0, 1, 2
-_RESERVE = 8 << 20  # bytes; what the command line's own few events may need
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,8 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, BundleError) as error:
         for problem in error.problems:
             print(f"lanyard: {problem}", file=sys.stderr)
-    except (JournalDamaged, JournalUnavailable, StoreUnavailable, ConnectorError) as error:
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WELL
+    except (JournalDamaged, JournalUnavailable, StoreUnavailable, ConnectorError, OSError) as error:
         print(f"lanyard: {error}", file=sys.stderr)
+    except sqlite3.Error as error:
+        print(f"lanyard: `search.db` cannot be used: {error}: it may be deleted, it is made again", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     return CANNOT
@@ -64,7 +61,7 @@ def _check(given: argparse.Namespace) -> int:
     config = configuration.load(given.config)
     found = asyncio.run(problems(config, live=given.live))
     for problem in found:
-        print(f"lanyard: {problem}", file=sys.stderr)
+        print(f"lanyard: {given.config}: {problem}", file=sys.stderr)
     if not found:
         print(f"{given.config}: {len(config.systems)} systems, all well")
     return WANTING if found else WELL
@@ -79,7 +76,7 @@ def _key_seal_credentials(given: argparse.Namespace) -> int:
     config = configuration.load(given.config)
     if given.system not in {system.name for system in config.systems}:
         raise ConfigError([f"`{given.system}` is no system of {given.config}"])
-    seal = Seal.of(config.keys.seal.read())
+    seal = seal_of(config)
     print(seal_credentials(sys.stdin.buffer.read(), given.system, seal))
     return WELL
 
@@ -99,139 +96,32 @@ def _policy_check(given: argparse.Namespace) -> int:
     return WANTING if failures else WELL
 
 
-def _audit_verify(given: argparse.Namespace) -> int:
-    config = configuration.load(given.config)
-    data_dir, key = Path(config.gateway.data_dir), config.keys.journal.read()
-    console = Console(stderr=True)
-    begun = time.monotonic()
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
-        task = progress.add_task("reading the journal")
-        report = verify(data_dir, key, lambda n: progress.update(task, description=f"{n:,} events verified"))
-    _journal_own(data_dir, key, EventType.AUDIT_VERIFIED, {"events": report.events, "whole": report.whole})
-    if given.json:
-        print(json.dumps(_report_values(report)))
+def _policy_explain(given: argparse.Namespace) -> int:
+    from policies.bundle import Bundle
+    from policies.explain import explain
+
+    path = given.policies
+    if given.request:
+        config = configuration.load(given.config)
+        path = path or config.policies.path
+        question = asked_in(config, given.request)
+        if not question:
+            print(f"no access with the request `{given.request}` is in the journal")
+            return WANTING
     else:
-        _print_report(report, time.monotonic() - begun)
-    return WELL if report.whole else WANTING
-
-
-def _report_values(report: Report) -> dict[str, object]:
-    return {
-        "whole": report.whole,
-        "events": report.events,
-        "unended": report.unended,
-        "writers": [
-            {"name": w.name, "events": w.events, "until": w.until, "bad": w.bad, "types": dict(w.types)}
-            for w in report.writers
-        ],
-    }
-
-
-def _print_report(report: Report, seconds: float) -> None:
-    if not report.writers:
-        print("there is no journal here yet")
-        return
-    table = Table("writer", "events", "proven until", "found", box=None, pad_edge=False)
-    for writer in report.writers:
-        until = _instant(writer.until) if writer.events else "-"
-        state = writer.bad or ("whole, being written" if writer.being_written else "whole")
-        table.add_row(writer.name, f"{writer.events:,}", until, state)
-    Console().print(table)
-    print(f"{report.unended} intents without an end: they count as released")
-    rate = f"{report.events / seconds:,.0f} events/s" if seconds > 0 else ""
-    print(f"{'whole' if report.whole else 'NOT WHOLE'}: {report.events:,} events verified, {rate}")
-
-
-def _audit_search(given: argparse.Namespace) -> int:
-    config = configuration.load(given.config)
-    data_dir, key = Path(config.gateway.data_dir), config.keys.journal.read()
-    question = Question(
-        who=given.who,
-        patient=given.patient,
-        system=given.system,
-        type=given.type,
-        request=given.request,
-        since=_parsed_instant(given.since),
-        until=_parsed_instant(given.until),
-        limit=given.limit,
-    )
-    asked = {
-        k: getattr(question, k)
-        for k in ("who", "patient", "system", "type", "request", "since", "until")
-        if getattr(question, k)
-    }
-    # Written down before anything is shown, as every look is.
-    _journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": _operator()})
-    copy = open_copy(data_dir)
-    catch_up(data_dir, copy)
-    found = search(copy, question)
-    copy.close()
-    if given.json:
-        for event in found:
-            print(
-                json.dumps(
-                    {"writer": event.writer, "seq": event.seq, "at": event.at, "type": event.type, **event.fields}
-                )
-            )
-    else:
-        _print_found(found)
-    return WELL if found else WANTING
-
-
-def _print_found(found: list[Found]) -> None:
-    if not found:
-        print("nothing found")
-        return
-    table = Table("when", "what", "who", "system", "patients", "how", box=None, pad_edge=False)
-    for event in found:
-        f = event.fields
-        patients = ", ".join(value for _, value in f.get("patients", ()))
-        how = " ".join(str(f.get(k)) for k in ("action", "kind", "reason", "outcome") if f.get(k))
-        table.add_row(
-            _instant(event.at),
-            event.type,
-            f.get("name") or f.get("subject") or "",
-            f.get("system") or "",
-            patients,
-            how,
-        )
-    Console().print(table)
-
-
-def _journal_own(data_dir: Path, key: bytes, kind: EventType, fields: dict[str, object]) -> None:
-    """An event of the command line's own, beside a running gateway: another writer, another chain."""
-
-    async def write() -> None:
-        journal = Journal.open(data_dir, key, now=time.time, name="cli", reserve=_RESERVE, segment=1 << 20)
-        try:
-            await journal.record(AuditEvent(kind, time.time(), fields))
-        finally:
-            await journal.close()
-
-    asyncio.run(write())
-
-
-def _operator() -> str:
-    import getpass
-
+        question = _text_of(given.file)
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+        print(explain(Bundle.load(path), question))
+    except ValueError as error:
+        raise ConfigError([f"{given.file or 'standard input'}: {error}"]) from None
+    return WELL
 
 
-def _instant(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _parsed_instant(text: str) -> float:
-    if not text:
-        return 0.0
+def _text_of(file: str | None) -> str:
     try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError([f"`{text}` is no time: write `2026-11-27` or `2026-11-27T14:30`"]) from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        return Path(file).read_text("utf-8") if file else sys.stdin.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file or 'standard input'}: cannot be read: {error}"]) from None
 
 
 def _demo(given: argparse.Namespace) -> int:
@@ -308,13 +198,23 @@ def _parser() -> argparse.ArgumentParser:
         config=False,
     )
     policy.add_argument("path", nargs="?", help="the bundle's folder (default: the bundled one)")
+    explaining = command(
+        "policy explain",
+        _policy_explain,
+        "why a question is permitted or refused, or why a request was",
+        "lanyard policy explain --request 5f0c2a --config lanyard.toml\n"
+        """         echo '{"who": "nurse", "does": "read", "what": "observation"}' | lanyard policy explain""",
+    )
+    explaining.add_argument("file", nargs="?", help="the question, JSON or TOML (default: standard input)")
+    explaining.add_argument("--request", metavar="ID", help="the question of the request with this number (journalled)")
+    explaining.add_argument("--policies", metavar="DIR", help="ask these policies (default: the configured or bundled)")
     proving = command(
-        "audit verify", _audit_verify, "prove that the journal is whole", "lanyard audit verify --config lanyard.toml"
+        "audit verify", audit_verify, "prove that the journal is whole", "lanyard audit verify --config lanyard.toml"
     )
     proving.add_argument("--json", action="store_true", help="the report as JSON")
     asking = command(
         "audit search",
-        _audit_search,
+        audit_search,
         "who saw what (the search is journalled)",
         "lanyard audit search --patient '999 000 0018'",
     )
@@ -323,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         ("patient", "an identifier: NHS number or a system's own"),
         ("system", "a system's name"),
         ("type", "an event type, e.g. access.denied"),
-        ("request", "a request's id"),
+        ("request", "a request's number, or its beginning as pages show it"),
         ("since", "from this time, UTC: 2026-11-27T14:30"),
         ("until", "before this time"),
     ):

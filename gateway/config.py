@@ -337,7 +337,7 @@ def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
     try:
         raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}: name your file with `--config`"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not valid TOML: {error}"]) from None
     problems = list(_overlay(raw, os.environ if environ is None else environ))
