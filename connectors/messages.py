@@ -87,7 +87,7 @@ class InboundRequest:
     id: str  # 128 random bits, hex; the journal's key for everything about this request
     method: str
     target: bytes
-    headers: Headers
+    headers: Headers = field(repr=False)  # cookies and tokens
     body: Body
     scheme: str = "https"
     host: str = ""  # the public host as configured, with port where there is one
@@ -117,7 +117,7 @@ class UpstreamRequest:
 
     method: str
     target: bytes
-    headers: Headers
+    headers: Headers = field(repr=False)  # cookies and tokens
     body: Body | None = None
     length: int | None = None  # declared content length; None with a body = chunked
     expects_identity: bool = False  # the answer will be read: no encodings, ranges or conditions
@@ -128,7 +128,7 @@ class UpstreamResponse:
     """What the system answered. Trailers are dropped; `close` gives the connection up or back."""
 
     status: int
-    headers: Headers
+    headers: Headers = field(repr=False)  # cookies
     body: Body
     reason: bytes = b""
     close: Callable[[], None] = field(default=lambda: None, repr=False)

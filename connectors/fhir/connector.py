@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = b"_lanyard_page="
 _ASSETS = (b".css", b".js", b".mjs", b".svg", b".png", b".ico", b".woff2")
+_BROWSERS_OWN = (b"authorization", b"proxy-authorization", b"cookie")
 _IN_THREAD = 256 * 1024  # bytes from which an answer is read beside the event loop
 _JSON = (b"application/fhir+json", b"application/json")
 
@@ -113,9 +114,10 @@ class FhirConnector:
         assert self._access is not None
         page = self._is_page(inbound)
         target = self._turned(inbound)[1] if inbound.query.startswith(PAGE) and not page else inbound.target
-        headers = inbound.headers
+        own = _BROWSERS_OWN if page else (*_BROWSERS_OWN, b"accept")
+        headers = tuple(pair for pair in inbound.headers if pair[0] not in own)
         if not page:
-            headers = (*(pair for pair in headers if pair[0] != b"accept"), (b"accept", b"application/fhir+json"))
+            headers = (*headers, (b"accept", b"application/fhir+json"))
         if (authorization := await self._access.authorization()) is not None:
             headers = (*headers, (b"authorization", authorization))
         return UpstreamRequest(
