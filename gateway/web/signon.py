@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
@@ -149,8 +150,8 @@ class SignOn:
             binding = cookies.cookie(tuple(request.scope["headers"]), name)
             signed_on = await self._provider.finish(answer, pending, browser=token_hash(binding) if binding else "")
         except InteractionNeeded:
-            # A silent check did not suffice: sign on with a page.
-            return self._renderer.redirect(Bounce("/sign-on/start"))
+            # A silent check did not suffice: sign on with a page, and come back to the one that was asked for.
+            return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
         except SignOnRefused as error:
             return await self._refused(request, error)
         previous = await self._seat(request)
