@@ -51,9 +51,11 @@ async def problems(config: Config, *, live: bool) -> list[str]:
     if seal is not None:
         files = {t.name: t.credentials for t in config.systems if t.credentials}
         found += SealedFiles(files, seal).check()
-        found += await _systems(systems, seal, live=live and not found)
+    live = live and not found  # who is away may be away because of what is wrong here
     if not any(problem.startswith("sso.") for problem in found):
-        found += await _provider(config, live=live and not found)
+        found += await _provider(config, live=live)
+    if seal is not None:
+        found += await _systems(systems, seal, live=live)
     return found
 
 
