@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from connectors.base import SystemConfig
 from connectors.fhir import FhirConnector
+from connectors.samples import Signed
 from connectors.testing import Answered, Asked, ConnectorContract
 from policies.model import Action, PatientRef
 
@@ -31,6 +33,13 @@ LOOK = Asked(b"/fhir/Observation?subject=Patient%2Fpatient-a&_sort=-date", Actio
 NOTE = body(resourceType="Observation", status="final", subject={"reference": "Patient/patient-a"})
 
 
+def page() -> bytes:
+    """The token of a further page of a search for patient-a's observations."""
+    question = ["read", "observation", "search", [["system:epr", "patient-a"]], "opened", False]
+    kept = {"session": "one", "question": json.dumps(question), "target": "/fhir?cursor=9"}
+    return Signed().seal(json.dumps(kept).encode(), purpose="page:epr").encode()
+
+
 class TestFhir(ConnectorContract):
     package = "connectors.fhir"
     secrets = ("t0ken-of-ours",)
@@ -41,8 +50,11 @@ class TestFhir(ConnectorContract):
         self.token.write_text(self.secrets[0])
 
     def connector(self) -> FhirConnector:
-        options = {"base": "fhir", "auth": "bearer", "token": {"file": str(self.token)}}
+        options = {"base": "fhir", "pages": "/viewer/", **self.known_by()}
         return FhirConnector(SystemConfig("epr", "EPR", "http://up.test:1", options, 65_536, "https://epr.test"))
+
+    def known_by(self) -> dict[str, Any]:
+        return {"auth": "bearer", "token": {"file": str(self.token)}}
 
     def requests(self) -> list[Asked]:
         return [
@@ -57,6 +69,8 @@ class TestFhir(ConnectorContract):
             ),
             Asked(b"/fhir/Observation", Action.WRITE, about("patient-a"), "POST", FHIR, NOTE),
             Asked(b"/fhir/Patient/patient-a", Action.WRITE, about("patient-a"), "DELETE"),
+            Asked(b"/viewer/index.html", Action.ENTER),
+            Asked(b"/fhir?_lanyard_page=" + page(), Action.READ, about("patient-a"), sent_as=b"/fhir?cursor=9"),
         ]
 
     def answers(self) -> list[Answered]:
@@ -79,3 +93,19 @@ class TestFhir(ConnectorContract):
             ),
             Answered(READ, FHIR, body(resourceType="OperationOutcome"), frozenset(), 404),
         ]
+
+
+class TestFhirByClientCredentials(TestFhir):
+    """The same, where the token comes from an authorisation server."""
+
+    def known_by(self) -> dict[str, Any]:
+        secret = {"file": str(self.token)}
+        return {
+            "auth": "client_credentials",
+            "token_url": "http://up.test:1/token",
+            "client_id": "us",
+            "client_secret": secret,
+        }
+
+    def system(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"access_token": self.secrets[0], "expires_in": 300})
