@@ -7,10 +7,12 @@ line, values of keys that could carry one are dropped here, loudly.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import structlog
@@ -52,9 +54,27 @@ class _StandardError:
             sys.stderr.flush()
 
 
+class _Theirs(logging.Formatter):
+    """A library's record as one JSON line: what it would have filled in, and an exception's message, may be somebody's data."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {
+            "event": "library",
+            "library": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "says": str(record.msg).strip().partition("\n")[0][:200],
+        }
+        if record.exc_info:
+            event["error"] = record.exc_info[1]
+        return json.dumps(_place_of_error(None, "", event))
+
+
 def configure(level: str = "info") -> None:
     """Once, at start. Libraries' own loggers go to the same place, from warning on."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+    theirs = logging.StreamHandler(cast(TextIO, _StandardError()))
+    theirs.setFormatter(_Theirs())
+    logging.basicConfig(handlers=[theirs], level=logging.WARNING, force=True)
     # authlib writes the code verifier at DEBUG.
     logging.getLogger("authlib").setLevel(logging.INFO)
     structlog.configure(
