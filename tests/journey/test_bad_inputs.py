@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,29 @@ def test_a_page_that_nobody_declared_is_not_asked_for(here: Ward, method: str) -
     got = here.ask("/never/configured", method=method)
     assert got.status == 403
     assert CANARY not in got.raw
+    assert here.upstream.seen == []
+
+
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
+# WebSockets are not brokered, so whoever asks for one is refused alike: what is sent, and what is different about it.
+TUNNELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "RAW-161 not said to the connection": (UPGRADE[1:], {}),
+    "RAW-162 by POST": ((*UPGRADE, "Content-Length: 0"), {"method": "POST"}),
+    "RAW-163 of a version that is none": ((*UPGRADE[:2], "Sec-WebSocket-Version: 777", "Sec-WebSocket-Key: x"), {}),
+    "HTTP-249 without a session": (UPGRADE, {"cookie": ""}),
+    "HTTP-251 from a sibling": ((*UPGRADE, "Origin: http://wiki.records.localhost"), {}),
+    "HTTP-252 from nowhere": (UPGRADE, {}),
+}
+
+
+@pytest.mark.parametrize("case", TUNNELS)
+@pytest.mark.parametrize("target", ["/ward/7/list", "/never/configured"])
+def test_no_connection_becomes_a_tunnel(here: Ward, case: str, target: str) -> None:
+    """HTTP-253 and the rest: refused and closed, and nothing reaches a system, least of all what was sent behind."""
+    headers, how = TUNNELS[case]
+    behind = here.request("/search?q=smuggled")
+    got = here.send(here.request(target, *headers, **how) + behind + b"\x81\x85\0\0\0\0hello")
+    assert (got.status, got.closed) == (501, True)
     assert here.upstream.seen == []
 
 
@@ -246,7 +270,7 @@ def _gone(here: Ward, *parts: bytes, after: int = 0) -> None:
 
 
 def test_a_look_that_was_broken_off_is_told_as_incomplete(here: Ward) -> None:
-    """OK-317: the browser goes away in the middle of a page; the journal says so, and the next one is served."""
+    """OK-317, AUD-295: the browser goes away in the middle of a page; the journal says so, and the next one is served."""
     here.upstream.answer = lambda seen: reply(b"x" * 30_000_000)
     before = len(here.place.events(type="record.incomplete"))
     _gone(here, here.request("/records/123"), after=1000)
