@@ -74,11 +74,22 @@ class SealedFiles:
         return self._read[system][1]
 
 
+_WORDS = ("issuer", "subject", "username", "secret")
+
+
 def _parse(plain: bytes, what: str) -> dict[tuple[str, str], Credential]:
+    """Raises ConfigError, which quotes nothing of it."""
     try:
         entries = json.loads(plain)
-        return {(e["issuer"], e["subject"]): Credential(e["username"], e["secret"]) for e in entries}
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(
-            [f"{what}: not a JSON list of objects with `issuer`, `subject`, `username` and `secret`"]
-        ) from None
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+        raise ConfigError([f"{what}: not a JSON list of objects with texts for {', '.join(f'`{w}`' for w in _WORDS)}"])
+    found = {(e["issuer"], e["subject"]): Credential(e["username"], e["secret"]) for e in entries}
+    if len(found) < len(entries):
+        raise ConfigError([f"{what}: names a person twice: leave one entry for each"])
+    return found
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(word), str) and entry[word] for word in _WORDS)
