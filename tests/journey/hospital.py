@@ -37,6 +37,7 @@ class Hospital:
     config: dict[str, Any]
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
+    program: tuple[str, ...] = ("gateway.cli",)  # the module that is run, and what it is told before `serve`
 
     @property
     def url(self) -> str:
@@ -56,7 +57,7 @@ class Hospital:
         log = self.folder / f"gateway-{len(self.logs)}.log"
         self.logs.append(log)
         with log.open("wb") as out:
-            command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(self.path)]
+            command = [sys.executable, "-m", *self.program, "serve", "--config", str(self.path)]
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
         until = time.monotonic() + 20
         while time.monotonic() < until:

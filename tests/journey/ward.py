@@ -19,6 +19,7 @@ from .recorder import PATIENCE, Recorder, Seen, recorder, reply
 
 CANARY = b"RECORD-CANARY"
 LOGIN = "/login.asp"
+PAGE = "/ward/7/list"  # where forms are sent from
 FORM = f'<form method=post action="{LOGIN}"><input name=u><input name=p type=password></form>'.encode()
 _NUMBER = itertools.count(1)
 
@@ -132,6 +133,7 @@ class Ward:
         """A request's bytes, from a page of the system's own origin. `cookie` in place of the nurse's."""
         host = self.host(at)
         lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", "Sec-Fetch-Site: same-origin"]
+        lines.append(f"Referer: http://{host}{PAGE}")
         if cookie is None:
             cookie = self.cookies[host]
         lines += [f"Cookie: {cookie}"] if cookie else []
