@@ -73,7 +73,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         bundle = Bundle.load(config.policies.path)
         data_dir = _data_dir(config)
         journal = await _journal(config, data_dir, metrics, now, stack)
-        store = SqliteStore(data_dir / "sessions.db", seal)
+        store = SqliteStore(data_dir / "sessions.db", seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(store, now, longest=config.shift.longest)
         stack.push_async_callback(lambda: sessions.flush(all_of_it=True))
@@ -122,7 +122,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
-        search = SearchCopy(data_dir, journal_alarm(metrics, "search-copy"))
+        search = SearchCopy(data_dir, journal.alarm)
         stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, sessions.flush), _every(1.0, upstreams.keep),
@@ -178,7 +178,7 @@ async def _journal(
         now=now,
         reserve=config.audit.reserve,
         segment=config.audit.segment,
-        alarm=journal_alarm(metrics, "journal"),
+        alarm=journal_alarm(metrics),
     )
     stack.push_async_callback(journal.close)
     await journal.start()
@@ -197,14 +197,18 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-def journal_alarm(metrics: Metrics, control: str) -> Callable[[str, str], None]:
+_CONTROLS = ("journal", "journal-reserve", "search-copy", "session-store")
+
+
+def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
     """Metrics and a log line, from whatever thread notices. Said before anything is refused."""
 
     def alarm(what: str, state: str) -> None:
         metrics.alarms.labels(what).set(0 if state == "ok" else 1)
         logs.log().warning("control", control=what, state=state)
 
-    metrics.alarms.labels(control).set(0)
+    for control in _CONTROLS:
+        metrics.alarms.labels(control).set(0)
     return alarm
 
 

@@ -35,13 +35,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import SQLAlchemyError
 
-from policies.model import Device, DeviceClass, Ownership, Posture, Principal
 from sso.errors import StoreUnavailable
 from sso.seal import Seal, SealError
 from sso.session import Session
 from sso.shift import Shift
 
 from .base import key_hash
+from .values import session_of, shift_of, shift_value
 
 T = TypeVar("T")
 
@@ -92,13 +92,20 @@ upstreams = Table(
     Column("session", String, nullable=False),
     Column("value", Text, nullable=False),
 )
+_DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
 class SqliteStore:
-    def __init__(self, path: Path, seal: Seal, *, timeout: float = 2.0) -> None:
-        """`timeout`: seconds to wait for a locked file. Raises StoreUnavailable."""
+    def __init__(
+        self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
+        """`timeout`: seconds to wait for a locked file. `alarm` hears `session-store`, `failing` or `ok`, from the
+        store's thread. Raises StoreUnavailable."""
+        self._path = path
         self._seal = seal
+        self._alarm = alarm
+        self._failing = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": timeout, "check_same_thread": False})
         event.listen(self._engine, "connect", _pragmas)
@@ -113,6 +120,7 @@ class SqliteStore:
         metadata.create_all(self._connection)
         self._connection.commit()
         path.chmod(0o600)
+        self._inode = path.stat().st_ino
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._shut)
@@ -124,23 +132,52 @@ class SqliteStore:
         self._engine.dispose()
 
     async def _do(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in the store's thread, in a transaction of its own. Raises StoreUnavailable."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+        """Run `work` in the store's thread, in a transaction of its own. Raises StoreUnavailable, also after a deadline:
+        a disk that hangs keeps the thread, and nobody else."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_DEADLINE):
+                return await loop.run_in_executor(self._thread, self._in_transaction, work)
+        except TimeoutError:
+            self._say(failing=True)
+            raise StoreUnavailable("the store did not answer in time") from None
 
     def _in_transaction(self, work: Callable[[Connection], T]) -> T:
         try:
             assert self._connection is not None
             with self._connection.begin():
-                return work(self._connection)
+                done = work(self._connection)
         except SQLAlchemyError as error:
+            self._say(failing=True)
             raise StoreUnavailable(f"the store did not answer: {type(error).__name__}") from None
+        except StoreUnavailable:
+            self._say(failing=True)
+            raise
         except SealError:
             raise StoreUnavailable("the store holds what `keys.seal` does not open: was the key replaced?") from None
+        self._say(failing=False)
+        return done
+
+    def _say(self, *, failing: bool) -> None:
+        if failing is not self._failing:
+            self._failing = failing
+            self._alarm("session-store", "failing" if failing else "ok")
+
+    def _still_there(self) -> bool:
+        try:
+            return self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     async def version(self) -> int:
-        """SQLite's data_version: changes when another connection has committed."""
+        """SQLite's data_version: changes when another connection has committed.
+
+        A file that was taken away would go on without its name: nobody else's revocations would arrive in it.
+        """
 
         def ask(c: Connection) -> int:
+            if not self._still_there():
+                raise StoreUnavailable(f"the store `{self._path}` was taken away: put it back, or start again")
             return int(c.execute(text("PRAGMA data_version")).scalar_one())
 
         return await self._do(ask)
@@ -173,7 +210,7 @@ class SqliteStore:
             "provider_session": key_hash(p.issuer, shift.provider_session) if shift.provider_session else None,
             "ends": shift.ends,
             "ended": shift.ended,
-            "value": self._seal.seal(json.dumps(_shift_value(shift)).encode(), purpose=f"shift:{hashed}"),
+            "value": self._seal.seal(json.dumps(shift_value(shift)).encode(), purpose=f"shift:{hashed}"),
         }
         _replace(c, shifts, row, "id", shifts.c.ended.is_(None))
 
@@ -208,7 +245,7 @@ class SqliteStore:
         return await self._do(ask)
 
     def _shift(self, hashed: str, value: str) -> Shift:
-        return _shift_of(json.loads(self._seal.unseal(value, purpose=f"shift:{hashed}")))
+        return shift_of(json.loads(self._seal.unseal(value, purpose=f"shift:{hashed}")))
 
     # Sessions and their cookies
 
@@ -266,7 +303,7 @@ class SqliteStore:
         return await self._do(ask)
 
     def _session(self, hashed: str, value: str) -> Session:
-        return _session_of(json.loads(self._seal.unseal(value, purpose=f"session:{hashed}")))
+        return session_of(json.loads(self._seal.unseal(value, purpose=f"session:{hashed}")))
 
     # Codes
 
@@ -361,30 +398,3 @@ def _replace(c: Connection, table: Table, row: dict[str, Any], key: str, where: 
     """A new row, or the old one's values replaced; left alone where `where` does not hold for the old one."""
     changes = {k: v for k, v in row.items() if k != key}
     c.execute(upsert(table).values(row).on_conflict_do_update(index_elements=[key], set_=changes, where=where))
-
-
-def _shift_value(shift: Shift) -> dict[str, Any]:
-    value = asdict(shift)
-    value["principal"]["roles"] = sorted(shift.principal.roles)
-    return value
-
-
-def _shift_of(value: dict[str, Any]) -> Shift:
-    principal = value.pop("principal")
-    principal["roles"] = frozenset(principal["roles"])
-    value["amr"] = tuple(value["amr"])
-    return Shift(principal=Principal(**principal), **value)
-
-
-def _session_of(value: dict[str, Any]) -> Session:
-    d = value.pop("device")
-    value["hosts"] = tuple(value["hosts"])
-    device = Device(
-        name=d["name"],
-        device_class=DeviceClass(d["device_class"]),
-        ownership=Ownership(d["ownership"]),
-        managed=d["managed"],
-        zone=d["zone"],
-        posture=Posture(d["posture"]),
-    )
-    return Session(device=device, **value)

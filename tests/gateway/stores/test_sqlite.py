@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gateway.stores import sqlite as sqlite_store
 from gateway.stores.base import Store, key_hash
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, PAS, T0, StoreContract, session, shift
@@ -166,3 +169,55 @@ async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None
     (tmp_path / "sessions.db").write_bytes(b"not a database, " * 512)
     with pytest.raises(StoreUnavailable):
         SqliteStore(tmp_path / "sessions.db", Seal([KEY]))
+
+
+async def test_who_watches_hears_when_the_store_fails_and_when_it_is_back(tmp_path: Path) -> None:
+    """Once each: while another holds the file, and again when it answers."""
+    heard: list[tuple[str, str]] = []
+    opened = SqliteStore(
+        tmp_path / "sessions.db", Seal([KEY]), timeout=0.01, alarm=lambda *said: heard.append((said[0], said[1]))
+    )
+    with closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await opened.put_code("door", "c", b"v", 10.0)
+        other.execute("ROLLBACK")
+    for _ in range(3):
+        await opened.put_code("door", "c", b"v", 10.0)
+    await opened.close()
+    assert heard == [("session-store", "failing"), ("session-store", "ok")]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_was_taken_away_is_not_believed(tmp_path: Path, replaced: bool) -> None:
+    """SQLite would go on in a file without a name, where nobody else's revocations arrive; put back, all is well."""
+    path, aside = tmp_path / "sessions.db", tmp_path / "aside.db"
+    opened = SqliteStore(path, Seal([KEY]))
+    before = await opened.version()
+    path.rename(aside)
+    if replaced:
+        path.write_bytes(aside.read_bytes())
+    with pytest.raises(StoreUnavailable, match="was taken away"):
+        await opened.version()
+    aside.rename(path)
+    assert await opened.version() == before
+    await opened.close()
+
+
+async def test_a_disk_that_hangs_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is told in time, and it is alarmed; when the disk goes on, so does the store."""
+    heard: list[str] = []
+    opened = SqliteStore(tmp_path / "sessions.db", Seal([KEY]), alarm=lambda _, state: heard.append(state))
+    monkeypatch.setattr(sqlite_store, "_DEADLINE", 0.05)
+    hangs = threading.Event()
+    stuck = opened._thread.submit(hangs.wait, 20)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await opened.version()
+    hangs.set()
+    assert stuck.result(20)
+    monkeypatch.undo()
+    assert await opened.version() == await opened.version()
+    await opened.close()
+    assert heard == ["failing", "ok"]

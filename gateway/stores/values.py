@@ -1,0 +1,37 @@
+"""Shifts and sessions into values that JSON can hold, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from policies.model import Device, DeviceClass, Ownership, Posture, Principal
+from sso.session import Session
+from sso.shift import Shift
+
+
+def shift_value(shift: Shift) -> dict[str, Any]:
+    value = asdict(shift)
+    value["principal"]["roles"] = sorted(shift.principal.roles)
+    return value
+
+
+def shift_of(value: dict[str, Any]) -> Shift:
+    principal = value.pop("principal")
+    principal["roles"] = frozenset(principal["roles"])
+    value["amr"] = tuple(value["amr"])
+    return Shift(principal=Principal(**principal), **value)
+
+
+def session_of(value: dict[str, Any]) -> Session:
+    d = value.pop("device")
+    value["hosts"] = tuple(value["hosts"])
+    device = Device(
+        name=d["name"],
+        device_class=DeviceClass(d["device_class"]),
+        ownership=Ownership(d["ownership"]),
+        managed=d["managed"],
+        zone=d["zone"],
+        posture=Posture(d["posture"]),
+    )
+    return Session(device=device, **value)
