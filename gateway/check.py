@@ -114,7 +114,9 @@ async def _systems(systems: dict[str, System], seal: Seal, *, live: bool) -> lis
                 if live and isinstance(system.connector, ChecksHealth):
                     async with client(reach) as asking:
                         await system.connector.health(asking)
-            except (ConnectorError, ValueError, httpx2.HTTPError) as error:
+            except ValueError as error:
+                found.append(f"systems.{system.name}.options: {error}")
+            except (ConnectorError, httpx2.HTTPError) as error:
                 found.append(f"systems.{system.name}: {error}")
             await system.connector.close()
     return found

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(parsed)
     except (ConfigError, BundleError) as error:
         for problem in error.problems:
-            print(f"lanyard: {problem}", file=sys.stderr)
+            print(f"lanyard: {_placed(problem, parsed)}", file=sys.stderr)
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WELL
@@ -46,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return CANNOT
+
+
+def _placed(problem: str, given: argparse.Namespace) -> str:
+    """With the configuration's file before a problem that begins with one of its keys."""
+    table = problem.partition(":")[0].partition(".")[0]
+    return f"{given.config}: {problem}" if table in configuration.Config.model_fields else problem
 
 
 def _serve(given: argparse.Namespace) -> int:
@@ -61,7 +67,7 @@ def _check(given: argparse.Namespace) -> int:
     config = configuration.load(given.config)
     found = asyncio.run(problems(config, live=given.live))
     for problem in found:
-        print(f"lanyard: {given.config}: {problem}", file=sys.stderr)
+        print(f"lanyard: {_placed(problem, given)}", file=sys.stderr)
     if not found:
         print(f"{given.config}: {len(config.systems)} systems, all well")
     return WANTING if found else WELL

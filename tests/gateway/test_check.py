@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,7 +97,7 @@ SPOILT: dict[Spoil, str] = {
     client_key_that_is_none: "sso: ",
     unknown_connector: "systems.pas.connector: ",
     unknown_option: "systems.epr: ",
-    no_token: "systems.epr: the secret file `{folder}/epr.token` cannot be read: No such file",
+    no_token: "systems.epr.options: the secret file `{folder}/epr.token` cannot be read: No such file",
     credentials_of_another_system: "systems.ward.credentials: `{folder}/pas.credentials` does not open under `keys.seal`",
     no_credentials: "systems.pas.credentials: `{folder}/pas.credentials` cannot be read",
     no_authorities: "sso.ca_file: `{folder}/ca.pem` cannot be read: No such file",
@@ -129,6 +131,18 @@ def test_what_check_finds_does_stop_the_gateway(place: Installation, spoil: Spoi
     place.write()
     with pytest.raises((ConfigError, BundleError)):
         asyncio.run(open_gateway(load(place.path, {})))
+
+
+@pytest.mark.parametrize("command", ["serve", "audit verify", "audit search"])
+def test_whoever_trips_over_it_is_told_in_the_same_words(place: Installation, command: str) -> None:
+    """Other commands stop on what they need themselves: exit 2, with file and key all the same."""
+    no_journal_key(place)
+    # `serve` takes over its process's logging: it gets one of its own.
+    words = [sys.executable, "-m", "gateway.cli", *command.split(), "--config", str(place.path)]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (said.returncode, said.stdout) == (2, "")
+    (line,) = said.stderr.splitlines()
+    assert line.startswith(f"lanyard: {place.path}: keys.journal: the secret file")
 
 
 def test_a_configuration_that_is_well_does_start(place: Installation) -> None:
