@@ -50,19 +50,26 @@ STATUS = {
 }
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]{1,32}) ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
-_FRAMING = re.compile(
-    rb"(?:^|\r\n)(host|content-length|transfer-encoding|expect|upgrade|http2-settings):[ \t]*([^\r]*?)[ \t]*(?=\r\n)",
-    re.I,
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# What a head may hold between its line ends: tab, blank, visible ASCII, and opaque bytes (RFC 9110, section 5.5).
+_PLAIN = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_FRAMING = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"http2-settings", b"connection"}
 )
+_NAMES_KEPT = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How the body is delimited: `length` bytes, or chunks (-1)."""
+@dataclass(slots=True)
+class Head:
+    """A request's head. The body is `length` bytes, or chunks (-1). Names are lower-case, values trimmed (RFC 9112, section 5)."""
 
-    length: int
-    keep_alive: bool
+    method: str
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    version: str  # "1.0", "1.1"
+    length: int = 0
+    keep_alive: bool = True
+    expects: bool = False  # the client waits for `100 Continue`
 
     CHUNKED: ClassVar[int] = -1
 
@@ -71,48 +78,84 @@ def status(refused: Refused) -> int:
     return STATUS.get(refused, 400)
 
 
-def frame(head: bytes) -> Framing | Refused:
+def read(head: bytes) -> Head | Refused:
     """`head` ends with its blank line."""
     line = _LINE.match(head)
     if line is None:
         return Refused.LINE_TOO_LONG if head.find(b"\r\n") > LONGEST_LINE else Refused.MALFORMED
-    if line.end() > LONGEST_LINE:
+    start = line.end()
+    if start > LONGEST_LINE:
         return Refused.LINE_TOO_LONG
-    if line[1] == b"CONNECT":
+    method, target, major, minor = line.groups()
+    if method == b"CONNECT":
         return Refused.METHOD  # what follows it would be no HTTP
-    if line[3] != b"1" or line[4] not in b"01":
+    if major != b"1" or minor not in b"01":
         return Refused.VERSION
-    if len(head) > LONGEST_HEAD or head.count(b"\r\n") > MOST_HEADERS + 2:
+    ends = head.count(b"\r\n")
+    if len(head) > LONGEST_HEAD or ends > MOST_HEADERS + 2:
         return Refused.HEAD_TOO_LARGE
-    fields = head[line.end() :]
-    if not _FIELDS.fullmatch(fields):
+    if head.translate(None, _PLAIN) != b"\r\n" * ends:  # a control byte, or half a line end
         return Refused.MALFORMED
-    return _body(fields, old=line[4] == b"0")
+    old = minor == b"0"
+    found = Head(method.decode("ascii"), target, [], "1.0" if old else "1.1", keep_alive=not old)
+    headers, framing = found.headers, False
+    for field in head[start:-4].split(b"\r\n") if start < len(head) - 4 else ():
+        name, colon, value = field.partition(b":")
+        lower = _NAMES.get(name) or _name(name)
+        if not (lower and colon):
+            return Refused.MALFORMED
+        headers.append((lower, value.strip(b" \t")))
+        framing = framing or lower in _FRAMING
+    return _framed(found, old=old) if framing else Refused.HOST
 
 
-def _body(fields: bytes, *, old: bool) -> Framing | Refused:
+_NAMES: dict[bytes, bytes] = {}  # spellings seen, and what they are folded: the same few come with every request
+
+
+def _name(name: bytes) -> bytes:
+    """Lower-case; empty for what is no name."""
+    if not _TOKEN.fullmatch(name):
+        return b""
+    lower = name.lower()
+    if len(_NAMES) < _NAMES_KEPT and len(name) <= 64:
+        _NAMES[name] = lower
+    return lower
+
+
+def _framed(head: Head, *, old: bool) -> Head | Refused:
     lengths: list[bytes] = []
     codings: list[bytes] = []
     hosts = 0
-    for name, value in _FRAMING.findall(fields):
-        match name.lower():
+    for name, value in head.headers:
+        if name not in _FRAMING:
+            continue
+        match name:
+            case b"host":
+                hosts += 1
+            case b"connection":
+                head.keep_alive = head.keep_alive and b"close" not in value.lower()
             case b"content-length":
                 lengths.append(value)
             case b"transfer-encoding":
                 codings.append(value)
-            case b"host":
-                hosts += 1
             case b"expect":
                 if value.lower() != b"100-continue" or old:
                     return Refused.EXPECTATION
+                head.expects = True
             case _:
                 return Refused.UPGRADE
     if hosts != 1:
         return Refused.HOST
+    if not (lengths or codings):
+        return head
     if len(lengths) > 1 or (lengths and codings) or len(codings) > 1:
         return Refused.LENGTH
     if codings:
-        return Framing(Framing.CHUNKED, True) if codings[0].lower() == b"chunked" and not old else Refused.CODING
-    if lengths and not (lengths[0].isdigit() and len(lengths[0]) < 16):
+        if codings[0].lower() != b"chunked" or old:
+            return Refused.CODING
+        head.length = Head.CHUNKED
+    elif lengths[0].isdigit() and len(lengths[0]) < 16:
+        head.length = int(lengths[0])
+    else:
         return Refused.LENGTH
-    return Framing(int(lengths[0]) if lengths else 0, not old)
+    return head

@@ -1,4 +1,4 @@
-"""The socket: uvicorn with llhttp under a protocol of ours that reads heads itself before llhttp does.
+"""The socket: uvicorn under a protocol of ours that reads heads itself; llhttp reads again those that bring a body, and the body.
 
 Sizes are counted as bytes arrive, deadlines are kept by one sweep for all connections, and the raw request target goes to the app
 as `scope["lanyard.target"]`. What follows a request before its answer (pipelining) is not read: the connection ends with that
@@ -11,17 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import socket
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HIGH_WATER_LIMIT, HttpToolsProtocol
 
-from ..errors import ClientGone
+from .cycle import Cycle
 from .deadlines import Deadlines
-from .framing import LONGEST_HEAD, LONGEST_LINE, Framing, Refused, frame, status
+from .framing import LONGEST_HEAD, LONGEST_LINE, Head, Refused, read, status
 
 _OVERHEAD = 64 * 1024  # bytes of chunk framing beyond what a body's size explains
 _REASONS = {400: b"Bad Request", 405: b"Method Not Allowed", 408: b"Request Timeout", 414: b"URI Too Long", 417: b"Expectation Failed",
@@ -29,88 +29,6 @@ _REASONS = {400: b"Bad Request", 405: b"Method Not Allowed", 408: b"Request Time
             505: b"HTTP Version Not Supported"}  # fmt: skip
 
 Rejected = Callable[[str, str], None]
-
-
-class Cycle(RequestResponseCycle):
-    """One exchange; sending to a browser that has gone is an error, so that nobody reads on for nobody.
-
-    An answer's head is written together with the first part of its body: one system call for most answers.
-    """
-
-    _head = b""
-    _bodiless = False
-
-    async def run_asgi(self, app: Any) -> None:
-        async def until_gone(scope: Any, receive: Any, send: Any) -> None:
-            try:
-                await app(scope, receive, send)
-            except (ClientGone, asyncio.CancelledError):
-                if not self.disconnected:
-                    raise
-
-        await super().run_asgi(until_gone)
-
-    async def send(self, message: Any) -> None:
-        if self.disconnected:
-            raise ClientGone("the browser went away")
-        if self.flow.write_paused:
-            await self.flow.drain()
-            if self.disconnected:
-                raise ClientGone("the browser went away")
-        if not self.response_started:
-            self._start(message["status"], message.get("headers", ()))
-        elif not self.response_complete:
-            self._continue(message.get("body", b""), more=message.get("more_body", False))
-
-    def _start(self, code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        # They may tell a length that they do not send (RFC 9110, section 8.6).
-        self._bodiless = self.scope["method"] == "HEAD" or code in (204, 304)
-        lines = [STATUS_LINE[code]]
-        for name, value in (*self.default_headers, *headers):
-            if b"\n" in value or b"\r" in value:
-                raise RuntimeError("a header's value holds a line end")
-            folded = name.lower()
-            if folded == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif folded == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
-                continue
-            elif folded == b"transfer-encoding":
-                continue
-            lines.append(b"%s: %s\r\n" % (folded, value))
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and not self._bodiless:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
-
-    def _continue(self, body: bytes, *, more: bool) -> None:
-        head, self._head = self._head, b""
-        if self._bodiless:
-            data, self.expected_content_length = b"", 0
-        elif self.chunked_encoding:
-            data = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
-            data += b"" if more else b"0\r\n\r\n"
-        else:
-            if len(body) > self.expected_content_length:
-                raise RuntimeError("an answer's body is longer than its declared length")
-            data, self.expected_content_length = body, self.expected_content_length - len(body)
-        if head or data:
-            self.transport.write(head + data)
-        if more:
-            return
-        if self.expected_content_length != 0:
-            raise RuntimeError("an answer's body is shorter than its declared length")
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
 
 
 class LanyardProtocol(HttpToolsProtocol):
@@ -124,7 +42,7 @@ class LanyardProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
         super().connection_made(transport)
         self._buffer = b""
-        self._framing: Framing | None = None  # while a body is read
+        self._reading: Head | None = None  # while a body is read
         self._left = 0
         self._fed = 0
         self._body_bytes = 0
@@ -141,7 +59,7 @@ class LanyardProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refusing or self.transport.is_closing():
             return
-        if self._framing is not None:
+        if self._reading is not None:
             self._read_body(data)
         elif not self._ended or (self.cycle is not None and not self.cycle.response_complete):
             self._pipelined()
@@ -160,11 +78,11 @@ class LanyardProtocol(HttpToolsProtocol):
             return
         head, rest = buffer[: end + 4], buffer[end + 4 :]
         self._buffer = b""
-        framing = frame(head)
-        if isinstance(framing, Refused):
-            self.refuse(framing)
-            return
-        self._begin(head, rest, framing)
+        judged = read(head)
+        if isinstance(judged, Refused):
+            self.refuse(judged)
+        else:
+            self._begin(head, rest, judged)
 
     def _bound(self, buffer: bytes) -> None:
         """A head that is still coming is refused as soon as it cannot become a good one."""
@@ -176,24 +94,60 @@ class LanyardProtocol(HttpToolsProtocol):
         elif line == 0 or (line > 0 and buffer[line - 1 : line] != b"\r") or b"\n\n" in buffer:
             self.refuse(Refused.MALFORMED)
 
-    def _begin(self, head: bytes, rest: bytes, framing: Framing) -> None:
+    def _begin(self, raw: bytes, rest: bytes, head: Head) -> None:
+        self._since = self.loop.time()
+        if head.length == 0:
+            self._ask(head, more_body=False)
+            if rest:
+                self._pipelined()
+            return
         self._ended = False
         self._in_head = True
-        self._framing, self._left = (framing, framing.length) if framing.length else (None, 0)
+        self._reading, self._left = head, head.length
         self._fed = self._body_bytes = self._trailer_bytes = 0
-        self._since = self.loop.time()
-        if not self._feed(head):
+        self.flow.resume_reading()
+        if not self._feed(raw):
             return
         self._in_head = False
-        if self._framing is not None:
-            if rest:
-                self._read_body(rest)
-        elif rest:
-            self._pipelined()
+        self._ask(head, more_body=True)
+        if rest:
+            self._read_body(rest)
+
+    def _ask(self, head: Head, *, more_body: bool) -> None:
+        """The request goes to the app."""
+        path, _, query = head.target.partition(b"?")
+        self.scope = scope = {  # type: ignore[typeddict-unknown-key]  # what the layers below add is theirs
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": head.version,
+            "method": head.method,
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": "",
+            "headers": head.headers,
+            "path": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "lanyard.target": head.target,
+        }
+        self.cycle = cycle = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.server_state.default_headers,
+            self.on_response_complete,
+            keep_alive=head.keep_alive,
+            expects=head.expects,
+            more_body=more_body,
+        )
+        self._task = task = self.loop.create_task(cycle.run(self.app), context=contextvars.Context())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _read_body(self, data: bytes) -> None:
-        assert self._framing is not None
-        if self._framing.length == Framing.CHUNKED:
+        assert self._reading is not None
+        if self._reading.length == Head.CHUNKED:
             self._fed += len(data)
             if self._feed(data) and self._fed - self._body_bytes > _OVERHEAD + 8 * self._body_bytes:
                 self.refuse(Refused.BODY)
@@ -243,11 +197,6 @@ class LanyardProtocol(HttpToolsProtocol):
             self.flow.resume_writing()
         self.transport.close()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._task = self.loop.create_task(cycle.run_asgi(app), context=contextvars.Context())
-        self._task.add_done_callback(self.tasks.discard)
-        self.tasks.add(self._task)
-
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._task is not None and self.scope is not None and self.scope.get("lanyard.stoppable"):
@@ -256,54 +205,41 @@ class LanyardProtocol(HttpToolsProtocol):
     def _source(self) -> str:
         return self.client[0] if self.client else ""
 
-    # llhttp's callbacks
+    # llhttp's callbacks: a head again, then its body
 
     def on_message_begin(self) -> None:
         if not self._in_head:
             raise ValueError("a second message where none may be")
-        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Read already."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            super().on_header(name, value)
             return
         self._trailer_bytes += len(name) + len(value)
         if self._trailer_bytes > LONGEST_LINE:
             raise ValueError("too many trailers")
 
     def on_headers_complete(self) -> None:
-        scope = cast("dict[str, Any]", self.scope)
-        path, _, query = self.url.partition(b"?")
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = self.parser.get_http_version()
-        scope["lanyard.target"] = self.url
-        scope["raw_path"] = path
-        scope["path"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
-        scope["query_string"] = query
-        cycle = Cycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=scope["http_version"] == "1.1" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
-        self.cycle = cycle
-        self._start_asgi_task(cycle, self.app)
+        """Nothing: the head was read already, and this is the second opinion."""
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._ended = True
-        self._framing = None
-        super().on_message_complete()
+        self._reading = None
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -341,7 +277,7 @@ class LanyardProtocol(HttpToolsProtocol):
                 self.refuse(Refused.TOO_SLOW)
 
     def _overdue(self, waited: float) -> bool:
-        if self._framing is not None:
+        if self._reading is not None:
             late = waited - self.deadlines.body_grace
             return late > 0 and not self.flow.read_paused and self._body_bytes < late * self.deadlines.body_rate
         if self.cycle is not None and not self.cycle.response_complete:

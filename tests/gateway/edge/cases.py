@@ -201,7 +201,7 @@ SYNTAX = (
     Case("RAW-108", "NUL in the target", _line(b"GET /ward/7/\0list HTTP/1.1"), 400),
     Case("RAW-109", "backslashes in the target", _line(b"GET /ward/7\\..\\..\\admin HTTP/1.1"), 400),
     Case("RAW-111", "blank lines first", b"\r\n" * 4 + get(), 400),
-    Case("RAW-113", "TRACK", _line(b"TRACK /ward/7/list HTTP/1.1"), 400),
+    Case("RAW-113", "TRACK", _line(b"TRACK /ward/7/list HTTP/1.1"), 405),
 )
 
 HOSTS = (
@@ -239,9 +239,9 @@ HOSTS = (
 
 METHODS = (
     Case("HTTP-064", "HEAD is asked like GET", _line(b"HEAD /records/123 HTTP/1.1"), 200, "whole"),
-    Case("HTTP-065", "a method in lower case", _line(b"get /records/123 HTTP/1.1"), 400),
+    Case("HTTP-065", "a method in lower case", _line(b"get /records/123 HTTP/1.1"), 405),
     Case("HTTP-066", "a verb of WebDAV", _line(b"PROPFIND /records/123 HTTP/1.1"), 405),
-    Case("HTTP-069", "a verb of nobody", _line(b"FOO /records/123 HTTP/1.1"), 400),
+    Case("HTTP-069", "a verb of nobody", _line(b"FOO /records/123 HTTP/1.1"), 405),
     Case("HTTP-070", "a verb that is new", _line(b"QUERY /records/123 HTTP/1.1"), 405),
     Case("HTTP-070b", "TRACE", _line(b"TRACE /records/123 HTTP/1.1"), 405),
     # The guard passes a verb in another's clothes; the header table takes them off (tests/gateway/proxy/test_headers.py).

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.edge.framing import Framing, Refused, frame, status
+from gateway.edge.framing import Head, Refused, read, status
 from tests.gateway.edge import cases, raw
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
@@ -27,6 +27,10 @@ class Llhttp:
     def __init__(self) -> None:
         self.body = b""
         self.ended = False
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_body(self, data: bytes) -> None:
         self.body += data
@@ -38,41 +42,45 @@ class Llhttp:
 @given(st.lists(LINES, max_size=4))
 @settings(max_examples=800, deadline=None)
 def test_another_reader_finds_the_same_end(lines: list[bytes]) -> None:
-    """Whatever is let through ends for llhttp exactly where it ends for us."""
+    """Whatever is let through has for llhttp the headers that it has for us, and ends where it ends for us."""
     head = HEAD + b"".join(one + b"\r\n" for one in lines) + b"\r\n"
     head = head[: head.index(b"\r\n\r\n") + 4]
-    framing = frame(head)
+    framing = read(head)
     if isinstance(framing, Refused):
         assert 400 <= status(framing) < 600
         return
-    body = b"3\r\nabc\r\n0\r\n\r\n" if framing.length == Framing.CHUNKED else b"x" * framing.length
+    body = b"3\r\nabc\r\n0\r\n\r\n" if framing.length == Head.CHUNKED else b"x" * framing.length
     other = Llhttp()
     parser = httptools.HttpRequestParser(other)
     parser.feed_data(head + body[:-1])
+    assert other.headers == framing.headers
+    assert (parser.get_method().decode(), parser.get_http_version()) == (framing.method, framing.version)
     assert other.ended is (not body)
     parser.feed_data(body[-1:])
     assert other.ended
-    assert other.body == (b"abc" if framing.length == Framing.CHUNKED else body)
+    assert other.body == (b"abc" if framing.length == Head.CHUNKED else body)
 
 
 @given(st.binary(max_size=200).map(lambda data: re.sub(rb"\r\n\r\n", b"", data) + b"\r\n\r\n"))
 def test_any_bytes_have_a_verdict(head: bytes) -> None:
     """No bytes make the reader fail; noise is never a request."""
-    assert isinstance(frame(head), Refused)
+    assert isinstance(read(head), Refused)
 
 
 @pytest.mark.parametrize(("head", "expected"), [
-    (HEAD + b"\r\n", Framing(0, True)),
-    (HEAD + b"Content-Length: 7\r\n\r\n", Framing(7, True)),
-    (HEAD + b"Transfer-Encoding: Chunked\r\n\r\n", Framing(Framing.CHUNKED, True)),
-    (HEAD.replace(b"1.1", b"1.0") + b"\r\n", Framing(0, False)),
+    (HEAD + b"\r\n", (0, True, False)),
+    (HEAD + b"Content-Length: 7\r\n\r\n", (7, True, False)),
+    (HEAD + b"Transfer-Encoding: Chunked\r\n\r\n", (Head.CHUNKED, True, False)),
+    (HEAD.replace(b"1.1", b"1.0") + b"\r\n", (0, False, False)),
+    (HEAD + b"Connection: keep-alive, Close\r\n\r\n", (0, False, False)),
+    (HEAD + b"Expect: 100-continue\r\n\r\n", (0, True, True)),
     (HEAD + b"Content-Length: 1234567890123456\r\n\r\n", Refused.LENGTH),
-    (HEAD + b"Expect: 100-continue\r\n\r\n", Framing(0, True)),
     (HEAD.replace(b"1.1", b"1.0") + b"Expect: 100-continue\r\n\r\n", Refused.EXPECTATION),
 ])  # fmt: skip
-def test_a_framing_is_named(head: bytes, expected: Framing | Refused) -> None:
-    """Length, chunks, or nothing; and the reason where there is none."""
-    assert frame(head) == expected
+def test_a_framing_is_named(head: bytes, expected: tuple[int, bool, bool] | Refused) -> None:
+    """Length, chunks, or nothing, and whether the connection goes on; and the reason where there is none."""
+    found = read(head)
+    assert (found if isinstance(found, Refused) else (found.length, found.keep_alive, found.expects)) == expected
 
 
 def test_a_connection_carries_one_request_after_another(gate: raw.Listening) -> None:
