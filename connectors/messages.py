@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .errors import BodyTooLarge
 
@@ -94,14 +95,12 @@ class InboundRequest:
     prefix: str = ""  # `/{name}` on a path mount, else ""
     length: int | None = None  # bytes that the client declared for the body; None where it sends chunks
     session: str = ""  # public id of the session, for values bound to it (paging tokens); never a secret
+    path: bytes = field(init=False)
+    query: bytes = field(init=False)
+    matched: Any = None  # what the connector's route table found, so that it looks once
 
-    @property
-    def path(self) -> bytes:
-        return self.target.partition(b"?")[0]
-
-    @property
-    def query(self) -> bytes:
-        return self.target.partition(b"?")[2]
+    def __post_init__(self) -> None:
+        self.path, _, self.query = self.target.partition(b"?")
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of `name` (lower-case), or None."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -78,6 +77,10 @@ class Route:
     body: Literal["form", "json"] | None
     limit: int
     parameters: tuple[str, ...]  # query parameters that the journal names
+    reads_answer: bool = field(init=False)  # a patient stands in the answer
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reads_answer", any(place.place == "answer" for place in self.patients))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,6 @@ class RouteTable:
             first = "" if route.segments[0].startswith("{") else route.segments[0]
             for method in route.methods:
                 self._starting.setdefault((method, first), []).append(route)
-        self.match = lru_cache(maxsize=4096)(self._match)
 
     @classmethod
     def declared(cls, tables: Sequence[Mapping[str, Any]], *, charset: str, system: str) -> RouteTable:
@@ -108,7 +110,7 @@ class RouteTable:
 
     async def describe(self, inbound: InboundRequest) -> tuple[Action, Resource] | None:
         """What a request asks for; None where no route names it. Raises BadRequest."""
-        match = self.match(inbound.method, inbound.path)
+        match = self.match(inbound)
         if match is None:
             return None
         route = match.route
@@ -123,16 +125,16 @@ class RouteTable:
         )
 
     def is_asset(self, inbound: InboundRequest) -> bool:
-        match = self.match(inbound.method, inbound.path)
+        match = self.match(inbound)
         return match is not None and match.route.asset
 
     def reads_answer(self, inbound: InboundRequest) -> bool:
-        match = self.match(inbound.method, inbound.path)
-        return match is not None and any(p.place == "answer" for p in match.route.patients)
+        match = self.match(inbound)
+        return match is not None and match.route.reads_answer
 
     def patients_in(self, inbound: InboundRequest, page: bytes) -> frozenset[PatientRef]:
         """Patients whom the (beginning of the) answer names where the route says so."""
-        match = self.match(inbound.method, inbound.path)
+        match = self.match(inbound)
         found: set[PatientRef] = set()
         for place in match.route.patients if match else ():
             if place.place == "answer" and place.pattern is not None:
@@ -143,17 +145,26 @@ class RouteTable:
 
     def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]:
         """The query parameters that the journal names on this route."""
-        match = self.match(inbound.method, inbound.path)
+        match = self.match(inbound)
         if match is None or not match.route.parameters:
             return ()
         return tuple((n, v) for n, v in pairs(inbound.query, self._charset) if n in match.route.parameters)
 
+    def match(self, inbound: InboundRequest) -> Match | None:
+        """The one route that names a request, looked for once; None where none does."""
+        if inbound.matched is None:
+            inbound.matched = (self._match(inbound.method, inbound.path),)
+        found: Match | None = inbound.matched[0]
+        return found
+
     def _match(self, method: str, path: bytes) -> Match | None:
-        plain = unquote_to_bytes if b"%" in path else bytes
-        segments = [plain(s).decode(self._charset, "replace") for s in path.split(b"/")[1:]]
-        for first in (segments[0], ""):
+        segments = path.split(b"/")[1:]
+        if b"%" in path:
+            segments = [unquote_to_bytes(s) for s in segments]
+        decoded = [s.decode(self._charset, "replace") for s in segments]
+        for first in (decoded[0], ""):
             for route in self._starting.get((method, first), ()):
-                if (values := _fits(route.segments, segments)) is not None:
+                if (values := _fits(route.segments, decoded)) is not None:
                     return Match(route, values)
         return None
 
@@ -203,7 +214,9 @@ def pairs(encoded: bytes, charset: str) -> list[tuple[str, str]]:
 
 
 def _plain(data: bytes, charset: str) -> str:
-    return unquote_to_bytes(data.replace(b"+", b" ")).decode(charset, "replace")
+    if b"+" in data or b"%" in data:
+        data = unquote_to_bytes(data.replace(b"+", b" "))
+    return data.decode(charset, "replace")
 
 
 def _pointed(body: bytes, pointer: str) -> list[str]:

@@ -145,12 +145,12 @@ class Gateway:
         self._metrics.seconds.labels(system.name).observe(time.perf_counter() - begun)
         match outcome:
             case Refusal():
-                self._metrics.requests.labels(system.name, system.state.value, "denied").inc()
+                self._metrics.requests.labels(system.name, system.state._value_, "denied").inc()
                 await self._refusals.denied(outcome.decision, request.method, headers, request.id, system)(
                     scope, receive, send
                 )
             case Answer():
-                self._metrics.requests.labels(system.name, system.state.value, "permitted").inc()
+                self._metrics.requests.labels(system.name, system.state._value_, "permitted").inc()
                 scope["lanyard.stoppable"] = True
                 await self._send(outcome, request, send)
 
@@ -184,7 +184,7 @@ class Gateway:
             target=request.target,
             source=source,
             agent=agent.decode("latin-1") if agent else "",
-            device=device.name or device.device_class.value,
+            device=device.name or device.device_class._value_,
             zone=device.zone,
             proof="federated",
             proof_age=int(self._now() - shift.auth_time),

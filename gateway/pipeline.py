@@ -128,7 +128,7 @@ class Pipeline:
             return await self._ask(system, inbound, resource, permit, receipt, None)
         self._upstreams.refuse_stale_write(live, inbound, resource)
         response = await self._ask(system, inbound, resource, permit, receipt, live)
-        if await self._upstreams.forgotten(system, live, response):
+        if await self._upstreams.forgotten(system, response):
             response.close()
             live = await self._upstreams.again(seat, system, live)
             if not self._upstreams.may_repeat(inbound, resource):

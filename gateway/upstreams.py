@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -68,8 +68,9 @@ class LogOn:
 
     def showed(self, target: bytes) -> None:
         """Remember that this log-on's page is on a screen."""
-        self.pages[_page(target)] = None
-        self.pages.move_to_end(_page(target))
+        page = _page(target)
+        self.pages[page] = None
+        self.pages.move_to_end(page)
         if len(self.pages) > _PAGES_REMEMBERED:
             self.pages.popitem(last=False)
 
@@ -130,10 +131,10 @@ class UpstreamSessions:
         if not live.knows(target.encode("latin-1")):
             raise WriteNotSent("the system has logged on again since this page was shown")
 
-    async def forgotten(self, system: System, live: LogOn, response: UpstreamResponse) -> bool:
+    def forgotten(self, system: System, response: UpstreamResponse) -> Awaitable[bool]:
         """Whether the system says that it does not know us any more."""
         assert system.logs_on is not None
-        return await system.logs_on.is_logged_off(response)
+        return system.logs_on.is_logged_off(response)
 
     async def absorb(self, system: System, live: LogOn, inbound: InboundRequest, response: UpstreamResponse) -> None:
         """Keep the answer's new cookies; remember the page that it shows."""

@@ -217,7 +217,7 @@ class Journal:
         return self._put(EventType.RECORD_RELEASED, {"patients": share, "request": request})
 
     def _entry(self, kind: EventType, fields: dict[str, Any], at: float) -> Queued:
-        return Queued(orjson.dumps(round(at, 6)), kind.value.encode(), wording.written(fields))
+        return Queued(orjson.dumps(round(at, 6)), kind._value_.encode(), wording.written(fields))
 
     def _admit(self, access: AccessRequest, facts: Facts, *, permitted: bool) -> None:
         room, emergency = self._writer.room, access.context.purpose is Purpose.BREAK_GLASS

@@ -29,10 +29,10 @@ def access(asked: AccessRequest, decision: Permit | Deny, line: RequestLine, nam
     """The fields of `access.intent` and `access.denied`, in the order of their names."""
     p, r = asked.principal, asked.resource
     fields: dict[str, Any] = {
-        "action": asked.action.value,
+        "action": asked.action._value_,
         "agent": cut(line.agent),
         "device": line.device,
-        "disclosure": r.disclosure.value,
+        "disclosure": r.disclosure._value_,
         "input_hash": decision.input_hash,
         "issuer": p.issuer,
         "kind": r.kind,
@@ -43,7 +43,7 @@ def access(asked: AccessRequest, decision: Permit | Deny, line: RequestLine, nam
         "policy": decision.policy_version,
         "proof": line.proof,
         "proof_age": line.proof_age,
-        "purpose": asked.context.purpose.value,
+        "purpose": asked.context.purpose._value_,
         "request": line.id,
         "role": p.role,
         "route": r.route,

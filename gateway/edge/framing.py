@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from ..fields import Fields, fields, lines_are_plain
+
 LONGEST_LINE = 8 * 1024
 LONGEST_HEAD = 32 * 1024
 MOST_HEADERS = 100
@@ -50,13 +52,9 @@ STATUS = {
 }
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]{1,32}) ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# What a head may hold between its line ends: tab, blank, visible ASCII, and opaque bytes (RFC 9110, section 5.5).
-_PLAIN = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _FRAMING = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"http2-settings", b"connection"}
 )
-_NAMES_KEPT = 512
 
 
 @dataclass(slots=True)
@@ -65,7 +63,7 @@ class Head:
 
     method: str
     target: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Fields
     version: str  # "1.0", "1.1"
     length: int = 0
     keep_alive: bool = True
@@ -91,35 +89,13 @@ def read(head: bytes) -> Head | Refused:
         return Refused.METHOD  # what follows it would be no HTTP
     if major != b"1" or minor not in b"01":
         return Refused.VERSION
-    ends = head.count(b"\r\n")
-    if len(head) > LONGEST_HEAD or ends > MOST_HEADERS + 2:
+    if len(head) > LONGEST_HEAD or head.count(b"\r\n") > MOST_HEADERS + 2:
         return Refused.HEAD_TOO_LARGE
-    if head.translate(None, _PLAIN) != b"\r\n" * ends:  # a control byte, or half a line end
+    headers = fields(head[start:-4]) if lines_are_plain(head) else None
+    if headers is None:
         return Refused.MALFORMED
     old = minor == b"0"
-    found = Head(method.decode("ascii"), target, [], "1.0" if old else "1.1", keep_alive=not old)
-    headers, framing = found.headers, False
-    for field in head[start:-4].split(b"\r\n") if start < len(head) - 4 else ():
-        name, colon, value = field.partition(b":")
-        lower = _NAMES.get(name) or _name(name)
-        if not (lower and colon):
-            return Refused.MALFORMED
-        headers.append((lower, value.strip(b" \t")))
-        framing = framing or lower in _FRAMING
-    return _framed(found, old=old) if framing else Refused.HOST
-
-
-_NAMES: dict[bytes, bytes] = {}  # spellings seen, and what they are folded: the same few come with every request
-
-
-def _name(name: bytes) -> bytes:
-    """Lower-case; empty for what is no name."""
-    if not _TOKEN.fullmatch(name):
-        return b""
-    lower = name.lower()
-    if len(_NAMES) < _NAMES_KEPT and len(name) <= 64:
-        _NAMES[name] = lower
-    return lower
+    return _framed(Head(method.decode("ascii"), target, headers, "1.0" if old else "1.1", keep_alive=not old), old=old)
 
 
 def _framed(head: Head, *, old: bool) -> Head | Refused:

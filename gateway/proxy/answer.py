@@ -1,4 +1,4 @@
-"""The bytes of an HTTP/1.1 answer, read by llhttp and held to our own, stricter form (RFC 9112).
+"""The bytes of an HTTP/1.1 answer: a head in one reading only, chunks by llhttp (RFC 9112).
 
 Sans I/O: bytes in, events out. A head that is not exactly well formed is refused, since two readers of it could disagree.
 """
@@ -13,12 +13,11 @@ import httptools
 from connectors.errors import SystemMisbehaves
 from connectors.messages import Headers
 
+from ..fields import fields, lines_are_plain
+
 LONGEST_HEAD = 64 * 1024
 _MOST_HEADERS = 128
-_HEAD = re.compile(
-    rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n"
-    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
-)
+_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 
 
 class Head:
@@ -30,21 +29,17 @@ class Head:
 
     def __init__(self, raw: bytes, *, to_head: bool) -> None:
         """Raises SystemMisbehaves."""
-        if not _HEAD.fullmatch(raw):
+        line = _LINE.match(raw)
+        found = fields(raw[line.end() : -4]) if line and lines_are_plain(raw) else None
+        if line is None or found is None:
             raise SystemMisbehaves("the system answered with a malformed head")
-        collected = _Collector()
-        parser = httptools.HttpResponseParser(collected)
-        try:
-            parser.feed_data(raw)
-        except httptools.HttpParserError:
-            raise SystemMisbehaves("the system answered with a head that cannot be read one way only") from None
-        self.status: int = parser.get_status_code()
-        self.reason = collected.reason
-        self.headers: Headers = tuple(collected.headers)
-        if len(self.headers) > _MOST_HEADERS:
+        if len(found) > _MOST_HEADERS:
             raise SystemMisbehaves("the system answered with too many headers")
-        self.modern = raw.startswith(b"HTTP/1.1")
-        self.keep_alive = self.modern  # llhttp's own word is gone once a message without body is complete
+        self.status = int(line[2])
+        self.reason: bytes = line[3] or b""
+        self.headers: Headers = tuple(found)
+        self.modern = line[1] == b"1"
+        self.keep_alive = self.modern
         self.length = self._delimiter(to_head=to_head)
 
     def _delimiter(self, *, to_head: bool) -> int:
@@ -60,10 +55,10 @@ class Head:
                 self.keep_alive = False
         if len(lengths) > 1 or len(codings) > 1 or (lengths and codings):
             raise SystemMisbehaves("the system answered with two lengths")
-        length = lengths[0].strip(b" \t") if lengths else b"0"
+        length = lengths[0] if lengths else b"0"
         if not (length.isdigit() and len(length) < 19):
             raise SystemMisbehaves("the system answered with a length that is none")
-        if codings and (codings[0].strip(b" \t").lower() != b"chunked" or not self.modern):
+        if codings and (codings[0].lower() != b"chunked" or not self.modern):
             raise SystemMisbehaves("the system answered with an unknown transfer coding")
         if self.status == 204 and (codings or int(length)):
             self.keep_alive = False  # a body that may not be (RFC 9110, section 8.6) may still be on its way
@@ -75,22 +70,6 @@ class Head:
             return int(length)
         self.keep_alive = False
         return self.UNTIL_CLOSE
-
-
-class _Collector:
-    """llhttp's callbacks for a head."""
-
-    __slots__ = ("headers", "reason")
-
-    def __init__(self) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.reason = b""
-
-    def on_status(self, reason: bytes) -> None:
-        self.reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
 
 
 class Chunks:

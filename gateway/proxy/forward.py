@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from connectors.messages import UpstreamRequest, UpstreamResponse
 
 from ..audit.event import AssetReceipt, AuditReceipt
 from .upstream import Origin, Transport
 
 
-async def forward(
+def forward(
     transport: Transport,
     origin: Origin,
     request: UpstreamRequest,
@@ -16,7 +18,7 @@ async def forward(
     request_id: str,
     *,
     once: bool = False,
-) -> UpstreamResponse:
+) -> Awaitable[UpstreamResponse]:
     """`once`: for a route declared as changing, whose GET may not be repeated on a stale connection either.
 
     Raises UpstreamUnavailable, SystemMisbehaves, SystemUnavailable; AssertionError where the receipt is another request's, or no
@@ -24,4 +26,4 @@ async def forward(
     """
     if receipt.verdict != "permit" or receipt.request != request_id:
         raise AssertionError("nothing is forwarded without its own permit in the journal")
-    return await transport.send(origin, request, once=once)
+    return transport.send(origin, request, once=once)

@@ -7,7 +7,7 @@ compared folded (`_` and `.` as `-`, any case): a system behind CGI or WSGI cann
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from connectors.errors import SystemMisbehaves
@@ -55,9 +55,9 @@ INLINE_API_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Passage:
-    """What is fixed about one system's traffic."""
+    """What is fixed about one system's traffic. Compared by identity: it is a key of caches."""
 
     public_origin: bytes  # `https://pas.records.example.nhs.uk`
     prefix: bytes  # `/epr` on a path mount
@@ -103,7 +103,19 @@ def inward(inbound: InboundRequest, passage: Passage) -> InboundRequest:
             passed.append((name, places.as_upstream(value, passage)))
         else:
             passed.append((name, value))
-    return replace(inbound, headers=tuple(passed))
+    return InboundRequest(
+        inbound.id,
+        inbound.method,
+        inbound.target,
+        tuple(passed),
+        inbound.body,
+        inbound.scheme,
+        inbound.host,
+        inbound.prefix,
+        inbound.length,
+        inbound.session,
+        inbound.matched,
+    )
 
 
 def addressed(request: UpstreamRequest, inbound: InboundRequest, passage: Passage) -> UpstreamRequest:
@@ -121,12 +133,16 @@ def addressed(request: UpstreamRequest, inbound: InboundRequest, passage: Passag
     return request
 
 
+_NOTHING: frozenset[bytes] = frozenset()
+
+
 def _named_by_connection(headers: Headers) -> frozenset[bytes]:
     named: set[bytes] = set()
     for name, value in headers:
         if name == b"connection":
             named |= {token.strip().lower() for token in value.split(b",")}
-    return frozenset(named - {b"cookie"})  # cookies are ours to pass or not; a browser cannot make us drop them
+    # Cookies are ours to pass or not; a browser cannot make us drop them.
+    return frozenset(named - {b"cookie"}) if named else _NOTHING
 
 
 def _declared(cookies: bytes, names: frozenset[bytes]) -> bytes:
