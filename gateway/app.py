@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import signal
 import socket
@@ -269,6 +270,7 @@ async def serve(config: Config) -> int:
     """Run until SIGTERM or SIGINT; 0 after an orderly end. Raises what `open_gateway` does."""
     logs.configure()
     running = await open_gateway(config)
+    _settle()
     now = time.time
     public = server(
         running.gateway,
@@ -292,6 +294,13 @@ async def serve(config: Config) -> int:
         await _until_told(public, ops, sockets, running.draining)
         await running.journal.record(AuditEvent(EventType.GATEWAY_STOPPED, now(), {}))
     return 0
+
+
+def _settle() -> None:
+    """What was made until here stays: the collector need not look at it again and again while everybody waits."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 async def _until_told(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
+from prometheus_client import Counter, Histogram
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
@@ -19,7 +20,7 @@ from .audit.journal import Journal
 from .context import Surroundings
 from .edge import cookies
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
-from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, SystemSite, asked
+from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, fault_for
 from .metrics import Metrics
 from .pipeline import Answer, Pipeline, Refusal
@@ -60,6 +61,7 @@ class Gateway:
         self._metrics = metrics
         self._sign_on = sign_on
         self._now = now
+        self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Whatever goes wrong is told; nothing that goes wrong lets anything pass."""
@@ -86,29 +88,30 @@ class Gateway:
         )
         await response(scope, receive, send)
 
-    async def _site(self, scope: Scope, receive: Receive, send: Send) -> None:
-        site = scope["lanyard.site"]
+    def _site(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        site: Site = scope["lanyard.site"]
         target: bytes = scope["lanyard.target"]
         if target.startswith(_OURS) or target == _OURS[:-1]:
-            await (await self._ours(site.host, scope))(scope, receive, send)
-            return
+            return self._ours(site.host, scope, receive, send)
         match site:
             case MainSite():
-                await self._main(scope, receive, send)
+                return self._main(scope, receive, send)
             case SystemSite():
-                await self._brokered(site.system, "", site.host, scope, receive, send)
+                return self._brokered(site.system, "", site.host, scope, receive, send)
             case ApiSite():
                 name = target[1:].partition(b"?")[0].partition(b"/")[0].decode("latin-1")
                 system = site.systems.get(name)
                 if system is None:
-                    await self._refusals.not_found(scope["method"], tuple(scope["headers"]))(scope, receive, send)
-                    return
-                await self._brokered(system, f"/{name}", site.host, scope, receive, send)
+                    return self._refusals.not_found(scope["method"], tuple(scope["headers"]))(scope, receive, send)
+                return self._brokered(system, f"/{name}", site.host, scope, receive, send)
             case _:
                 assert_never(site)
 
-    async def _ours(self, host: str, scope: Scope) -> Response:
+    async def _ours(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
         """`/.lanyard/` is ours on every origin and never goes to a system."""
+        await (await self._our_page(host, scope))(scope, receive, send)
+
+    async def _our_page(self, host: str, scope: Scope) -> Response:
         headers = tuple(scope["headers"])
         path, query = scope["path"].removeprefix("/.lanyard/"), QueryParams(scope["query_string"])
         if scope["method"] not in ("GET", "HEAD"):
@@ -142,17 +145,28 @@ class Gateway:
         self._sessions.touch(seat)
         if seat.shift.refresh_token and self._now() - seat.shift.checked > self._sign_on.recheck_after:
             self._sign_on.recheck(seat.shift)
-        self._metrics.seconds.labels(system.name).observe(time.perf_counter() - begun)
+        self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():
-                self._metrics.requests.labels(system.name, system.state._value_, "denied").inc()
                 await self._refusals.denied(outcome.decision, request.method, headers, request.id, system)(
                     scope, receive, send
                 )
             case Answer():
-                self._metrics.requests.labels(system.name, system.state._value_, "permitted").inc()
                 scope["lanyard.stoppable"] = True
                 await self._send(outcome, request, send)
+
+    def _measure(self, system: System, outcome: Answer | Refusal, seconds: float) -> None:
+        meters = self._meters.get(system.name)
+        if meters is None:  # a label costs more than the count
+            requests, state = self._metrics.requests, system.state.value
+            meters = self._meters[system.name] = (
+                self._metrics.seconds.labels(system.name),
+                requests.labels(system.name, state, "permitted"),
+                requests.labels(system.name, state, "denied"),
+            )
+        taken, permitted, denied = meters
+        taken.observe(seconds)
+        (permitted if isinstance(outcome, Answer) else denied).inc()
 
     async def _send(self, answer: Answer, request: InboundRequest, send: Send) -> None:
         sent = 0

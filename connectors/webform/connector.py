@@ -81,8 +81,10 @@ class WebformConnector:
         headers = inbound.headers
         if session is not None and (line := self._jar(session).line(_path(inbound.target))):
             # The browser's own, declared cookies stay beside the log-on's.
-            declared = [value for name, value in headers if name == b"cookie"]
-            headers = (*(pair for pair in headers if pair[0] != b"cookie"), (b"cookie", b"; ".join([*declared, line])))
+            if declared := [value for name, value in headers if name == b"cookie"]:
+                headers = tuple([pair for pair in headers if pair[0] != b"cookie"])
+                line = b"; ".join([*declared, line])
+            headers = (*headers, (b"cookie", line))
         return UpstreamRequest(
             method=inbound.method,
             target=inbound.target,

@@ -38,6 +38,7 @@ class Jar:
         self._origin = origin
         self._jar = CookieJar(DefaultCookiePolicy(strict_domain=True))
         self._sendable: list[tuple[str, bytes]] | None = None
+        self._everywhere: bytes | None = None  # the line for any path, where no cookie is for a part of the site
         self._until = 0.0
         for cookie in kept or ():
             self._jar.set_cookie(_cookie(cookie))
@@ -50,6 +51,8 @@ class Jar:
         if self._sendable is None or time.time() >= self._until:
             self._prepare()
         assert self._sendable is not None
+        if self._everywhere is not None:
+            return self._everywhere
         bare = path.partition("?")[0]
         return b"; ".join([pair for where, pair in self._sendable if _below(bare, where)])
 
@@ -61,6 +64,8 @@ class Jar:
         ]
         alive.sort(key=lambda c: -len(c.path))
         self._sendable = [(c.path, f"{c.name}={c.value}".encode("latin-1", "replace")) for c in alive]
+        alone = all(c.path == "/" for c in alive)
+        self._everywhere = b"; ".join([pair for _, pair in self._sendable]) if alone else None
         self._until = min((float(c.expires) for c in alive if c.expires is not None), default=float("inf"))
 
     def take(self, path: str, headers: Headers) -> bool:

@@ -58,6 +58,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # what is lost here is read again from the segments
+        connection.execute("PRAGMA cache_size=-32768")  # KiB: the indexes' pages are found here, not read again
+        connection.execute("PRAGMA wal_autocheckpoint=8192")  # pages: fewer, longer moves into the database
         connection.executescript(_SCHEMA)
     except BaseException:
         connection.close()
@@ -65,8 +67,11 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def catch_up(data_dir: Path, copy: sqlite3.Connection) -> int:
-    """Bring the copy up to the segments; the number of events read. Raises sqlite3.Error, OSError."""
+def catch_up(data_dir: Path, copy: sqlite3.Connection, most: int = 1 << 62) -> int:
+    """Bring the copy up to the segments, or forward by `most` events and a batch; how many were read.
+
+    Raises sqlite3.Error, OSError.
+    """
     added = 0
     reached = dict(copy.execute("SELECT path, offset FROM reached"))
     for folder in writers(data_dir):
@@ -74,9 +79,11 @@ def catch_up(data_dir: Path, copy: sqlite3.Connection) -> int:
             offset, size = reached.get(_key(path), 0), path.stat().st_size
             if offset > size:
                 _forget(copy, path)
-                return added + catch_up(data_dir, copy)
+                return added + catch_up(data_dir, copy, most - added)
             if offset < size:
-                added += _segment(path, offset, copy)
+                added += _segment(path, offset, copy, most - added)
+            if added >= most:
+                return added
     return added
 
 
@@ -110,15 +117,15 @@ def _transaction(copy: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _segment(path: Path, offset: int, copy: sqlite3.Connection) -> int:
+def _segment(path: Path, offset: int, copy: sqlite3.Connection, most: int) -> int:
     records, added = read(path, offset, tears=False), 0
-    while batch := [record for record in islice(records, _BATCH) if isinstance(record, Record)]:
+    while added < most and (batch := [record for record in islice(records, _BATCH) if isinstance(record, Record)]):
         events, patients = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
         for record in batch:
             _rows(record.payload, events, patients)
         with _transaction(copy):
             copy.executemany("INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?)", events)
-            copy.executemany("INSERT OR IGNORE INTO patient VALUES (?,?,?,?,?)", patients)
+            copy.executemany("INSERT OR IGNORE INTO patient VALUES (?,?,?,?,?)", sorted(patients))
             copy.execute("INSERT OR REPLACE INTO reached VALUES (?, ?)", (_key(path), batch[-1].end))
         added += len(events)
     return added

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from policies.decision import Deny, Permit
 from policies.model import AccessRequest, Facts, Known, PatientRef, Purpose
 
@@ -34,9 +32,9 @@ from .writer import Queued, Writer, locked
 Outcome = Literal["complete", "incomplete", "write-aborted"]
 Alarm = Callable[[str, str], None]
 _TYPES = {
-    "complete": EventType.RECORD_COMPLETED,
-    "incomplete": EventType.RECORD_INCOMPLETE,
-    "write-aborted": EventType.WRITE_ABORTED,
+    "complete": EventType.RECORD_COMPLETED.value.encode(),
+    "incomplete": EventType.RECORD_INCOMPLETE.value.encode(),
+    "write-aborted": EventType.WRITE_ABORTED.value.encode(),
 }
 _LONGEST_QUESTION = 64 << 10
 _SHORTEST_KEY = 32
@@ -148,9 +146,8 @@ class Journal:
     def completed(self, receipt: AuditReceipt | AssetReceipt, status: int, sent: int, outcome: Outcome) -> None:
         """How it ended, in the next group. An intent without this counts as released."""
         if isinstance(receipt, AuditReceipt):
-            self.note(
-                AuditEvent(_TYPES[outcome], self._now(), {"bytes": sent, "request": receipt.request, "status": status})
-            )
+            fields = b'{"bytes":%d,"request":"%b","status":%d}' % (sent, receipt.request.encode("ascii"), status)
+            self._note(Queued(self._at(self._now()), _TYPES[outcome], fields), later=True)
 
     def count(self, access: AccessRequest, line: RequestLine) -> AssetReceipt:
         """A style sheet, script, image or font: counted, not written one by one. Raises JournalUnavailable."""
@@ -169,8 +166,11 @@ class Journal:
 
     def note(self, event: AuditEvent) -> None:
         """An event that nobody waits for, from any thread. When the journal cannot take it, that is counted and said."""
+        self._note(self._entry(event.type, event.fields, event.at))
+
+    def _note(self, entry: Queued, *, later: bool = False) -> None:
         try:
-            self._writer.put(self._entry(event.type, event.fields, event.at))
+            self._writer.put(entry, later=later)
         except JournalUnavailable:
             self._sums.lost()
 
@@ -217,7 +217,11 @@ class Journal:
         return self._put(EventType.RECORD_RELEASED, {"patients": share, "request": request})
 
     def _entry(self, kind: EventType, fields: dict[str, Any], at: float) -> Queued:
-        return Queued(orjson.dumps(round(at, 6)), kind._value_.encode(), wording.written(fields))
+        return Queued(self._at(at), kind._value_.encode(), wording.written(fields))
+
+    @staticmethod
+    def _at(at: float) -> bytes:
+        return b"%.6f" % at
 
     def _admit(self, access: AccessRequest, facts: Facts, *, permitted: bool) -> None:
         room, emergency = self._writer.room, access.context.purpose is Purpose.BREAK_GLASS

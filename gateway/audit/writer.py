@@ -25,6 +25,7 @@ from .tail import Entry, SegmentChanged, Tail
 
 _GROUP = 512
 _QUEUE = 20_000
+_LATER = 0.25  # seconds that an event may wait for which nobody waits
 _AGAIN = 1.0  # seconds between looks at the disk while something is wrong with it
 
 
@@ -44,7 +45,8 @@ class Writer:
         self._reserve = reserve
         self._alarm = alarm
         self._queue: deque[Queued] = deque()
-        self._wake = threading.Condition()
+        self._wake = threading.Lock()  # released: there is something to do
+        self._wake.acquire()
         self._idle = False
         self._closing = False
         self._why = ""
@@ -58,8 +60,11 @@ class Writer:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def put(self, entry: Queued) -> None:
-        """Queue an event, from any thread. Raises JournalUnavailable when it cannot be made durable now."""
+    def put(self, entry: Queued, *, later: bool = False) -> None:
+        """Queue an event, from any thread; `later`: with the next group, or within a quarter of a second.
+
+        Raises JournalUnavailable when it cannot be made durable now.
+        """
         if self.failing or self._closing:
             reason = self.failing or "closed"
             raise JournalUnavailable(reason, f"the journal cannot write: {reason}")
@@ -68,15 +73,18 @@ class Writer:
         if entry.told is not None:
             self._loop = entry.told.get_loop()
         self._queue.append(entry)
-        if self._idle:  # set before the thread looks at the queue for the last time, so that no entry is overlooked
-            with self._wake:
-                self._wake.notify()
+        if self._idle and not later:  # set before the thread looks at the queue for the last time: no entry is overlooked
+            self._rouse()
+
+    def _rouse(self) -> None:
+        self._idle = False
+        with contextlib.suppress(RuntimeError):  # somebody else has roused it
+            self._wake.release()
 
     def close(self) -> None:
         """Write what is queued, end the segment in good order, stop."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        self._closing = True
+        self._rouse()
         self._thread.join()
 
     # Everything below runs in the thread.
@@ -95,14 +103,12 @@ class Writer:
         """The next group; empty when it is time to look at the disk; None at the end."""
         queue = self._queue
         if not queue:
-            with self._wake:
-                self._idle = True
-                while not queue and not self._closing:
-                    if not self._wake.wait(_AGAIN if self._uneasy else None):
-                        break
-                self._idle = False
-                if not queue:
-                    return None if self._closing else []
+            self._idle = True
+            if not (queue or self._closing):
+                self._wake.acquire(timeout=_LATER)
+            self._idle = False
+            if not queue:
+                return None if self._closing else []
         return [queue.popleft() for _ in range(min(len(queue), _GROUP))]
 
     @property

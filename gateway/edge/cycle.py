@@ -38,7 +38,7 @@ class Cycle:
         expects: bool,
         more_body: bool,
     ) -> None:
-        """`ours`: headers that every answer gets."""
+        """`ours`: the date, which uvicorn renews each second."""
         self.scope = scope
         self.body = bytearray()
         self.more_body = more_body
@@ -110,17 +110,21 @@ class Cycle:
         # They may tell a length that they do not send (RFC 9110, section 8.6).
         self._bodiless = self.scope["method"] == "HEAD" or code in (204, 304)
         lines = [STATUS_LINE[code]]
-        measured = False
-        for name, value in (*self._ours, *headers):
+        measured = dated = False
+        for name, value in headers:
             folded = name.lower()
             if folded == b"content-length":
                 self._left, measured = int(value), True
+            elif folded == b"date":
+                dated = True
             elif folded == b"transfer-encoding":
                 continue
             elif folded == b"connection" and b"close" in value.lower():
                 self.keep_alive = False
                 continue
             lines.append(b"%b: %b\r\n" % (folded, value))
+        if not dated:  # a system's own is passed on, not doubled (RFC 9110, section 6.6.1)
+            lines += [b"%b: %b\r\n" % pair for pair in self._ours]
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         if not (measured or self._bodiless):

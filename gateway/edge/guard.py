@@ -63,23 +63,25 @@ class Guard:
         self._known: dict[bytes, Any] = {}
         self._rejected = rejected
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
         match scope["type"]:
             case "http":
                 verdict = self._judge(scope)
                 if isinstance(verdict, Refused):
-                    await self._refuse(scope, send, verdict)
-                else:
-                    scope["lanyard.site"] = verdict
-                    scope["scheme"] = self._scheme
-                    await self._app(scope, receive, send)
+                    return self._refuse(scope, send, verdict)
+                scope["lanyard.site"] = verdict
+                scope["scheme"] = self._scheme
+                return self._app(scope, receive, send)
             case "websocket":
-                self._rejected(_source(scope), Refused.WEBSOCKET)
-                await send({"type": "websocket.close", "code": 1008})
+                return self._close(scope, send)
             case "lifespan":
-                await self._app(scope, receive, send)
+                return self._app(scope, receive, send)
             case other:
                 raise RuntimeError(f"a scope of type `{other}` is not served")
+
+    async def _close(self, scope: Scope, send: Any) -> None:
+        self._rejected(_source(scope), Refused.WEBSOCKET)
+        await send({"type": "websocket.close", "code": 1008})
 
     def _judge(self, scope: Scope) -> Any:
         site = None

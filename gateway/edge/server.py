@@ -17,7 +17,8 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HIGH_WATER_LIMIT, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .cycle import Cycle
 from .deadlines import Deadlines
@@ -37,6 +38,7 @@ class LanyardProtocol(HttpToolsProtocol):
     rejected: Rejected = staticmethod(lambda source, reason: None)
     deadlines = Deadlines()
 
+    cycle: Cycle | None  # type: ignore[assignment]  # ours, not uvicorn's
     _task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
@@ -116,7 +118,7 @@ class LanyardProtocol(HttpToolsProtocol):
     def _ask(self, head: Head, *, more_body: bool) -> None:
         """The request goes to the app."""
         path, _, query = head.target.partition(b"?")
-        self.scope = scope = {  # type: ignore[typeddict-unknown-key]  # what the layers below add is theirs
+        scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": head.version,
@@ -183,23 +185,25 @@ class LanyardProtocol(HttpToolsProtocol):
             return
         self._refusing = True
         self.rejected(self._source(), reason)
-        running = self.cycle is not None and not self.cycle.response_complete
-        if not (running and self.cycle.response_started):
+        cycle = self.cycle
+        if cycle is not None and cycle.response_complete:
+            cycle = None
+        if cycle is None or not cycle.response_started:
             code = status(reason)
             words = b"request refused: " + reason.value.encode()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
                 b"connection: close\r\n\r\n%s" % (code, _REASONS[code], len(words), words)
             )
-        if running:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
             self.flow.resume_writing()
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._task is not None and self.scope is not None and self.scope.get("lanyard.stoppable"):
+        if self._task is not None and self.cycle is not None and self.cycle.scope.get("lanyard.stoppable"):
             self._task.cancel()
 
     def _source(self) -> str:
@@ -227,7 +231,7 @@ class LanyardProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         cycle = self.cycle
-        if cycle.response_complete:
+        if cycle is None or cycle.response_complete:
             return
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
@@ -237,7 +241,7 @@ class LanyardProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._ended = True
         self._reading = None
-        if not self.cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.more_body = False
             self.cycle.message_event.set()
 
@@ -339,6 +343,7 @@ def server(
         app,
         host=host.strip("[]"),
         port=int(port),
+        interface="asgi3",
         http=Protocol,
         ws="none",
         loop="uvloop",
