@@ -17,9 +17,9 @@ from pathlib import Path
 
 import uvloop
 
+from gateway.audit.copying import catch_up, open_copy
 from gateway.audit.event import RequestLine
 from gateway.audit.journal import Journal
-from gateway.audit.copying import catch_up, open_copy
 from gateway.audit.verify import verify
 from policies.decision import Permit
 from policies.model import AccessRequest, Action, Context, Device, Disclosure, Facts, PatientRef, Principal, Resource

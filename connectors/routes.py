@@ -78,15 +78,25 @@ class Route:
     limit: int
     parameters: tuple[str, ...]  # query parameters that the journal names
     reads_answer: bool = field(init=False)  # a patient stands in the answer
+    names: tuple[str, ...] = field(init=False)
+    pattern: re.Pattern[str] = field(init=False, repr=False)  # of the decoded path, a group for each name
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reads_answer", any(place.place == "answer" for place in self.patients))
+        object.__setattr__(self, "names", tuple(s.strip("{.}") for s in self.segments if s.startswith("{")))
+        object.__setattr__(self, "pattern", re.compile("/" + "/".join(map(_pattern, self.segments)), re.DOTALL))
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     route: Route
     values: Mapping[str, str]
+
+
+def _pattern(segment: str) -> str:
+    if not segment.startswith("{"):
+        return re.escape(segment)
+    return "(.*)" if segment.endswith("...}") else "([^/]+)"
 
 
 class RouteTable:
@@ -158,14 +168,15 @@ class RouteTable:
         return found
 
     def _match(self, method: str, path: bytes) -> Match | None:
-        segments = path.split(b"/")[1:]
         if b"%" in path:
-            segments = [unquote_to_bytes(s) for s in segments]
-        decoded = [s.decode(self._charset, "replace") for s in segments]
-        for first in (decoded[0], ""):
+            if b"%2f" in path.lower():
+                return None  # the guard refuses it: it could be read as two paths
+            path = unquote_to_bytes(path)
+        decoded = path.decode(self._charset, "replace")
+        for first in (decoded[1:].partition("/")[0], ""):
             for route in self._starting.get((method, first), ()):
-                if (values := _fits(route.segments, decoded)) is not None:
-                    return Match(route, values)
+                if found := route.pattern.fullmatch(decoded):
+                    return Match(route, dict(zip(route.names, found.groups(), strict=True)))
         return None
 
     async def _patients(self, place: PatientPlace, match: Match, inbound: InboundRequest) -> list[PatientRef]:
@@ -234,23 +245,6 @@ def _pointed(body: bytes, pointer: str) -> list[str]:
         else:
             return []
     return [str(value)] if isinstance(value, str | int) else []
-
-
-def _fits(template: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
-    values: dict[str, str] = {}
-    for number, part in enumerate(template):
-        if part.endswith("...}"):
-            values[part[1:-4]] = "/".join(segments[number:])
-            return values if len(segments) > number else None
-        if number >= len(segments):
-            return None
-        if part.startswith("{"):
-            if not segments[number]:
-                return None
-            values[part[1:-1]] = segments[number]
-        elif part != segments[number]:
-            return None
-    return values if len(template) == len(segments) else None
 
 
 def _route(table: Mapping[str, Any], system: str) -> Route:

@@ -73,7 +73,9 @@ class Writer:
         if entry.told is not None:
             self._loop = entry.told.get_loop()
         self._queue.append(entry)
-        if self._idle and not later:  # set before the thread looks at the queue for the last time: no entry is overlooked
+        if (
+            self._idle and not later
+        ):  # set before the thread looks at the queue for the last time: no entry is overlooked
             self._rouse()
 
     def _rouse(self) -> None:

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from ..errors import ClientGone
 
 _LOG = logging.getLogger("uvicorn.error")
+_OUR_CONCERN = frozenset({b"content-length", b"date", b"transfer-encoding", b"connection"})
 _FAILED = b"the gateway failed to answer"
 
 
@@ -75,7 +76,11 @@ class Cycle:
         if self.response_started:
             self._transport.close()
             return
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(_FAILED)), (b"connection", b"close")]
+        headers = [
+            (b"content-type", b"text/plain"),
+            (b"content-length", b"%d" % len(_FAILED)),
+            (b"connection", b"close"),
+        ]
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         await self.send({"type": "http.response.body", "body": _FAILED})
 
@@ -94,7 +99,7 @@ class Cycle:
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
-        """ASGI: the head, then parts of the body. Raises ClientGone; RuntimeError where a length was a lie."""
+        """ASGI: the head (names in lower case), then parts of the body. Raises ClientGone; RuntimeError where a length was a lie."""
         if self._flow.write_paused and not self.disconnected:
             await self._flow.drain()
         if self.disconnected:
@@ -111,18 +116,17 @@ class Cycle:
         self._bodiless = self.scope["method"] == "HEAD" or code in (204, 304)
         lines = [STATUS_LINE[code]]
         measured = dated = False
-        for name, value in headers:
-            folded = name.lower()
-            if folded == b"content-length":
-                self._left, measured = int(value), True
-            elif folded == b"date":
-                dated = True
-            elif folded == b"transfer-encoding":
-                continue
-            elif folded == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
-                continue
-            lines.append(b"%b: %b\r\n" % (folded, value))
+        for pair in headers:
+            name, value = pair
+            if name in _OUR_CONCERN:
+                if name == b"content-length":
+                    self._left, measured = int(value), True
+                elif name == b"date":
+                    dated = True
+                else:
+                    self.keep_alive = self.keep_alive and (name != b"connection" or b"close" not in value.lower())
+                    continue
+            lines.append(b"%b: %b\r\n" % pair)
         if not dated:  # a system's own is passed on, not doubled (RFC 9110, section 6.6.1)
             lines += [b"%b: %b\r\n" % pair for pair in self._ours]
         if not self.keep_alive:
