@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from policies.model import Action, Disclosure, PatientRef, Resource
 
-from .errors import BadRequest
+from .errors import BadRequest, SystemMisbehaves
 from .messages import InboundRequest
 
 Place = Literal["path", "query", "form", "json", "answer"]
@@ -46,6 +46,7 @@ _DISCLOSURES = {
     Action.PRINT: Disclosure.PRINTED,
     Action.EXPORT: Disclosure.EXPORTED,
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: JSON can spell it, and no system means it
 BODY_LIMIT = 64 * 1024
 
 
@@ -124,12 +125,19 @@ class RouteTable:
         if match is None:
             return None
         route = match.route
-        patients = frozenset([ref for place in route.patients for ref in await self._patients(place, match, inbound)])
+        patients: set[PatientRef] = set()
+        by_name: dict[tuple[str, str], list[PatientRef]] = {}
+        for place in route.patients:
+            found = await self._patients(place, match, inbound)
+            patients.update(found)
+            before = by_name.setdefault((place.namespace, place.name), found)
+            if before and found and before != found:
+                raise BadRequest(f"`{place.name}` is given twice, for different patients: nothing was sent")
         return route.action, Resource(
             system=self._system,
             kind="asset" if route.asset else route.kind,
             route=route.id,
-            patients=patients,
+            patients=frozenset(patients),
             disclosure=route.disclosure,
             changing=route.changing,
         )
@@ -143,7 +151,7 @@ class RouteTable:
         return match is not None and match.route.reads_answer
 
     def patients_in(self, inbound: InboundRequest, page: bytes) -> frozenset[PatientRef]:
-        """Patients whom the (beginning of the) answer names where the route says so."""
+        """Patients whom the (beginning of the) answer names where the route says so. Raises SystemMisbehaves for others alone."""
         match = self.match(inbound)
         found: set[PatientRef] = set()
         for place in match.route.patients if match else ():
@@ -151,6 +159,14 @@ class RouteTable:
                 for hit in place.pattern.finditer(page):
                     value = hit[1].decode(self._charset, "replace").strip()
                     found |= {ref for ref in (reference(place.namespace, value),) if ref}
+        asked = {
+            ref
+            for place in (match.route.patients if match else ())
+            if match and place.place == "path" and (ref := reference(place.namespace, match.values[place.name]))
+        }
+        same = {ref for ref in found if ref.namespace in {a.namespace for a in asked}}
+        if same and not asked & same:
+            raise SystemMisbehaves("the system answered with another patient's page than the one asked for")
         return frozenset(found)
 
     def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]:
@@ -184,11 +200,13 @@ class RouteTable:
             case "path":
                 values = [match.values[place.name]]
             case "query":
-                values = [v for n, v in pairs(inbound.query, self._charset) if n == place.name]
+                values = _named(pairs(inbound.query, self._charset), place.name)
             case "form":
+                _require_type(inbound, b"application/x-www-form-urlencoded")
                 body = await inbound.body.hold(match.route.limit)
-                values = [v for n, v in pairs(body, self._charset) if n == place.name]
+                values = _named(pairs(body, self._charset), place.name)
             case "json":
+                _require_type(inbound, b"application/json")
                 values = _pointed(await inbound.body.hold(match.route.limit), place.name)
             case "answer":
                 return []
@@ -203,7 +221,7 @@ def reference(namespace: str, value: str) -> PatientRef | None:
     if namespace == NHS_NUMBER:
         digits = value.replace(" ", "").replace("-", "")
         return PatientRef(NHS_NUMBER, digits) if is_nhs_number(digits) else None
-    return PatientRef(namespace, value) if 0 < len(value) <= 64 else None
+    return PatientRef(namespace, value) if 0 < len(value) <= 64 and _SURROGATE.search(value) is None else None
 
 
 def is_nhs_number(digits: str) -> bool:
@@ -230,15 +248,46 @@ def _plain(data: bytes, charset: str) -> str:
     return data.decode(charset, "replace")
 
 
+def _named(given: list[tuple[str, str]], name: str) -> list[str]:
+    """Its values. Raises BadRequest for a name that some systems would take for it: another case, `name[]`, `name` and NUL."""
+    folded, size = name.lower(), len(name)
+    for other, _ in given:
+        if (
+            other != name
+            and (bare := other.strip())[:size].lower() == folded
+            and bare[size : size + 1] in ("", "[", "\0")
+        ):
+            raise BadRequest(f"`{name}` is spelt in another way than the system's pages do: nothing was sent")
+    return [v for n, v in given if n == name]
+
+
+def _require_type(inbound: InboundRequest, kind: bytes) -> None:
+    """A body is read as what it is said to be, or not sent: the system would read it in its own way."""
+    said = (inbound.header(b"content-type") or kind).partition(b";")[0].strip().lower()
+    if said != kind and inbound.body.whole != b"":
+        raise BadRequest(f"this page takes `{kind.decode()}`: nothing was sent")
+
+
+def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are told apart by any reader. Raises ValueError."""
+    if len({name.lower() for name, _ in items}) != len(items):
+        raise ValueError("the same name twice")
+    return dict(items)
+
+
 def _pointed(body: bytes, pointer: str) -> list[str]:
     """The value at a JSON pointer. Raises BadRequest when the body is no JSON."""
     try:
-        value = json.loads(body)
-    except ValueError:
-        raise BadRequest("the body is not valid JSON") from None
+        value = json.loads(body, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is not valid JSON, or has one name twice in an object") from None
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and key in value:
+        if isinstance(value, dict):
+            if key not in value:
+                if key.lower() in (name.lower() for name in value):
+                    raise BadRequest(f"`{pointer}` is spelt in another way than the system's pages do")
+                return []
             value = value[key]
         elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
             value = value[int(key)]
@@ -312,14 +361,29 @@ def _place(route: str, table: Mapping[str, Any], path: str, system: str) -> Pati
     return PatientPlace(where, name, pattern, str(table.get("namespace", f"system:{system}")))
 
 
+def _hides(earlier: Route, later: Route) -> bool:
+    """Whether every request of the later one is taken by the earlier one's `{rest...}`."""
+    catches = earlier.segments[-1].endswith("...}") and later.methods <= earlier.methods
+    # Routes that begin with a name are looked at after those that begin with a word.
+    by_turn = earlier.segments[0].startswith("{") <= later.segments[0].startswith("{")
+    return catches and by_turn and bool(earlier.pattern.fullmatch("/" + "/".join(later.segments)))
+
+
+def _shape(route: Route) -> tuple[str, ...]:
+    """The path without its names: what takes one segment, and what takes the rest."""
+    return tuple(("{...}" if s.endswith("...}") else "{}") if s.startswith("{") else s for s in route.segments)
+
+
 def _refuse_doubles(routes: Sequence[Route]) -> None:
     seen: dict[str, Route] = {}
     for route in routes:
         if route.id in seen:
             raise RouteError(f"two routes are called `{route.id}`: rename one")
         seen[route.id] = route
-        shape = tuple("{}" if s.startswith("{") else s for s in route.segments)
+        shape = _shape(route)
         for other in routes[: routes.index(route)]:
-            same = shape == tuple("{}" if s.startswith("{") else s for s in other.segments)
+            same = shape == _shape(other)
+            if _hides(other, route):
+                raise RouteError(f"route `{route.id}` is never reached: put it before `{other.id}`, or keep one")
             if same and route.methods & other.methods:
                 raise RouteError(f"routes `{other.id}` and `{route.id}` name the same requests: keep one")

@@ -89,7 +89,14 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(http.aclose)
         provider = _provider(config, http, now)
         files = SealedFiles({t.name: t.credentials for t in config.systems if t.credentials}, seal)
-        upstreams = UpstreamSessions(store, files, journal, lambda system: client(reach[system.name]), now)
+        upstreams = UpstreamSessions(
+            store,
+            files,
+            journal,
+            lambda system: client(reach[system.name]),
+            now,
+            lambda system, outcome: metrics.log_ons.labels(system, outcome).inc(),
+        )
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)
         pipeline = Pipeline(engine, journal, transport, upstreams, (), now)

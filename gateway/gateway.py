@@ -11,17 +11,17 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from connectors.errors import BadRequest
+from connectors.errors import AnswerTooLarge, BadRequest, NotBrokered, SystemMisbehaves
 from connectors.messages import InboundRequest
 
 from . import logs
-from .audit.event import RequestLine
+from .audit.event import AuditEvent, EventType, RequestLine
 from .audit.journal import Journal
 from .context import Surroundings
 from .edge import cookies
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, Site, SystemSite, asked
-from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, fault_for
+from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
 from .metrics import Metrics
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
@@ -33,6 +33,8 @@ from .web.render import Renderer
 from .web.signon import SignOn
 
 _OURS = b"/.lanyard/"
+_REJECTED = (BadRequest, NotBrokered, CrossSite)
+_VIOLATIONS = (SystemMisbehaves, AnswerTooLarge)
 
 
 class Gateway:
@@ -81,12 +83,38 @@ class Gateway:
         if send.begun:
             raise error  # the answer is cut short, never ended as if it were whole
         system = scope.get("lanyard.system")
+        self._write_down(error, fault, scope, system)
         says = str(error) if isinstance(error, FOR_PEOPLE) else ""
         headers = tuple(scope["headers"])
         response = self._refusals.failed(
             fault, scope["method"], headers, scope.get("lanyard.request", ""), system, says
         )
         await response(scope, receive, send)
+
+    def _write_down(self, error: Exception, fault: Fault, scope: Scope, system: System | None) -> None:
+        """What a clinician's request was refused for, and what a system answered that may not be passed on."""
+        seat: Seat | None = scope.get("lanyard.seat")
+        if isinstance(error, _REJECTED):
+            kind = EventType.REQUEST_REJECTED
+        elif isinstance(error, _VIOLATIONS):
+            kind = EventType.UPSTREAM_VIOLATION
+        else:
+            return
+        if seat is None or system is None:
+            return
+        p = seat.shift.principal
+        fields = {
+            "issuer": p.issuer,
+            "method": scope["method"],
+            "reason": fault.code,
+            "request": scope.get("lanyard.request", ""),
+            "session": seat.session.id,
+            "shift": seat.shift.id,
+            "subject": p.subject,
+            "system": system.name,
+            "why": str(error),
+        }
+        self._journal.note(AuditEvent(kind, self._now(), fields))
 
     def _site(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         site: Site = scope["lanyard.site"]
@@ -136,6 +164,10 @@ class Gateway:
         if seat is None:
             await (await self._unseated(host, scope, headers))(scope, receive, send)
             return
+        scope["lanyard.seat"] = seat
+        if (leave := await self._claims_due(seat, host, scope, headers)) is not None:
+            await leave(scope, receive, send)
+            return
         request = inbound(scope, receive, host=host, prefix=prefix, session=seat.session.id)
         scope["lanyard.request"] = request.id
         if wants_service_worker(request):
@@ -143,8 +175,6 @@ class Gateway:
         begun = time.perf_counter()
         outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
         self._sessions.touch(seat)
-        if seat.shift.refresh_token and self._now() - seat.shift.checked > self._sign_on.recheck_after:
-            self._sign_on.recheck(seat.shift)
         self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():
@@ -167,6 +197,22 @@ class Gateway:
         taken, permitted, denied = meters
         taken.observe(seconds)
         (permitted if isinstance(outcome, Answer) else denied).inc()
+
+    async def _claims_due(
+        self, seat: Seat, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> Response | None:
+        """Are the claims still true? By refresh token behind what goes on, else over the main host at the next navigation."""
+        shift = seat.shift
+        if not self._sign_on.stale(shift):
+            return None
+        if shift.refresh_token:
+            self._sign_on.recheck(shift)
+            return None
+        if shift.provider_away and not self._sign_on.out_of_grace(shift):
+            return None
+        if scope["method"] != "GET" or asked("GET", headers) is not Asked.DOCUMENT:
+            return None
+        return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
 
     async def _send(self, answer: Answer, request: InboundRequest, send: Send) -> None:
         sent = 0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from connectors.errors import SystemMisbehaves
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.decision import Deny, Permit
 from policies.engine import PolicyEngine
@@ -134,6 +135,9 @@ class Pipeline:
             if not self._upstreams.may_repeat(inbound, resource):
                 raise WriteNotSent("the system had logged you off and did not take what you sent")
             response = await self._ask(system, inbound, resource, permit, receipt, live)
+            if await self._upstreams.forgotten(system, response):
+                response.close()
+                raise SystemMisbehaves("the system logs you off again as soon as you are logged on")
         await self._upstreams.absorb(system, live, inbound, response)
         return response
 

@@ -90,7 +90,10 @@ class UpstreamSessions:
         journal: Records,
         client: Callable[[System], httpx2.AsyncClient],
         now: Callable[[], float],
+        counted: Callable[[str, str], None] = lambda system, outcome: None,
     ) -> None:
+        """`counted(system, outcome)` hears of every log-on: `ok`, or the name of what went wrong."""
+        self._counted = counted
         self._store = store
         self._credentials = credentials
         self._journal = journal
@@ -212,10 +215,12 @@ class UpstreamSessions:
         except ConnectorError as error:
             if isinstance(error, CredentialRefused):
                 self._refused[tried] = _fingerprint(credential)
+            self._counted(system.name, type(error).__name__)
             await self._record(
                 EventType.UPSTREAM_LOG_ON_FAILED, system, seat.session.id, seat=seat, reason=type(error).__name__
             )
             raise
+        self._counted(system.name, "ok")
         await self._record(EventType.UPSTREAM_LOGGED_ON, system, seat.session.id, seat=seat)
         return session
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from ..routes import RouteTable
 from .form import FormPlace
 from .jar import Jar
 from .log_on import LoginPage, LogOnWalk
-from .signs import LOOK_AHEAD, Sign, shown_by
+from .signs import LOOK_AHEAD, Sign, refuse_packed, shown_by
 
 if TYPE_CHECKING:
     import httpx2
@@ -28,7 +29,7 @@ class WebformConnector:
     def __init__(self, config: SystemConfig) -> None:
         options = config.options
         self.config = config
-        self._charset: str = options.get("charset", "utf-8")
+        self._charset: str = _known(options.get("charset", "utf-8"))
         parts = urlsplit(config.upstream)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._routes = RouteTable.declared(options.get("routes", []), charset=self._charset, system=config.name)
@@ -98,6 +99,7 @@ class WebformConnector:
         """Patients whom the first 64 KiB of the page name, where the route says how they are named."""
         if not self._routes.reads_answer(inbound):
             return frozenset()
+        refuse_packed(response)
         return self._routes.patients_in(inbound, await response.body.peek(LOOK_AHEAD))
 
     async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
@@ -137,6 +139,15 @@ class WebformConnector:
                 self._jars.clear()  # they are made again from what the sessions keep
             jar = self._jars[session.id] = Jar(self._origin, session.state["cookies"])
         return jar
+
+
+def _known(charset: str) -> str:
+    """Raises ValueError for one that nobody knows."""
+    try:
+        codecs.lookup(charset)
+    except LookupError:
+        raise ValueError(f"`charset`: nobody knows `{charset}`: use one such as windows-1252") from None
+    return charset
 
 
 def _path(target: bytes) -> str:

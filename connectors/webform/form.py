@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -37,7 +38,9 @@ def parse(page: bytes, charset: str) -> html.HtmlElement:
     if len(page) > _BIGGEST_PAGE:
         raise SystemMisbehaves("its login page is larger than 2 MiB")
     try:
-        return html.document_fromstring(page, parser=html.HTMLParser(encoding=charset, no_network=True))
+        return html.document_fromstring(
+            page, parser=html.HTMLParser(encoding=codecs.lookup(charset).name, no_network=True)
+        )
     except (etree.ParserError, ValueError):
         raise SystemMisbehaves("its login page is not HTML") from None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..errors import SystemMisbehaves
 from ..messages import UpstreamResponse
 
 LOOK_AHEAD = 64 * 1024  # bytes of a page that are looked through
@@ -55,6 +56,12 @@ def _path(location: bytes) -> str:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
+def refuse_packed(response: UpstreamResponse) -> None:
+    """A page that must be read was asked for plain. Raises SystemMisbehaves where it came packed all the same."""
+    if (response.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
+        raise SystemMisbehaves("the system packed a page that was asked for plain")
+
+
 async def shown_by(sign: Sign, response: UpstreamResponse, charset: str) -> bool:
     """Whether `response` shows `sign`; reads ahead in HTML answers only, and only where text is declared."""
     page = b""
@@ -62,5 +69,6 @@ async def shown_by(sign: Sign, response: UpstreamResponse, charset: str) -> bool
         kind = (response.header(b"content-type") or b"").lower()
         if not kind.startswith((b"text/html", b"application/xhtml")):
             return False
+        refuse_packed(response)
         page = await response.body.peek(LOOK_AHEAD)
     return sign.shown(response.status, response.header(b"location"), page, charset, frozenset())

@@ -81,10 +81,9 @@ class SignOn:
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
 
-    @property
-    def recheck_after(self) -> float:
-        """Seconds after which a shift's claims are asked for again."""
-        return self._settings.recheck
+    def stale(self, shift: Shift) -> bool:
+        """Whether the claims are due to be asked for again."""
+        return self._now() - shift.checked >= self._settings.recheck
 
     # Sign-on
 
@@ -250,10 +249,10 @@ class SignOn:
 
     async def due(self, request: Request, seat: Seat, here: str) -> Response | None:
         """At a navigation on the main host: a re-check by refresh token behind the page, else a silent bounce."""
-        shift, now = seat.shift, self._now()
-        if now - shift.checked < self._settings.recheck:
+        shift = seat.shift
+        if not self.stale(shift):
             return None
-        if shift.provider_away and self._out_of_grace(shift):
+        if shift.provider_away and self.out_of_grace(shift):
             await self.end_shift(shift, "provider-away")
             return self._renderer.redirect(Bounce("/sign-on", (cookies.expired(cookies.SESSION),)))
         if shift.refresh_token:
@@ -296,12 +295,12 @@ class SignOn:
 
     async def _away(self, shift: Shift) -> None:
         """The provider could not be asked: go on, flagged, until `grace`."""
-        if self._out_of_grace(shift):
+        if self.out_of_grace(shift):
             await self.end_shift(shift, "provider-away")
         else:
             await self._sessions.provider_away(shift)
 
-    def _out_of_grace(self, shift: Shift) -> bool:
+    def out_of_grace(self, shift: Shift) -> bool:
         grace = self._settings.grace
         return grace is not None and self._now() - shift.checked > grace
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.messages import UpstreamRequest
+from connectors.messages import Body, InboundRequest, UpstreamRequest
 from connectors.routes import RouteError, RouteTable
 from gateway.assembly import origin_of
 from gateway.errors import UpstreamUnavailable
@@ -53,6 +53,24 @@ def test_two_routes_for_the_same_requests_are_refused() -> None:
     for order in (routes, routes[::-1]):
         with pytest.raises(RouteError, match=r"`open`.*`closed`|`closed`.*`open`"):
             RouteTable.declared(order, charset="utf-8", system="pas")
+
+
+@pytest.mark.parametrize("path", ["/admin/{page}", "/admin/users/{id}", "/admin/{rest...}"])
+def test_a_route_that_another_hides_is_refused(path: str) -> None:
+    """CONFIG-028: what an earlier `{rest...}` takes never reaches the later route; in the other order both are reached."""
+    everything = {"id": "open", "path": "/admin/{any...}", "action": "enter"}
+    closed = {"id": "closed", "path": path, "action": "write", "methods": ["GET"]}
+    with pytest.raises(RouteError, match="closed"):
+        RouteTable.declared([everything, closed], charset="utf-8", system="pas")
+    if "..." not in path:
+        table = RouteTable.declared([closed, everything], charset="utf-8", system="pas")
+        for target, route in ((path.replace("{id}", "1").replace("{page}", "x"), "closed"), ("/admin/x/y/z", "open")):
+            match = table.match(InboundRequest("0", "GET", target.encode(), (), Body.of(b"")))
+            assert match is not None
+            assert match.route.id == route
+    # A route that begins with a name waits for those that begin with a word: it hides none of them.
+    beside = {"id": "beside", "path": "/{any...}", "action": "enter"}
+    RouteTable.declared([beside, closed], charset="utf-8", system="pas")
 
 
 @pytest.mark.parametrize(

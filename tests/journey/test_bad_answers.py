@@ -72,6 +72,17 @@ def test_what_nobody_has_to_read_passes_packed(here: Ward) -> None:
         assert (got.status, got.body, got.headers("content-encoding")) == (200, body, ["gzip"])
 
 
+@pytest.mark.parametrize("at", ["pas", "wiki"])
+def test_a_page_that_must_be_read_does_not_leave_packed(here: Ward, at: str) -> None:
+    """UP-208, UP-209: a page is read for its patients, or for the sign that we are logged off; packed, it hides both."""
+    here.ask("/ward/7/list", at=at)
+    said = gzip.compress(b"patient=900 ") + gzip.compress(FORM_TAG + CANARY)
+    here.upstream.answer = lambda seen: reply(said, Content_Encoding="gzip")
+    got = here.ask("/records/123", at=at)
+    assert got.status == 502
+    assert said not in got.raw
+
+
 # A system that has forgotten us
 
 
@@ -90,9 +101,10 @@ def forgets(said: bytes) -> Answer:
     return answer
 
 
+FORM_TAG = b"<form action=/login.asp>......"
 GONE = {
     "UP-217": ("pas", reply(b"", status="302 Found", Location=LOGIN)),
-    "UP-218": ("wiki", reply(b"<form action=/login.asp>......")),
+    "UP-218": ("wiki", reply(FORM_TAG)),
 }
 
 
@@ -140,6 +152,17 @@ def test_twenty_looks_after_a_log_off_log_on_once(here: Ward, case: str) -> None
     assert [one.method for one in here.upstream.seen if one.path == LOGIN].count("POST") == 1
 
 
+@pytest.mark.parametrize("case", GONE)
+def test_a_login_page_is_never_shown_as_a_record(here: Ward, case: str) -> None:
+    """UP-217, UP-218: a system that logs us off again at once is told as that, after one new log-on."""
+    name, said = GONE[case]
+    here.upstream.answer = lambda seen: answers(seen) if seen.path in (LOGIN, "/") else said
+    got = here.ask("/records/123", at=name)
+    assert got.status == 502
+    assert FORM_TAG not in got.raw
+    assert [one.method for one in here.upstream.seen if one.path == LOGIN].count("POST") == 1
+
+
 # Another patient's record
 
 SOMEBODY_ELSE = {
@@ -169,6 +192,17 @@ def test_another_patient_s_record_is_not_shown(here: Ward, case: str) -> None:
     got = here.ask(target, at="epr")
     assert got.status == 502
     assert CANARY not in got.raw
+
+
+def test_another_patient_s_page_of_an_old_system_is_not_shown(here: Ward) -> None:
+    """UP-219: the address says 123, the page names 900 alone; with 123 on it, it is that patient's page."""
+    here.upstream.answer = lambda seen: reply(b"patient=900 " + CANARY)
+    got = here.ask("/records/123")
+    assert got.status == 502
+    assert CANARY not in got.raw
+    here.upstream.answer = lambda seen: reply(b"patient=123 next patient=901 " + CANARY)
+    assert here.ask("/records/123").status == 200
+    assert here.place.events(type="record.released", patient="901")[-1]["patients"] == [["system:pas", "901"]]
 
 
 def test_who_else_is_named_in_a_record_is_written_down(here: Ward) -> None:

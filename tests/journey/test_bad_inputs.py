@@ -95,12 +95,53 @@ def test_no_connection_becomes_a_tunnel(here: Ward, case: str, target: str) -> N
     assert here.upstream.seen == []
 
 
-@pytest.mark.parametrize("target", ["/record?id=123&id=900", "/record?id=123&%69d=900", "/record?%69d=900&id=123"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/record?id=123&id=900",
+        "/record?id=123&%69d=900",
+        "/record?%69d=900&id=123",
+        "/record?id=123&ID=900",
+        "/record?id=123&id[]=900",
+        "/record?id=123&id%5B0%5D=900",
+        "/record?id=123&id%00=900",
+        "/record?Id=900",
+    ],
+)
 def test_one_request_is_about_one_patient(here: Ward, target: str) -> None:
     """HTTP-263, HTTP-264: named twice, in whatever spelling, two patients are a bad request, and nothing is asked."""
     assert here.ask(target).status == 400
     assert here.upstream.seen == []
     assert here.ask("/record?id=123&id=123").status == 200
+
+
+JSON = "Content-Type: application/json"
+BODIES = {
+    "HTTP-265 address and form disagree": ("/record?id=123", FORM, b"id=900"),
+    "HTTP-264 a form's name in another case": ("/record", FORM, b"id=123&ID=900"),
+    "HTTP-269 a form that is said to be text": ("/record", "Content-Type: text/plain", b"id=900"),
+    "HTTP-265 a form in parts": ("/record?id=123", "Content-Type: multipart/form-data; boundary=x", b"--x"),
+    "HTTP-267 a key twice": ("/api/record", JSON, b'{"id":123,"id":900}'),
+    "HTTP-268 a key in two cases": ("/api/record", JSON, b'{"id":123,"Id":900}'),
+    "HTTP-268 a key in another case": ("/api/record", JSON, b'{"ID":900}'),
+    "HTTP-269 JSON that is said to be text": ("/api/record", "Content-Type: text/plain", b'{"id":900}'),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_a_body_is_about_one_patient_whoever_reads_it(here: Ward, case: str) -> None:
+    """What another reader would understand in another way is a bad request, and nothing is asked."""
+    target, kind, body = BODIES[case]
+    assert here.ask(target, kind, method="POST", body=body).status == 400
+    assert here.upstream.seen == []
+
+
+def test_a_body_in_good_form_is_about_its_patient(here: Ward) -> None:
+    """HTTP-265, HTTP-267, control: the same forms, of which there is one reading."""
+    for target, kind, body in (("/record?id=123", FORM, b"id=123"), ("/api/record", JSON, b'{"id":123,"note":"x"}')):
+        assert here.ask(target, kind, method="POST", body=body).status == 200
+        assert here.place.events(type="access.intent")[-1]["patients"] == [["system:pas", "123"]]
+    assert [one.content for one in here.asked()] == [b"id=123", b'{"id":123,"note":"x"}']
 
 
 def test_nobody_s_cookie_opens_nothing(here: Ward) -> None:
@@ -379,7 +420,7 @@ def test_no_byte_leaves_when_the_patients_in_it_cannot_be_written(restarted: War
 
     def fails_meanwhile(seen: Seen) -> bytes:
         full(restarted)
-        return reply(b"patient=900 " + CANARY)
+        return reply(b"patient=123 patient=900 " + CANARY)
 
     restarted.upstream.answer = fails_meanwhile
     got = restarted.ask("/records/123")

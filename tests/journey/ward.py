@@ -38,6 +38,22 @@ ROUTES: list[dict[str, Any]] = [
         "patient": [{"in": "path", "name": "id"}, {"in": "answer", "pattern": "patient=([0-9]+)"}],
     },
     {
+        "id": "form",
+        "methods": ["POST"],
+        "path": "/record",
+        "kind": "note",
+        "action": "write",
+        "patient": [{"in": "query", "name": "id"}, {"in": "form", "name": "id"}],
+    },
+    {
+        "id": "json",
+        "methods": ["POST"],
+        "path": "/api/record",
+        "kind": "note",
+        "action": "write",
+        "patient": {"in": "json", "name": "/id"},
+    },
+    {
         "id": "scan",
         "methods": ["POST"],
         "path": "/records/{id}/scan",
