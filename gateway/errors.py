@@ -159,6 +159,15 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
         ),
     ),
     (
+        ConfigError,  # a file that was good at the start and is not any more
+        Fault(
+            503,
+            "configuration-broken",
+            "The gateway's own set-up is broken",
+            "Tell the operators; they have been told which file it is.",
+        ),
+    ),
+    (
         JournalUnavailable,
         Fault(
             503,

@@ -79,7 +79,7 @@ class Gateway:
     async def _fault(self, error: Exception, scope: Scope, receive: Receive, send: _Told) -> None:
         fault = fault_for(error)
         if fault is UNEXPECTED or fault.status == 503:
-            logs.log().error("request failed", code=fault.code, error=error)
+            logs.log().error("request failed", fault=fault.code, request=scope.get("lanyard.request", ""), error=error)
         if send.begun:
             raise error  # the answer is cut short, never ended as if it were whole
         system = scope.get("lanyard.system")
