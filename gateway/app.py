@@ -49,6 +49,7 @@ from .web.app import main_site
 from .web.launchpad import Launchpad
 from .web.refusals import Refusals
 from .web.render import Renderer
+from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
 
 _SWEEP_EVERY = 300.0  # seconds
@@ -95,6 +96,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             journal,
             lambda system: client(reach[system.name]),
             now,
+            sessions.seat_of,
             lambda system, outcome: metrics.log_ons.labels(system, outcome).inc(),
         )
         stack.push_async_callback(upstreams.keep)
@@ -105,22 +107,34 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         refusals = Refusals(renderer, config.gateway.public_url)
         doors = Doors(store, sessions, now, config.gateway.public_url, config.scheme)
         ending = _Ending(upstreams, systems)
-        sign_on = SignOn(
-            _sign_on_settings(config),
+        sign_off = SignOff(
+            config.gateway.public_url,
+            config.public_host,
             provider,
             sessions,
             store,
             doors,
             journal,
-            surroundings,
             renderer,
-            refusals,
-            metrics,
             now,
             ending,
         )
-        launchpad = Launchpad(systems, engine, sessions, doors, sign_on, renderer, config.scheme, config.public_host)
-        main = main_site(sign_on, launchpad, refusals, f"{config.scheme}://{config.public_host}")
+        sign_on = SignOn(
+            _sign_on_settings(config),
+            provider,
+            sessions,
+            store,
+            journal,
+            surroundings,
+            renderer,
+            metrics,
+            now,
+            sign_off,
+        )
+        launchpad = Launchpad(
+            systems, engine, sessions, doors, sign_on, sign_off, renderer, config.scheme, config.public_host
+        )
+        main = main_site(sign_on, sign_off, launchpad, refusals, f"{config.scheme}://{config.public_host}")
         gateway = Gateway(
             main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, now
         )

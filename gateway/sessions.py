@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from policies.model import Device
@@ -35,6 +35,15 @@ class Seat:
     session: Session
     shift: Shift
     host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a provider's log-out ends of one shift: the whole of it, or these sessions."""
+
+    shift: Shift
+    sessions: list[Session]
+    whole: bool
 
 
 class Sessions:
@@ -119,7 +128,8 @@ class Sessions:
         if previous is not None:
             await self.end_session(previous.session, "replaced")
         shift, started = await self._shift_for(signed_on, now)
-        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device)
+        sid = signed_on.provider_session
+        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, provider_session=sid)
         token = new_token()
         await self._store.seat(shift, session, host, token_hash(token))
         self._shifts[shift.id] = shift
@@ -161,11 +171,14 @@ class Sessions:
         shift.refresh_token = signed_on.refresh_token
         shift.provider_session = signed_on.provider_session or shift.provider_session
 
-    async def confirmed(self, shift: Shift, signed_on: SignedOn) -> None:
-        """The provider has confirmed this shift's claims."""
+    async def confirmed(self, shift: Shift, signed_on: SignedOn, session: Session | None = None) -> None:
+        """The provider has confirmed this shift's claims; `session`: in whose browser it was asked."""
         shift = self._shifts.get(shift.id, shift)
         self._renew(shift, signed_on, self._now())
         await self._store.put_shift(shift)
+        if session is not None and signed_on.provider_session not in ("", session.provider_session):
+            session.provider_session = signed_on.provider_session  # the provider's session there is another one now
+            await self._store.put_session(session)
 
     async def provider_away(self, shift: Shift) -> None:
         """The provider could not be asked: the shift goes on, flagged."""
@@ -205,16 +218,40 @@ class Sessions:
         self._shifts.pop(shift.id, None)
         return ended
 
-    async def shifts_of(self, issuer: str, *, sid: str, subject: str) -> list[Shift]:
-        """Live shifts that a provider's log-out names: by its session, else by its subject.
+    async def meant(self, issuer: str, *, sid: str, subject: str) -> list[Meant]:
+        """What a provider's log-out ends (Back-Channel Logout 1.0, sections 2.4 and 2.7), live shift by live shift.
 
-        A shift knows the provider's session of its latest sign-on only. One that no shift knows was an earlier device's: its
-        log-out ends every shift of the person rather than none.
+        Without `sid`, all that the subject has. With it, the sessions that were seated by it, and the shift when no other
+        session of it is live. A `sid` that nothing was seated by is an end that has come already, or the end of something
+        that is not ours: it means no session of which another `sid` is known, but those of the subject of which none is.
         """
-        found = await self._store.by_provider_session(issuer, sid) if sid else []
-        if not found and subject:
-            found = await self._store.by_subject(issuer, subject)
-        return [self._shifts.get(shift.id, shift) for shift in found]
+        if not sid:
+            return [Meant(shift, [], whole=True) for shift in await self._live(self._store.by_subject(issuer, subject))]
+        shifts = await self._live(self._store.by_provider_session(issuer, sid))
+        if shifts or not subject:
+            known = [shift for shift in shifts if subject in ("", shift.principal.subject)]
+            return [await self._meant(shift, sid) for shift in known]
+        of_subject = await self._live(self._store.by_subject(issuer, subject))
+        return [meant for shift in of_subject if (meant := await self._meant(shift, "")).sessions]
+
+    async def _live(self, asked: Awaitable[list[Shift]]) -> list[Shift]:
+        now = self._now()
+        return [shift for kept in await asked if (shift := self._shifts.get(kept.id, kept)).live(now)]
+
+    async def _meant(self, shift: Shift, sid: str) -> Meant:
+        """Also idle ones end: another gateway may know that they are not."""
+        now = self._now()
+        kept = [self._sessions.get(s.id, s) for s in await self._store.of_shift(shift.id)]
+        named = [s for s in kept if s.ended is None and s.provider_session == sid]
+        return Meant(shift, named, whole=not any(s.live(now) for s in kept if s.provider_session != sid))
+
+    async def tokens_gone(self, shift: Shift, sid: str) -> None:
+        """The provider's session `sid` is over and the shift goes on. Were its refresh token still used, the refusal would end
+        the shift: whoever is at another device is asked for silently instead, in the session that they have there."""
+        shift = self._shifts.get(shift.id, shift)
+        if shift.refresh_token and shift.provider_session in (sid, ""):
+            shift.refresh_token = ""
+            await self._store.put_shift(shift)
 
     async def of_shift(self, shift: Shift) -> list[Session]:
         """Its live sessions, newest first."""

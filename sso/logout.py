@@ -1,7 +1,7 @@
 """Log-out, both ways: our request to the provider as a URL, the provider's notice to us as a LogoutNotice.
 
-OpenID Connect RP-Initiated Logout 1.0 and Back-Channel Logout 1.0. Which shifts end is the gateway's affair: those of
-the notice's `sid`, else those of its `sub`.
+OpenID Connect RP-Initiated Logout 1.0 and Back-Channel Logout 1.0. Which sessions end is the gateway's affair: those that
+were seated by the notice's `sid`; where it names none, all of its `sub`.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ class Session:
     hosts: tuple[str, ...] = field(default_factory=tuple)  # origins entered, for sign-off to visit
     ended: float | None = None
     end_reason: str = ""
+    provider_session: str = ""  # the provider's `sid` that it was seated by, "" where none was said
 
     def live(self, now: float) -> bool:
         return self.ended is None and now - self.last_seen < self.idle

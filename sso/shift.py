@@ -20,7 +20,7 @@ class Shift:
     checked: float  # when the provider last confirmed the claims
     acr: str = ""
     amr: tuple[str, ...] = ()
-    provider_session: str = ""  # the provider's `sid`
+    provider_session: str = ""  # the provider's `sid` of the latest sign-on, whose tokens these are
     id_token: str = field(default="", repr=False)  # hint for RP-initiated log-out
     refresh_token: str = field(default="", repr=False)
     provider_away: bool = False
@@ -40,6 +40,8 @@ class ShiftStore(Protocol):
 
     async def live_of(self, issuer: str, subject: str, role: str, now: float) -> Shift | None: ...
 
-    async def by_provider_session(self, issuer: str, sid: str) -> list[Shift]: ...
+    async def by_provider_session(self, issuer: str, sid: str) -> list[Shift]:
+        """Those whose latest sign-on was by it, and those in which a session was seated by it, whether that goes on or not."""
+        ...
 
     async def by_subject(self, issuer: str, subject: str) -> list[Shift]: ...

@@ -15,23 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Float,
-    Index,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Table, create_engine, delete, event, insert, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -41,57 +25,11 @@ from sso.session import Session
 from sso.shift import Shift
 
 from .base import key_hash
+from .schema import bring_up_to_date, codes, sessions, shifts, tokens, upstreams
 from .values import session_of, shift_of, shift_value
 
 T = TypeVar("T")
 
-metadata = MetaData()
-shifts = Table(
-    "shift",
-    metadata,
-    Column("id", String, primary_key=True),  # hash
-    Column("person", String, nullable=False),  # hash of (issuer, subject)
-    Column("seat", String, nullable=False),  # hash of (issuer, subject, role)
-    Column("provider_session", String),  # hash of (issuer, sid)
-    Column("ends", Float, nullable=False),
-    Column("ended", Float),
-    Column("value", Text, nullable=False),
-    Index("shift_person", "person"),
-    Index("shift_seat", "seat"),
-    Index("shift_provider_session", "provider_session"),
-)
-sessions = Table(
-    "session",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("shift", String, nullable=False),
-    Column("forget", Float, nullable=False),
-    Column("ended", Float),
-    Column("value", Text, nullable=False),
-    Index("session_shift", "shift"),
-)
-tokens = Table(
-    "token",
-    metadata,
-    Column("hash", String, primary_key=True),
-    Column("session", String, nullable=False),
-    Column("value", Text, nullable=False),
-    Index("token_session", "session"),
-)
-codes = Table(
-    "code",
-    metadata,
-    Column("hash", String, primary_key=True),
-    Column("expires", Float, nullable=False),
-    Column("value", Text, nullable=False),
-)
-upstreams = Table(
-    "upstream",
-    metadata,
-    Column("hash", String, primary_key=True),
-    Column("session", String, nullable=False),
-    Column("value", Text, nullable=False),
-)
 _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
@@ -117,7 +55,7 @@ class SqliteStore:
 
     def _open(self, path: Path) -> None:
         self._connection = self._engine.connect()
-        metadata.create_all(self._connection)
+        bring_up_to_date(self._connection)
         self._connection.commit()
         path.chmod(0o600)
         self._inode = path.stat().st_ino
@@ -232,7 +170,11 @@ class SqliteStore:
         return await self._do(ask)
 
     async def by_provider_session(self, issuer: str, sid: str) -> list[Shift]:
-        return await self._shifts(shifts.c.provider_session == key_hash(issuer, sid))
+        """Those whose latest sign-on was by it, and those in which a session was seated by it, whether that goes on or not."""
+        seated = select(sessions.c.shift).where(sessions.c.provider_session == key_hash(sid))
+        latest = shifts.c.provider_session == key_hash(issuer, sid)
+        found = await self._shifts(or_(latest, shifts.c.id.in_(seated)))
+        return [shift for shift in found if shift.principal.issuer == issuer]
 
     async def by_subject(self, issuer: str, subject: str) -> list[Shift]:
         return await self._shifts(shifts.c.person == key_hash(issuer, subject))
@@ -254,6 +196,7 @@ class SqliteStore:
         row = {
             "id": hashed,
             "shift": key_hash(session.shift_id),
+            "provider_session": key_hash(session.provider_session) if session.provider_session else None,
             "forget": (session.ended or session.last_seen + session.idle) + _KEPT_AFTER_END,
             "ended": session.ended,
             "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}"),

@@ -84,6 +84,17 @@ class StoreContract:
         assert {s.id for s in await self.store.by_subject(NURSE.issuer, NURSE.subject)} == {"shift-1", "shift-2"}
         assert await self.store.by_provider_session("https://other.example", "sid-1") == []
 
+    async def test_a_shift_is_found_by_every_session_of_the_provider_that_seated_somebody_in_it(self) -> None:
+        """Also after its session here has ended; not by another issuer's, and not when the shift has ended."""
+        await self.store.seat(shift(), session(provider_session="sid-a"), MAIN, token_hash("token"))
+        await self.store.put_session(session(provider_session="sid-a", ended=T0 + 5))
+        other = await self.open()
+        assert [s.id for s in await other.by_provider_session(NURSE.issuer, "sid-a")] == ["shift-1"]
+        assert [s.provider_session for s in await other.of_shift("shift-1")] == ["sid-a"]
+        assert await other.by_provider_session("https://other.example", "sid-a") == []
+        await other.put_shift(shift(ended=T0 + 6))
+        assert await other.by_provider_session(NURSE.issuer, "sid-a") == []
+
     async def test_what_has_ended_stays_ended(self) -> None:
         """A write by somebody who has not heard of the end does not take it back."""
         await self.store.seat(shift(), session(), MAIN, token_hash("token"))

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from ..edge.csrf import SAFE
 from .launchpad import Launchpad
 from .refusals import Refusals
+from .signoff import SignOff
 from .signon import SignOn
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -20,7 +21,9 @@ STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
-def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_origin: str) -> Starlette:
+def main_site(
+    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, refusals: Refusals, public_origin: str
+) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel)."""
 
     async def not_found(request: Request, error: Exception) -> Response:
@@ -44,9 +47,9 @@ def main_site(sign_on: SignOn, launchpad: Launchpad, refusals: Refusals, public_
             Route("/sign-on", own(sign_on.page)),
             Route("/sign-on/start", own(sign_on.start)),
             Route("/sign-on/callback", sign_on.callback, methods=["GET", "POST"]),
-            Route("/sign-off", own(sign_on.sign_off), methods=["POST"]),
-            Route("/signed-off", own(sign_on.signed_off)),
-            Route("/backchannel-logout", sign_on.backchannel, methods=["POST"]),
+            Route("/sign-off", own(sign_off.sign_off), methods=["POST"]),
+            Route("/signed-off", own(sign_off.signed_off)),
+            Route("/backchannel-logout", sign_off.backchannel, methods=["POST"]),
             Route("/.well-known/jwks.json", sign_on.jwks),
             Route("/enter", own(launchpad.enter)),
             Route("/shift", own(launchpad.shift)),

@@ -21,6 +21,7 @@ from ..sessions import Seat, Sessions
 from ..systems import System
 from .paths import own_path
 from .render import Renderer
+from .signoff import SignOff
 from .signon import SignOn
 
 STATES = {
@@ -47,6 +48,7 @@ class Launchpad:
         sessions: Sessions,
         doors: Doors,
         sign_on: SignOn,
+        sign_off: SignOff,
         renderer: Renderer,
         scheme: str,
         public_host: str,
@@ -56,6 +58,7 @@ class Launchpad:
         self._sessions = sessions
         self._doors = doors
         self._sign_on = sign_on
+        self._sign_off = sign_off
         self._renderer = renderer
         self._scheme = scheme
         self._public_host = public_host
@@ -92,7 +95,7 @@ class Launchpad:
             wanted = (await request.form()).get("session")
             for session in await self._sessions.of_shift(seat.shift):
                 if session.id == wanted and session.id != seat.session.id:
-                    await self._sign_on.end_one(Seat(session, seat.shift, ""), "ended-by-clinician")
+                    await self._sign_off.end_one(Seat(session, seat.shift, ""), "ended-by-clinician")
             return self._renderer.redirect(Bounce("/shift"))
 
         return await self._seated(request, end)

@@ -1,9 +1,8 @@
-"""Sign-on and sign-off pages of the main host, and what the provider tells us behind the browser's back."""
+"""Sign-on pages of the main host, and whether what was claimed at sign-on is still true."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -14,30 +13,27 @@ from starlette.responses import JSONResponse, Response
 
 from policies.model import Principal
 from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
-from sso.logout import read_form
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn
-from sso.session import Session, new_token, token_hash
+from sso.session import new_token, token_hash
 from sso.shift import Shift
 
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..context import Surroundings
 from ..edge import cookies
-from ..edge.origins import Bounce, Doors
+from ..edge.origins import Bounce
 from ..errors import fault_for
 from ..metrics import Metrics
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .paths import own_path
-from .refusals import Refusals
 from .render import Renderer
+from .signoff import ANEW, SignOff, session_event, shift_event
 
 BROWSER = b"__Host-lanyard-signon"
-ANEW = b"__Host-lanyard-anew"  # somebody signed off in this browser: whoever comes next says who they are
-_ANEW_LIFE = 14 * 3600
 _PENDING_LIFE = 600.0
-_LONGEST_FORM = 64 * 1024
 _AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
+_MOST_WAITING = 10_000  # shifts that it was away for, before those that are over are forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +53,23 @@ class SignOn:
         provider: IdentityProvider,
         sessions: Sessions,
         store: Store,
-        doors: Doors,
         journal: Journal,
         surroundings: Surroundings,
         renderer: Renderer,
-        refusals: Refusals,
         metrics: Metrics,
         now: Callable[[], float],
-        end_upstreams: Callable[[Seat, bool], None],
+        sign_off: SignOff,
     ) -> None:
         self._settings = settings
         self._provider = provider
         self._sessions = sessions
         self._store = store
-        self._doors = doors
         self._journal = journal
         self._surroundings = surroundings
         self._renderer = renderer
-        self._refusals = refusals
         self._metrics = metrics
         self._now = now
-        self._end_upstreams = end_upstreams
+        self._sign_off = sign_off
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
 
@@ -173,10 +165,10 @@ class SignOn:
         if (known.issuer, known.subject) != (found.issuer, found.subject):
             return self._renderer.redirect(Bounce("/", done))
         if not _still_covers(known, found):
-            await self.end_shift(seat.shift, "role-changed")
+            await self._sign_off.end_shift(seat.shift, "role-changed")
             return self._renderer.redirect(Bounce("/sign-on", (*done, cookies.expired(cookies.SESSION))))
-        await self._sessions.confirmed(seat.shift, signed_on)
-        await self._journal.record(self._shift_event(EventType.SHIFT_RENEWED, seat.shift))
+        await self._sessions.confirmed(seat.shift, signed_on, seat.session)
+        await self._journal.record(shift_event(EventType.SHIFT_RENEWED, self._now(), seat.shift))
         return self._renderer.redirect(Bounce(pending.return_path, done))
 
     async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> str:
@@ -184,11 +176,11 @@ class SignOn:
         source = self._surroundings.source(request.scope["client"][0], headers)
         device, idle = self._surroundings.device(source, headers)
         if previous is not None:
-            self._end_upstreams(previous, False)
+            self._sign_off.end_upstreams(previous, False)
             p = previous.shift.principal
             if (p.issuer, p.subject) != (signed_on.principal.issuer, signed_on.principal.subject):
                 await self._journal.record(
-                    self._session_event(EventType.SESSION_REVOKED, previous, reason="user-switch")
+                    session_event(EventType.SESSION_REVOKED, self._now(), previous, reason="user-switch")
                 )
         seat, token, started = await self._sessions.sign_on(
             signed_on, device, self._settings.public_host, idle=idle, previous=previous
@@ -214,10 +206,15 @@ class SignOn:
             )
         )
         if started:
-            await self._journal.record(self._shift_event(EventType.SHIFT_STARTED, seat.shift))
+            await self._journal.record(shift_event(EventType.SHIFT_STARTED, self._now(), seat.shift))
         await self._journal.record(
-            self._session_event(
-                EventType.SESSION_SEATED, seat, device=device.device_class.value, zone=device.zone, source=source
+            session_event(
+                EventType.SESSION_SEATED,
+                self._now(),
+                seat,
+                device=device.device_class.value,
+                zone=device.zone,
+                source=source,
             )
         )
         return token
@@ -253,7 +250,7 @@ class SignOn:
         if not self.stale(shift):
             return None
         if shift.provider_away and self.out_of_grace(shift):
-            await self.end_shift(shift, "provider-away")
+            await self._sign_off.end_shift(shift, "provider-away")
             return self._renderer.redirect(Bounce("/sign-on", (cookies.expired(cookies.SESSION),)))
         if shift.refresh_token:
             self.recheck(shift)
@@ -269,6 +266,8 @@ class SignOn:
         running = self._rechecking.get(shift.id)
         if (running is None or running.done()) and self._now() >= self._not_before.get(shift.id, 0.0):
             if shift.provider_away:
+                if len(self._not_before) >= _MOST_WAITING:
+                    self._not_before = {key: at for key, at in self._not_before.items() if at > self._now()}
                 self._not_before[shift.id] = self._now() + _AGAIN_AFTER
             else:
                 self._not_before.pop(shift.id, None)
@@ -277,26 +276,28 @@ class SignOn:
             task.add_done_callback(lambda _: self._rechecking.pop(shift.id, None))
 
     async def _recheck(self, shift: Shift) -> None:
+        used = shift.refresh_token
         try:
-            signed_on = await self._provider.refresh(shift.refresh_token, shift.principal)
+            signed_on = await self._provider.refresh(used, shift.principal)
         except InteractionNeeded:
             shift.refresh_token = ""  # from now on by a silent sign-on
         except SignOnRefused as error:
-            await self.end_shift(shift, error.reason)
+            if shift.refresh_token == used:  # else the provider has ended one device's session meanwhile, not the shift
+                await self._sign_off.end_shift(shift, error.reason)
         except ProviderAway:
             await self._away(shift)
         except Exception as error:
             structlog.get_logger().error("recheck failed", error=error)
         else:
             if not _still_covers(shift.principal, signed_on.principal):
-                await self.end_shift(shift, "role-changed")
+                await self._sign_off.end_shift(shift, "role-changed")
             else:
                 await self._sessions.confirmed(shift, signed_on)
 
     async def _away(self, shift: Shift) -> None:
         """The provider could not be asked: go on, flagged, until `grace`."""
         if self.out_of_grace(shift):
-            await self.end_shift(shift, "provider-away")
+            await self._sign_off.end_shift(shift, "provider-away")
         else:
             await self._sessions.provider_away(shift)
 
@@ -304,94 +305,8 @@ class SignOn:
         grace = self._settings.grace
         return grace is not None and self._now() - shift.checked > grace
 
-    # Sign-off
-
-    async def sign_off(self, request: Request) -> Response:
-        """POST only, from our own page. Ends the session, or everything, and visits every origin that it entered."""
-        seat = await self._seat(request)
-        off = (cookies.expired(cookies.SESSION), cookies.given(ANEW, "1", max_age=_ANEW_LIFE))
-        if seat is None:
-            return self._renderer.redirect(Bounce("/signed-off", off))
-        form = await request.form()
-        everywhere = form.get("everywhere") == "yes"
-        others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
-        last = everywhere or not others
-        self._end_upstreams(seat, last)
-        if last:
-            await self.end_shift(seat.shift, "signed-off")
-        else:
-            await self._sessions.end_session(seat.session, "signed-off")
-        await self._journal.record(
-            self._session_event(EventType.LOGOUT_OK, seat, by="clinician", everywhere=everywhere)
-        )
-        end = await self._provider_end(seat.shift) if last else None
-        onward = await self._doors.first_of_sign_off(
-            seat.session.hosts, end or f"{self._settings.public_url}/signed-off"
-        )
-        return self._renderer.redirect(Bounce(onward, off))
-
-    async def _provider_end(self, shift: Shift) -> str | None:
-        try:
-            return await self._provider.end_session_url(
-                shift.id_token, f"{self._settings.public_url}/signed-off", secrets.token_urlsafe(12)
-            )
-        except ProviderAway:
-            return None
-
-    async def signed_off(self, request: Request) -> Response:
-        return self._renderer.page("signedoff.html")
-
-    async def end_one(self, seat: Seat, reason: str) -> None:
-        """One session, by somebody else than the browser that it is in."""
-        self._end_upstreams(seat, False)
-        await self._sessions.end_session(seat.session, reason)
-        await self._journal.record(self._session_event(EventType.SESSION_REVOKED, seat, reason=reason))
-
-    async def end_shift(self, shift: Shift, reason: str) -> list[Session]:
-        if shift.ended is not None:
-            return []  # somebody else is just ending it
-        ended = await self._sessions.end_shift(shift, reason)
-        self._not_before.pop(shift.id, None)
-        for session in ended:
-            self._end_upstreams(Seat(session, shift, ""), True)
-        await self._journal.record(self._shift_event(EventType.SHIFT_ENDED, shift, reason=reason, sessions=len(ended)))
-        return ended
-
-    async def backchannel(self, request: Request) -> Response:
-        """The provider ends a session or a person (OpenID Connect Back-Channel Logout 1.0, section 2.5)."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LONGEST_FORM:
-                return self._logout_rejected("too-large")
-        try:
-            notice = await self._provider.verify_logout_token(read_form(body), self._seen)
-        except SignOnRefused as error:
-            await self._journal.record(AuditEvent(EventType.LOGOUT_REJECTED, self._now(), {"reason": error.reason}))
-            return self._logout_rejected(error.reason)
-        for shift in await self._sessions.shifts_of(notice.iss, sid=notice.sid, subject=notice.sub):
-            await self.end_shift(shift, "provider-log-out")
-            await self._journal.record(self._shift_event(EventType.LOGOUT_OK, shift, by="provider"))
-        return Response(status_code=200, headers={"cache-control": "no-store"})
-
-    async def _seen(self, key: str, until: float) -> bool:
-        return not await self._store.first_time("logout-token", key, until, self._now())
-
-    def _logout_rejected(self, reason: str) -> Response:
-        return JSONResponse(
-            {"error": "invalid_request", "error_description": reason}, 400, headers={"cache-control": "no-store"}
-        )
-
     async def jwks(self, request: Request) -> Response:
         return JSONResponse(self._provider.jwks(), headers={"cache-control": "public, max-age=300"})
-
-    def _shift_event(self, kind: EventType, shift: Shift, **fields: object) -> AuditEvent:
-        p = shift.principal
-        known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
-        return AuditEvent(kind, self._now(), {**known, **fields})
-
-    def _session_event(self, kind: EventType, seat: Seat, **fields: object) -> AuditEvent:
-        return self._shift_event(kind, seat.shift, session=seat.session.id, **fields)
 
 
 def _still_covers(known: Principal, found: Principal) -> bool:

@@ -392,31 +392,121 @@ async def test_what_a_provider_confirmed_is_kept(ward: Ward) -> None:
 # Log-out by the provider
 
 
-async def test_a_log_out_names_shifts_by_the_provider_s_session(ward: Ward) -> None:
-    """Only that session's shift, when the provider names one that is known (OIDC-102)."""
+async def sitting(sessions: Sessions, *tokens: bytes) -> list[bool]:
+    return [await sessions.seated(token, MAIN) is not None for token in tokens]
+
+
+async def log_out(sessions: Sessions, sid: str = "", subject: str = NURSE.subject) -> list[bool]:
+    """What the gateway does with a notice; whether it was the whole shift, for each."""
+    found = await sessions.meant(NURSE.issuer, sid=sid, subject=subject)
+    for meant in found:
+        if meant.whole:
+            await sessions.end_shift(meant.shift, "provider-log-out")
+        else:
+            await sessions.tokens_gone(meant.shift, sid)
+            for session in meant.sessions:
+                await sessions.end_session(session, "provider-log-out")
+    return [meant.whole for meant in found]
+
+
+@pytest.mark.parametrize("first", ["phone", "desktop"])
+async def test_a_log_out_ends_what_was_seated_by_that_session_and_the_shift_with_the_last(
+    ward: Ward, first: str
+) -> None:
+    """Whichever of the two devices came later: the other one goes on until its own log-out (OIDC-102)."""
     sessions, _ = ward.gateway()
-    seat, _ = await sit(sessions, sid="sid-1")
-    await sit(sessions, replace(NURSE, role="R8000"), sid="sid-2")
-    assert await sessions.shifts_of(NURSE.issuer, sid="sid-1", subject=NURSE.subject) == [seat.shift]
-    assert await sessions.shifts_of("https://other.example", sid="sid-1", subject=NURSE.subject) == []
+    seat, phone = await sit(sessions, sid="phone")
+    _, desktop = await sit(sessions, sid="desktop")
+    _, doctor = await sit(sessions, replace(NURSE, subject="a.doctor"), sid="other")
+    assert await log_out(sessions, first) == [False]
+    assert await sitting(sessions, phone, desktop, doctor) == [first != "phone", first != "desktop", True]
+    assert await log_out(sessions, "desktop" if first == "phone" else "phone") == [True]
+    assert await sitting(sessions, phone, desktop, doctor) == [False, False, True]
+    shift = await ward.stores[0].shift(seat.shift.id)
+    assert shift is not None
+    assert shift.end_reason == "provider-log-out"
 
 
-async def test_a_log_out_without_a_session_names_every_shift_of_the_person(ward: Ward) -> None:
-    """By `sub`, both roles, nobody else's."""
-    sessions, _ = ward.gateway()
-    await sit(sessions)
-    await sit(sessions, replace(NURSE, role="R8000"))
-    await sit(sessions, replace(NURSE, subject="a.doctor"))
-    assert len(await sessions.shifts_of(NURSE.issuer, sid="", subject=NURSE.subject)) == 2
-
-
-async def test_a_log_out_of_an_earlier_provider_session_ends_the_shift_too(ward: Ward) -> None:
-    """The phone's session at the provider was the first in the shift; the desktop's came later. Either one's log-out counts."""
+@pytest.mark.parametrize("over", ["idle", "ended"])
+async def test_a_log_out_of_a_session_that_is_over_ends_the_shift_when_nobody_is_left_in_it(
+    ward: Ward, over: str
+) -> None:
+    """Nobody is at another device, so the provider's word is the end of it."""
     sessions, _ = ward.gateway()
     seat, _ = await sit(sessions, sid="phone")
     await sit(sessions, sid="desktop")
-    for sid in ("phone", "desktop"):
-        assert await sessions.shifts_of(NURSE.issuer, sid=sid, subject=NURSE.subject) == [seat.shift]
+    if over == "idle":
+        ward.clock.at += IDLE
+    else:
+        for session in await sessions.of_shift(seat.shift):
+            await sessions.end_session(session, "signed-off")
+    assert await log_out(sessions, "phone") == [True]
+    assert await log_out(sessions, "phone") == []
+
+
+async def test_a_log_out_of_a_session_that_was_signed_off_here_leaves_the_other_device(ward: Ward) -> None:
+    """The next person at the first desk makes the provider end what was signed off there already."""
+    sessions, _ = ward.gateway()
+    seat, _ = await sit(sessions, sid="phone")
+    _, desktop = await sit(sessions, sid="desktop")
+    await sessions.end_session(seat.session, "signed-off")
+    assert await log_out(sessions, "phone") == [False]
+    assert await sitting(sessions, desktop) == [True]
+
+
+async def test_a_log_out_without_a_session_ends_everything_of_the_person(ward: Ward) -> None:
+    """By `sub`, both roles, nobody else's."""
+    sessions, _ = ward.gateway()
+    _, nurse = await sit(sessions)
+    _, manager = await sit(sessions, replace(NURSE, role="R8000"))
+    _, doctor = await sit(sessions, replace(NURSE, subject="a.doctor"))
+    assert await log_out(sessions) == [True, True]
+    assert await sitting(sessions, nurse, manager, doctor) == [False, False, True]
+
+
+async def test_a_log_out_of_an_unknown_session_ends_those_of_which_none_is_known(ward: Ward) -> None:
+    """One that was seated by another `sid` is not meant; one of which the provider said none may be, nobody else's."""
+    sessions, _ = ward.gateway()
+    _, named = await sit(sessions, sid="desktop")
+    _, unnamed = await sit(sessions, sid="")
+    _, doctor = await sit(sessions, replace(NURSE, subject="a.doctor"), sid="")
+    assert await log_out(sessions, "unheard of", subject="") == []
+    assert await log_out(sessions, "unheard of") == [False]
+    assert await sitting(sessions, named, unnamed, doctor) == [True, False, True]
+    assert await log_out(sessions, "unheard of") == []
+
+
+async def test_a_log_out_is_of_its_own_provider_and_person(ward: Ward) -> None:
+    """Another issuer's same `sid`, and a `sid` of somebody else than the `sub`, end nothing."""
+    sessions, _ = ward.gateway()
+    _, token = await sit(sessions, sid="phone")
+    assert await sessions.meant("https://other.example", sid="phone", subject=NURSE.subject) == []
+    assert await log_out(sessions, "phone", subject="a.doctor") == []
+    assert await sitting(sessions, token) == [True]
+
+
+@pytest.mark.parametrize(("of", "kept"), [("desktop", ""), ("phone", "of the desktop")])
+async def test_a_refresh_token_goes_with_its_own_session_of_the_provider(ward: Ward, of: str, kept: str) -> None:
+    """The shift holds that of the latest sign-on: when that session is over it would be refused, and the shift ended for it."""
+    sessions, _ = ward.gateway()
+    await sit(sessions, sid="phone", refresh="of the phone")
+    seat, _ = await sit(sessions, sid="desktop", refresh="of the desktop")
+    await log_out(sessions, of)
+    shift = await ward.stores[0].shift(seat.shift.id)
+    assert shift is not None
+    assert (shift.refresh_token, shift.ended) == (kept, None)
+
+
+async def test_a_silent_answer_says_by_which_session_a_device_is_seated_now(ward: Ward) -> None:
+    """The provider's session in that browser was replaced: the log-out of the new one counts, at any gateway."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions, sid="before")
+    _, phone = await sit(sessions, sid="phone")
+    await sessions.confirmed(seat.shift, proof(sid="after"), seat.session)
+    other, _ = ward.gateway()
+    assert await log_out(other, "before") == []
+    assert await log_out(other, "after") == [False]
+    assert await sitting(other, token, phone) == [False, True]
 
 
 # Bounds

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from .balancer import balancer
 from .browser import Browser, Page
 from .hospital import Hospital, hospital
 from .sign_on import fields, signed_on
@@ -140,3 +141,28 @@ def test_a_session_ended_at_the_provider_ends_the_shift_by_the_next_refresh(
     ended = refreshing.events(type="shift.ended")
     assert [(e["subject"], e["reason"]) for e in ended] == [("n.okoye", "refresh")]
     assert signed_on(refreshing, other)
+
+
+def test_a_log_out_at_the_latest_desk_does_not_end_the_shift_by_its_refresh_token(
+    tmp_path: Path, browsers: Callable[[], Browser]
+) -> None:
+    """The token goes with the session that it was given to: the other desk is asked for silently, and works on."""
+    with balancer() as front:
+        told = {
+            "backchannel_logout_uri": f"{front.origin}/backchannel-logout",
+            "backchannel_logout_session_required": True,
+        }
+        with hospital(tmp_path, [], registered=told, sso={"recheck": "1s"}) as place:
+            front.public_url = place.url
+            stays, latest = browsers(), browsers()
+            place.sign_on(stays, "n.okoye")
+            place.sign_on(latest, "n.okoye")
+            latest.submit(latest.get(f"{place.issuer}/session/end"), logout="yes")
+            assert not signed_on(place, latest)
+            page = looked_again(place, stays)
+            assert page.url == f"{place.url}/shift"
+            assert fields(page.trail[1])["prompt"] == "none"
+            time.sleep(1.1)  # the claims are due again: by the refresh token that this desk has brought
+            for _ in range(3):
+                assert signed_on(place, stays)
+            assert place.events(type="shift.ended") == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from .balancer import Balancer, balancer
 from .browser import Browser, Page
 from .hospital import Hospital, hospital, system
-from .sign_on import begun, fields, signed_on
+from .sign_on import begun, callback_of, fields, signed_on
 from .viewer import Viewer, viewer
 
 pytestmark = pytest.mark.counterpart
@@ -126,8 +127,9 @@ def test_whoever_signs_off_at_one_desk_is_not_signed_on_there_by_the_next_click(
     ward: tuple[Hospital, Viewer, Balancer], browsers: Callable[[], Browser]
 ) -> None:
     """The shift goes on at the other desk, so the provider's session stays; the desk's next user must still say who they are."""
-    place = ward[0]
-    here, there = (at_work(place, browsers(), "r.singh") for _ in range(2))
+    place, _, front = ward
+    there, here = (at_work(place, browsers(), "r.singh") for _ in range(2))
+    told = len(front.passed)
     page = here.submit(here.get(f"{place.url}/"))
     assert page.url == f"{place.url}/signed-off"
     assert cut_off(ward, here)
@@ -139,6 +141,8 @@ def test_whoever_signs_off_at_one_desk_is_not_signed_on_there_by_the_next_click(
     assert page.url == f"{place.url}/", page.text
     assert "N Okoye" in page.text
     assert fields(begun(place, here)).get("prompt") is None, "it was for the next sign-on only"
+    assert [status for _, status in front.passed[told:]] == [200], "the provider told us that the first one's is over"
+    assert signed_on(place, there), "who works at the other desk all the while"
 
 
 def test_a_desk_that_was_ended_from_elsewhere_asks_who_is_there(
@@ -162,21 +166,59 @@ def test_a_desk_that_was_ended_from_elsewhere_asks_who_is_there(
 
 
 @pytest.mark.parametrize("which", ["the latest device", "an earlier device"])
-def test_a_log_out_at_the_provider_ends_the_shift(
+def test_a_log_out_at_the_provider_ends_that_device_and_with_the_last_one_the_shift(
     ward: tuple[Hospital, Viewer, Balancer], browsers: Callable[[], Browser], which: str
 ) -> None:
-    """Back-channel, as the provider sends it: every device of the shift is out, another person's shift goes on."""
+    """Back-channel, as the provider sends it: the other desk goes on until its own log-out, another person's always."""
     place, _, front = ward
     other = at_work(place, browsers(), "r.singh")
-    first, second = (at_work(place, browsers(), "n.okoye") for _ in range(2))
-    known, told = len(ends(place, "n.okoye")), len(front.passed)
-    left_at_the_provider(place, second if which == "the latest device" else first)
-    assert [status for _, status in front.passed[told:]] == [200]
-    assert cut_off(ward, first)
-    assert cut_off(ward, second)
+    first, second = (at_work(place, browsers(), "dr.lee") for _ in range(2))
+    known, told = len(ends(place, "dr.lee")), len(front.passed)
+    left, stays = (second, first) if which == "the latest device" else (first, second)
+    left_at_the_provider(place, left)
+    assert cut_off(ward, left)
+    assert signed_on(place, stays)
+    assert stays.get(f"{place.system_url('viewer')}/viewer/").status == 200
+    assert place.events(type="session.revoked")[-1]["reason"] == "provider-log-out"
+    assert ends(place, "dr.lee")[known:] == []
+    left_at_the_provider(place, stays)
+    assert [status for _, status in front.passed[told:]] == [200, 200]
+    assert cut_off(ward, stays)
     assert signed_on(place, other)
-    assert ends(place, "n.okoye")[known:] == ["provider-log-out"]
-    assert place.events(type="logout.ok")[-1]["by"] == "provider"
+    assert ends(place, "dr.lee")[known:] == ["provider-log-out"]
+    said = [e for e in place.events(type="logout.ok") if e["subject"] == "dr.lee" and e["by"] == "provider"]
+    assert [e["everywhere"] for e in said[-2:]] == [False, False]
+
+
+def test_a_log_out_of_a_session_that_seated_nobody_ends_nothing(
+    ward: tuple[Hospital, Viewer, Balancer], browsers: Callable[[], Browser]
+) -> None:
+    """Somebody went as far as the provider's form at another desk, and left: what is open under their name stays."""
+    place, _, front = ward
+    here, elsewhere = at_work(place, browsers(), "r.singh"), browsers()
+    callback_of(place, elsewhere, "r.singh")
+    told = len(front.passed)
+    left_at_the_provider(place, elsewhere)
+    assert [status for _, status in front.passed[told:]] == [200]
+    assert signed_on(place, here)
+
+
+def test_a_log_out_that_names_only_the_person_ends_everything_of_theirs(
+    tmp_path: Path, browsers: Callable[[], Browser]
+) -> None:
+    """A client that is told no session of the provider: both desks, and nobody else's."""
+    with balancer() as front:
+        registered = {"backchannel_logout_uri": f"{front.origin}/backchannel-logout"}
+        with hospital(tmp_path, [], registered=registered) as place:
+            front.public_url = place.url
+            first, second, other = (browsers() for _ in range(3))
+            for browser, login in ((first, "n.okoye"), (second, "n.okoye"), (other, "r.singh")):
+                place.sign_on(browser, login)
+            left_at_the_provider(place, first)
+            assert [status for _, status in front.passed] == [200]
+            assert [signed_on(place, browser) for browser in (first, second, other)] == [False, False, True]
+            assert ends(place, "n.okoye") == ["provider-log-out"]
+            assert [e["everywhere"] for e in place.events(type="logout.ok")] == [True]
 
 
 def test_a_log_out_token_is_good_once_and_under_our_name_only(

@@ -102,6 +102,31 @@ async def test_a_browser_that_goes_away_does_not_take_the_refresh_along(house: F
     assert len(refreshes(house)) == 1
 
 
+async def test_a_log_out_of_one_device_while_its_token_is_asked_about_leaves_the_other(house: Front) -> None:
+    """The provider refuses the token since that session is over, and has told us so meanwhile: no end of the shift."""
+    phone, latest = house.tab(), house.tab()
+    await phone.sign_on()
+    house.provider.claims = {"sid": "s-2"}
+    await latest.sign_on()
+    house.clock.step = 299
+    assert (await phone.get(MAIN + "/")).status_code == 200
+    house.clock.step, slow = 301, Slow(house)
+    house.provider.replies["/token"] = Reply.json({"error": "invalid_grant"}, 400)
+    assert (await phone.get(MAIN + "/")).status_code == 200
+    await slow.reached.wait()
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    now = int(house.clock())
+    told = f"logout_token={house.provider.logout_token(sid='s-2', iat=now, exp=now + 120)}".encode()
+    assert (await house.tab().ask("POST", f"{MAIN}/backchannel-logout", form, told)).status_code == 200
+    slow.go.set()
+    async with asyncio.timeout(5):
+        while any(task.get_name() == "recheck" for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.002)
+    assert len(refreshes(house)) == 1
+    assert "prompt=none" in (await phone.get(MAIN + "/")).headers["location"]
+    assert await house.events("shift.ended") == []
+
+
 async def test_a_gateway_that_died_over_a_refresh_costs_one_sign_on(tmp_path: Path) -> None:
     """OIDC-110: the provider has given a new token to a process that is gone; one new sign-on, and no going round."""
     async with front(tmp_path) as house:

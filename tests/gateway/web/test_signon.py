@@ -303,6 +303,40 @@ async def test_a_log_out_by_the_provider_ends_every_session_of_the_shift(house: 
     assert [e["reason"] for e in await house.awaited("shift.ended")] == ["provider-log-out"]
 
 
+async def test_a_log_out_by_the_provider_ends_one_device_of_two(house: Front) -> None:
+    """Journalled as a session's end; the second one's log-out ends the shift; each says who asked (OIDC-102)."""
+    phone, desktop = house.tab(), house.tab()
+    await phone.sign_on()
+    house.provider.claims = {"sid": "s-2"}
+    await desktop.sign_on()
+    assert await log_out(house, house.provider.logout_token(sid="s-1")) == 200
+    assert [await signed_on(tab) for tab in (phone, desktop)] == [False, True]
+    assert await log_out(house, house.provider.logout_token(sid="s-2")) == 200
+    assert not await signed_on(desktop)
+    seated = [e["session"] for e in await house.events("session.seated")]
+    ends = await house.events("session.revoked", "shift.ended", "logout.ok")
+    assert [(e["type"], e.get("reason"), e.get("session"), e.get("by"), e.get("everywhere")) for e in ends] == [
+        ("session.revoked", "provider-log-out", seated[0], None, None),
+        ("logout.ok", None, None, "provider", False),
+        ("shift.ended", "provider-log-out", None, None, None),
+        ("logout.ok", None, None, "provider", False),
+    ]
+
+
+@pytest.mark.parametrize(("token", "left"), [({"sid": None}, False), ({"sid": "unheard of"}, True)])
+async def test_a_log_out_without_a_session_ends_the_person_and_of_an_unknown_one_nobody(
+    house: Front, token: dict[str, str | None], left: bool
+) -> None:
+    """The provider meant everything of the person, or something that is not ours; nobody else in either case."""
+    tab, doctor = house.tab(), house.tab()
+    await tab.sign_on()
+    house.provider.claims = {"sub": "a.doctor", "roles": ["doctor"], "sid": "s-2"}
+    await doctor.sign_on()
+    assert await log_out(house, house.provider.logout_token(**token)) == 200
+    assert [await signed_on(one) for one in (tab, doctor)] == [left, True]
+    assert [e["everywhere"] for e in await house.events("logout.ok")] == ([] if left else [True])
+
+
 BAD_TOKENS = {
     "OIDC-092": {"header": {"typ": "JWT"}},
     "OIDC-094": {"nonce": "x"},

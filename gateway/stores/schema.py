@@ -1,0 +1,87 @@
+"""The embedded store's tables, and a file of an earlier release brought up to them.
+
+The file says its version (`PRAGMA user_version`); what has changed since is done once, in one transaction. A file without one is of
+the first release, or new.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Connection, Float, Index, MetaData, String, Table, Text, inspect
+
+from sso.errors import StoreUnavailable
+
+VERSION = 1
+
+metadata = MetaData()
+shifts = Table(
+    "shift",
+    metadata,
+    Column("id", String, primary_key=True),  # hash
+    Column("person", String, nullable=False),  # hash of (issuer, subject)
+    Column("seat", String, nullable=False),  # hash of (issuer, subject, role)
+    Column("provider_session", String),  # hash of (issuer, sid)
+    Column("ends", Float, nullable=False),
+    Column("ended", Float),
+    Column("value", Text, nullable=False),
+    Index("shift_person", "person"),
+    Index("shift_seat", "seat"),
+    Index("shift_provider_session", "provider_session"),
+)
+sessions = Table(
+    "session",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("shift", String, nullable=False),
+    Column("provider_session", String),  # hash of sid: whose it is, the shift knows
+    Column("forget", Float, nullable=False),
+    Column("ended", Float),
+    Column("value", Text, nullable=False),
+    Index("session_shift", "shift"),
+    Index("session_provider_session", "provider_session"),
+)
+tokens = Table(
+    "token",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("session", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("token_session", "session"),
+)
+codes = Table(
+    "code",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("expires", Float, nullable=False),
+    Column("value", Text, nullable=False),
+)
+upstreams = Table(
+    "upstream",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("session", String, nullable=False),
+    Column("value", Text, nullable=False),
+)
+
+
+def bring_up_to_date(c: Connection) -> None:
+    """Raises StoreUnavailable for a file that a later release has written: it may hold what this one would lose."""
+    if _version(c) == VERSION:
+        return
+    c.exec_driver_sql("BEGIN IMMEDIATE")  # another gateway that starts now waits, and finds it done
+    found = _version(c)
+    if found > VERSION:
+        raise StoreUnavailable(f"the store is of a later release (version {found}, known here: {VERSION})")
+    if found < 1 and inspect(c).has_table("session"):
+        _sessions_know_the_provider_s(c)
+    metadata.create_all(c)
+    c.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+
+
+def _sessions_know_the_provider_s(c: Connection) -> None:
+    """Those of before say none; `Sessions.meant` says what becomes of them."""
+    c.exec_driver_sql("ALTER TABLE session ADD COLUMN provider_session VARCHAR")
+    c.exec_driver_sql("CREATE INDEX session_provider_session ON session (provider_session)")
+
+
+def _version(c: Connection) -> int:
+    return int(c.exec_driver_sql("PRAGMA user_version").scalar_one())

@@ -1,0 +1,92 @@
+"""A file of an earlier release is brought up to this one's tables, once, and a later release's is left alone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from gateway.stores.base import key_hash
+from gateway.stores.schema import VERSION
+from gateway.stores.sqlite import SqliteStore
+from gateway.stores.testing import MAIN, NURSE, T0, session, shift
+from sso.errors import StoreUnavailable
+from sso.seal import Seal
+from sso.session import token_hash
+
+KEY = b"k" * 32
+
+
+def opened(path: Path) -> SqliteStore:
+    return SqliteStore(path, Seal([KEY]))
+
+
+async def first_release(path: Path) -> None:
+    """A file as the first release left it: no version, and sessions that know no session of the provider."""
+    store = opened(path)
+    await store.seat(shift(), session(), MAIN, token_hash("token"))
+    await store.close()
+    hashed = key_hash("session-1")
+    fields = asdict(session())
+    del fields["provider_session"]
+    value = Seal([KEY]).seal(json.dumps(fields).encode(), purpose=f"session:{hashed}")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("drop index session_provider_session")
+        db.execute("alter table session drop column provider_session")
+        db.execute("update session set value = ?", (value,))
+        db.execute("pragma user_version = 0")
+        db.commit()
+
+
+async def test_whoever_was_signed_on_before_an_upgrade_still_is(tmp_path: Path) -> None:
+    """Shift, session and cookie are there, and new sessions are found by the provider's session."""
+    await first_release(tmp_path / "sessions.db")
+    for _ in range(2):
+        store = opened(tmp_path / "sessions.db")
+        assert await store.by_token(token_hash("token")) == (session(), shift(), MAIN)
+        await store.close()
+    store = opened(tmp_path / "sessions.db")
+    await store.put_session(session("session-2", provider_session="sid-a"))
+    assert [s.id for s in await store.by_provider_session(NURSE.issuer, "sid-a")] == ["shift-1"]
+    await store.close()
+
+
+async def test_an_upgraded_file_has_what_a_new_one_has(tmp_path: Path) -> None:
+    """The same columns and indices, in whatever order, and the same version."""
+    await first_release(tmp_path / "old.db")
+    shapes = []
+    for name in ("old.db", "new.db"):
+        await opened(tmp_path / name).close()
+        with closing(sqlite3.connect(tmp_path / name)) as db:
+            columns = {row[1:4] for row in db.execute("pragma table_info(session)")}
+            indices = {row[0] for row in db.execute("select name from sqlite_master where type = 'index'")}
+            shapes.append((columns, indices, db.execute("pragma user_version").fetchone()))
+    assert shapes[0] == shapes[1]
+    assert shapes[0][2] == (VERSION,)
+
+
+async def test_two_gateways_that_start_on_an_old_file_upgrade_it_once(tmp_path: Path) -> None:
+    """The second waits for the first, and finds nothing left to do."""
+    await first_release(tmp_path / "sessions.db")
+    with closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as first:
+        first.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            SqliteStore(tmp_path / "sessions.db", Seal([KEY]), timeout=0.05)
+        first.execute("ROLLBACK")
+    stores = [opened(tmp_path / "sessions.db") for _ in range(2)]
+    for store in stores:
+        assert (await store.session("session-1")) == session(last_seen=T0)
+        await store.close()
+
+
+async def test_a_file_of_a_later_release_is_not_opened(tmp_path: Path) -> None:
+    """Going back would lose what only the later one knows: said at start, with both versions."""
+    await opened(tmp_path / "sessions.db").close()
+    with closing(sqlite3.connect(tmp_path / "sessions.db")) as db:
+        db.execute(f"pragma user_version = {VERSION + 1}")
+    with pytest.raises(StoreUnavailable, match="later release"):
+        opened(tmp_path / "sessions.db")
