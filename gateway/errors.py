@@ -63,6 +63,7 @@ class Fault:
     code: str  # stable, documented in docs/reasons.md
     title: str  # what happened, for the clinician
     remedy: str  # what to do now
+    onward: tuple[str, str] = ("/", "Back to all systems")  # the page of the main host that helps, and its name
 
 
 FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
@@ -146,7 +147,9 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             409,
             "open-elsewhere",
             "This system is open on another of your devices",
-            "It allows one log-on at a time. Sign off there first.",
+            "It lets you in on one device at a time. Sign off on the other one, or end it on the page “My shift”. Then open this "
+            "system again here.",
+            ("/shift", "Go to My shift"),
         ),
     ),
     (

@@ -14,6 +14,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ from .systems import System
 
 if TYPE_CHECKING:
     import httpx2
+
+    from sso.session import Session
 
     from .sessions import Seat
 
@@ -90,9 +93,12 @@ class UpstreamSessions:
         journal: Records,
         client: Callable[[System], httpx2.AsyncClient],
         now: Callable[[], float],
+        seat_of: Callable[[str], Awaitable[Seat | None]],
         counted: Callable[[str, str], None] = lambda system, outcome: None,
     ) -> None:
-        """`counted(system, outcome)` hears of every log-on: `ok`, or the name of what went wrong."""
+        """`seat_of` tells whether a session is still live; `counted(system, outcome)` hears of every log-on: `ok`, or the
+        name of what went wrong."""
+        self._seat_of = seat_of
         self._counted = counted
         self._store = store
         self._credentials = credentials
@@ -112,9 +118,17 @@ class UpstreamSessions:
             return None
         key = self._key(seat, system)
         live = self._live.get(key) or await self._one_at_a_time(seat, system, key, after=0)
-        if system.share is Share.ONE_PER_CLINICIAN and live.holder != seat.session.id:
-            raise OpenElsewhere(f"`{system.title}` is open in another of your sessions")
+        while system.share is Share.ONE_PER_CLINICIAN and live.holder != seat.session.id:
+            live = await self._taken_over(seat, system, live)
         return live
+
+    async def _taken_over(self, seat: Seat, system: System, live: LogOn) -> LogOn:
+        """A log-on of the clinician's other session is left to it while that is live; afterwards it is ended and a new one made:
+        the patient who was chosen there is not handed on. Raises OpenElsewhere."""
+        if (other := await self._seat_of(live.holder)) is not None:
+            raise OpenElsewhere(f"you have `{system.title}` open on another device: {_where(other.session)}")
+        await self._end(live, system)
+        return await self._one_at_a_time(seat, system, live.key, after=live.generation)
 
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
         """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""
@@ -165,15 +179,22 @@ class UpstreamSessions:
             await self._end(live, systems[live.key[2]])
 
     async def _end(self, live: LogOn, system: System) -> None:
-        self._live.pop(live.key, None)
-        await self._store.delete_upstream(live.key)
-        assert system.logs_on is not None
-        try:
-            async with self._client(system) as client:
-                await system.logs_on.log_off(live.session, client)
-        except ConnectorError:
-            pass  # it will expire there by itself; the clinician's sign-off does not wait for it
+        """Whoever logs on next under this key does so behind the log-off: some systems allow one log-on at a time."""
+        async with self._turn(live.key):
+            if self._live.get(live.key) is not live:
+                return  # somebody else has ended it
+            del self._live[live.key]
+            await self._store.delete_upstream(live.key)
+            assert system.logs_on is not None
+            try:
+                async with self._client(system) as client:
+                    await system.logs_on.log_off(live.session, client)
+            except ConnectorError:
+                pass  # it will expire there by itself; the clinician's sign-off does not wait for it
         await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by="sign-off")
+
+    def _turn(self, key: Key) -> asyncio.Lock:
+        return self._turns.setdefault(key, asyncio.Lock())
 
     def _key(self, seat: Seat, system: System) -> Key:
         match system.share:
@@ -186,7 +207,7 @@ class UpstreamSessions:
                 return ("clinician", json.dumps([p.issuer, p.subject]), system.name)
 
     async def _one_at_a_time(self, seat: Seat, system: System, key: Key, after: int) -> LogOn:
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        async with self._turn(key):
             live = self._live.get(key)
             if live is not None and live.generation > after:
                 return live
@@ -261,6 +282,13 @@ class UpstreamSessions:
         await self._journal.record(
             AuditEvent(kind, self._now(), {"system": system.name, "state": state, "session": holder, **fields})
         )
+
+
+def _where(session: Session) -> str:
+    """A device in words that its owner knows it by."""
+    device = session.device
+    place = device.name or f"{device.device_class.value}, {device.zone or 'outside the hospital'}"
+    return f"{place}, signed on at {datetime.fromtimestamp(session.created).astimezone():%H:%M}"
 
 
 def _has_body(inbound: InboundRequest) -> bool:

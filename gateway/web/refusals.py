@@ -23,6 +23,9 @@ REMEDIES = {
 }
 
 
+_HOME = ("/", "Back to all systems")
+
+
 class Refusals:
     def __init__(self, renderer: Renderer, public_url: str) -> None:
         self._renderer = renderer
@@ -65,6 +68,7 @@ class Refusals:
             facts=self._facts(system, request, fault.code),
             kind="failure",
             framed=_in_frame(method, headers),
+            onward=fault.onward,
         )
 
     def signed_out(self, method: str, headers: Headers, *, framed: bool) -> Response:
@@ -80,6 +84,7 @@ class Refusals:
             facts=[],
             kind="refusal",
             link=(self._public_url + "/", "Sign on"),
+            home=self._public_url + "/",
             top=framed,
             framed=framed,
         )
@@ -116,7 +121,9 @@ class Refusals:
         facts: list[tuple[str, str]],
         kind: str,
         framed: bool,
+        onward: tuple[str, str] = _HOME,
     ) -> Response:
+        path, says = onward
         return self._renderer.page(
             "message.html",
             status,
@@ -125,7 +132,8 @@ class Refusals:
             helps=helps,
             facts=facts,
             kind=kind,
-            link=(self._public_url + "/", "Back to all systems"),
+            link=(self._public_url + path, says),
+            home=self._public_url + "/",
             top=True,
             framed=framed,
         )

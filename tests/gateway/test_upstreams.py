@@ -107,9 +107,13 @@ class Ward:
     def __init__(self, share: Share = Share.SESSION, shelf: Shelf | None = None) -> None:
         self.old, self.book, self.cards, self.shelf = OldSystem(), Book(), Cards(), shelf or Shelf()
         self.system = _system(self.old, share)
+        self.over: set[str] = set()  # sessions that have ended
         self.sessions = UpstreamSessions(
-            self.shelf, self.cards, self.book, lambda _system: httpx2.AsyncClient(), lambda: 0.0
+            self.shelf, self.cards, self.book, lambda _system: httpx2.AsyncClient(), lambda: 0.0, self._seat_of
         )
+
+    async def _seat_of(self, session: str) -> Seat | None:
+        return None if session in self.over else seat(session)
 
 
 def _system(connector: Any, share: Share) -> System:
@@ -172,9 +176,38 @@ async def test_a_system_with_one_log_on_for_each_clinician_says_where_it_is_open
     """The second session is told, and the first one's log-on is left alone."""
     ward = Ward(Share.ONE_PER_CLINICIAN)
     await ward.sessions.logged_on(seat("one"), ward.system)
-    with pytest.raises(OpenElsewhere):
+    with pytest.raises(OpenElsewhere, match=r"`Old PAS` open on another device: desktop, outside the hospital, signed"):
         await ward.sessions.logged_on(seat("two"), ward.system)
     assert len(ward.old.log_ons) == 1
+    assert ward.old.log_offs == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_session_that_is_over_holds_nobody_up(restarted: bool) -> None:
+    """Left idle or gone with a restart: its log-on is ended first, and the next session gets one of its own."""
+    ward = Ward(Share.ONE_PER_CLINICIAN)
+    await ward.sessions.logged_on(seat("one"), ward.system)
+    if restarted:
+        ward = Ward(Share.ONE_PER_CLINICIAN, ward.shelf)
+    ward.over.add("one")
+    taken = await asyncio.gather(*(ward.sessions.logged_on(seat("two"), ward.system) for _ in range(5)))
+    assert {one.holder for one in taken if one} == {"two"}
+    assert ward.old.log_offs == ["s1"]
+    assert len(ward.old.log_ons) == (1 if restarted else 2)  # by this process
+    assert [e.type for e in ward.book.events][-2:] == [EventType.UPSTREAM_LOGGED_OFF, EventType.UPSTREAM_LOGGED_ON]
+    with pytest.raises(OpenElsewhere):
+        await ward.sessions.logged_on(seat("three"), ward.system)
+
+
+async def test_a_form_of_the_device_before_is_not_sent_after_the_system_came_over() -> None:
+    """Away and back again: what stood on this screen belonged to an earlier log-on, perhaps to another patient."""
+    ward = Ward(Share.ONE_PER_CLINICIAN)
+    await ward.sessions.logged_on(seat("one"), ward.system)
+    ward.over.add("one")
+    live = await ward.sessions.logged_on(seat("two"), ward.system)
+    assert live
+    with pytest.raises(WriteNotSent):
+        ward.sessions.refuse_stale_write(live, asked("POST", referer=b"https://pas.test/page"), NOTE)
 
 
 async def test_owners_whose_names_join_alike_are_kept_apart() -> None:
