@@ -13,6 +13,7 @@ from typing import Any
 from .errors import BodyTooLarge
 
 Headers = tuple[tuple[bytes, bytes], ...]
+_First = tuple[Headers, dict[bytes, bytes]]  # headers, and the first value of each name in them
 
 
 class Body:
@@ -98,16 +99,17 @@ class InboundRequest:
     path: bytes = field(init=False)
     query: bytes = field(init=False)
     matched: Any = None  # what the connector's route table found, so that it looks once
+    _first: _First = field(init=False, default=((), {}), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.path, _, self.query = self.target.partition(b"?")
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of `name` (lower-case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        headers, first = self._first
+        if headers is not self.headers:
+            headers, first = self._first = self.headers, dict(self.headers[::-1])
+        return first.get(name)
 
 
 @dataclass(slots=True)
@@ -131,9 +133,11 @@ class UpstreamResponse:
     body: Body
     reason: bytes = b""
     close: Callable[[], None] = field(default=lambda: None, repr=False)
+    _first: _First = field(init=False, default=((), {}), repr=False, compare=False)
 
     def header(self, name: bytes) -> bytes | None:
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        """The first value of `name` (lower-case), or None."""
+        headers, first = self._first
+        if headers is not self.headers:
+            headers, first = self._first = self.headers, dict(self.headers[::-1])
+        return first.get(name)

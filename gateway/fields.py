@@ -5,6 +5,7 @@ Nothing is repaired: a blank before the colon, a folded line, half a line end or
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 Fields = list[tuple[bytes, bytes]]
@@ -26,6 +27,12 @@ def fields(lines: bytes) -> Fields | None:
 
     `lines` have been found plain and are separated by CRLF, without the last one.
     """
+    # Most lines are a name seen before, a colon, one blank and a value: those need no second look.
+    if lines and b"\t" not in lines and b":  " not in lines and b" \r\n" not in lines and not lines.endswith(b" "):
+        with contextlib.suppress(KeyError):
+            return [
+                (_names[name], value) for name, _, value in [line.partition(b": ") for line in lines.split(b"\r\n")]
+            ]
     found: Fields = []
     if lines:
         for line in lines.split(b"\r\n"):

@@ -111,6 +111,8 @@ class WebformConnector:
         return await shown_by(self._logged_off, response, self._charset)
 
     async def absorb(self, session: UpstreamSession, inbound: InboundRequest, response: UpstreamResponse) -> bool:
+        if response.header(b"set-cookie") is None:
+            return False
         jar = self._jar(session)
         if not jar.take(_path(inbound.target), response.headers):
             return False

@@ -70,8 +70,6 @@ class Jar:
 
     def take(self, path: str, headers: Headers) -> bool:
         """Take the cookies of an answer to `path`; True when the jar has changed."""
-        if not any(name == b"set-cookie" for name, _ in headers):
-            return False
         before = self.kept()
         self._jar.extract_cookies(_Answer(headers), self._request(path))  # type: ignore[arg-type]  # info() is all it reads
         self._sendable = None

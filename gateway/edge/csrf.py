@@ -16,23 +16,18 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def require_own_page(inbound: InboundRequest, *, changing: bool, allowed: frozenset[str] = frozenset()) -> None:
     """Raises CrossSite. `allowed`: public origins of systems whose pages may open and send forms to this one."""
-    site = mode = origin = dest = b""
-    for name, value in inbound.headers:
-        if name == b"sec-fetch-site":
-            site = value
-        elif name == b"sec-fetch-mode":
-            mode = value
-        elif name == b"sec-fetch-dest":
-            dest = value
-        elif name == b"origin":
-            origin = value
-    if site == b"same-origin" or (origin and origin.decode("latin-1") in allowed):
+    site = inbound.header(b"sec-fetch-site") or b""
+    if site == b"same-origin":
+        return
+    origin = inbound.header(b"origin") or b""
+    if origin and origin.decode("latin-1") in allowed:
         return
     if changing or inbound.method not in SAFE:
         own = f"{inbound.scheme}://{inbound.host}".encode()
         if site or origin != own:
             raise CrossSite("what changes something must come from a page of this system itself")
     elif site in (b"same-site", b"cross-site") and (
-        mode != b"navigate" or dest in (b"iframe", b"frame", b"embed", b"object")
+        inbound.header(b"sec-fetch-mode") != b"navigate"
+        or inbound.header(b"sec-fetch-dest") in (b"iframe", b"frame", b"embed", b"object")
     ):
         raise CrossSite("another site's page may not load this into itself")

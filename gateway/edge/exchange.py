@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from connectors.messages import Body, Headers, InboundRequest, UpstreamResponse
+from connectors.messages import Body, InboundRequest, UpstreamResponse
 
 from ..errors import ClientGone
 
@@ -22,21 +22,25 @@ Send = Callable[[Message], Awaitable[None]]
 
 def inbound(scope: Scope, receive: Receive, *, host: str, prefix: str, session: str) -> InboundRequest:
     """`prefix` is the path mount's own part, cut off the target."""
-    headers: Headers = tuple(scope["headers"])
-    length = next((value for name, value in headers if name == b"content-length"), None)
     target: bytes = scope["lanyard.target"]
-    return InboundRequest(
-        id=_new_id(),
-        method=scope["method"],
-        target=target[len(prefix) :] or b"/",
-        headers=headers,
-        body=_body(headers, receive),
-        scheme=scope["scheme"],
-        length=int(length) if length is not None else None,
-        host=host,
-        prefix=prefix,
-        session=session,
+    request = InboundRequest(
+        _new_id(),
+        scope["method"],
+        target[len(prefix) :] or b"/",
+        tuple(scope["headers"]),
+        Body.of(b""),
+        scope["scheme"],
+        host,
+        prefix,
+        None,
+        session,
     )
+    length = request.header(b"content-length")
+    if length is not None:
+        request.length = int(length)
+    if request.length or request.header(b"transfer-encoding") is not None:
+        request.body = Body(_chunks(receive))
+    return request
 
 
 _BUFFERED = 256
@@ -49,13 +53,6 @@ def _new_id() -> str:
         drawn = secrets.token_hex(16 * _BUFFERED)
         _ids.extend(drawn[i : i + 32] for i in range(0, len(drawn), 32))
     return _ids.pop()
-
-
-def _body(headers: Headers, receive: Receive) -> Body:
-    for name, value in headers:
-        if name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0"):
-            return Body(_chunks(receive))
-    return Body.of(b"")
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:

@@ -143,7 +143,7 @@ class LanyardProtocol(HttpToolsProtocol):
             expects=head.expects,
             more_body=more_body,
         )
-        self._task = task = self.loop.create_task(cycle.run(self.app), context=contextvars.Context())
+        self._task = task = self.loop.create_task(cycle.run(self.app), name="request", context=contextvars.Context())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 

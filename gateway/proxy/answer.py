@@ -44,15 +44,11 @@ class Head:
 
     def _delimiter(self, *, to_head: bool) -> int:
         """RFC 9112, section 6.3. Raises SystemMisbehaves where a length and chunks, or two lengths, are given."""
-        lengths: list[bytes] = []
-        codings: list[bytes] = []
-        for name, value in self.headers:
-            if name == b"content-length":
-                lengths.append(value)
-            elif name == b"transfer-encoding":
-                codings.append(value)
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
+        found = self.headers
+        lengths = [value for name, value in found if name == b"content-length"]
+        codings = [value for name, value in found if name == b"transfer-encoding"]
+        if any([b"close" in value.lower() for name, value in found if name == b"connection"]):
+            self.keep_alive = False
         if len(lengths) > 1 or len(codings) > 1 or (lengths and codings):
             raise SystemMisbehaves("the system answered with two lengths")
         length = lengths[0] if lengths else b"0"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from connectors.errors import SystemMisbehaves
-from connectors.messages import Body, Headers, InboundRequest, UpstreamRequest, UpstreamResponse
+from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 
 from . import places
 
@@ -91,18 +91,15 @@ _outward = _matcher(STRIPPED_OUTWARD)
 
 def inward(inbound: InboundRequest, passage: Passage) -> InboundRequest:
     """The request as a connector may see and pass it: nothing in it speaks for us, no cookie but the declared ones."""
-    named = _named_by_connection(inbound.headers)
+    headers = inbound.headers
+    if named := _named_by_connection(inbound):
+        headers = tuple(pair for pair in headers if pair[0] not in named)
     passed: list[tuple[bytes, bytes]] = []
-    for name, value in inbound.headers:
-        if name in named or (_inward(name) and not (passage.passes_authorization and name == b"authorization")):
-            continue
-        if name == b"cookie":
-            if declared := _declared(value, passage.browser_cookies):
-                passed.append((name, declared))
-        elif passage.translate and name in (b"origin", b"referer"):
-            passed.append((name, places.as_upstream(value, passage)))
-        else:
-            passed.append((name, value))
+    for pair in headers:
+        if pair[0] in _plain_inward:
+            passed.append(pair)
+        elif kept := _judged_inward(pair, passage):
+            passed.append(kept)
     return InboundRequest(
         inbound.id,
         inbound.method,
@@ -118,11 +115,33 @@ def inward(inbound: InboundRequest, passage: Passage) -> InboundRequest:
     )
 
 
+# Names that have been judged and go through as they are: the same few come with every message.
+_plain_inward: set[bytes] = set()
+_plain_outward: set[bytes] = set()
+_MOST_PLAIN = 2048
+
+
+def _judged_inward(pair: tuple[bytes, bytes], passage: Passage) -> tuple[bytes, bytes] | None:
+    name, value = pair
+    if name == b"cookie":
+        declared = _declared(value, passage.browser_cookies)
+        return (name, declared) if declared else None
+    if name == b"authorization":
+        return pair if passage.passes_authorization else None
+    if name in (b"origin", b"referer"):
+        return (name, places.as_upstream(value, passage)) if passage.translate else pair
+    if _inward(name):
+        return None
+    if len(_plain_inward) < _MOST_PLAIN:
+        _plain_inward.add(name)
+    return pair
+
+
 def addressed(request: UpstreamRequest, inbound: InboundRequest, passage: Passage) -> UpstreamRequest:
     """The connector's request with Host and what the system may know of the way here; ours come last and once."""
     headers = request.headers
     if request.expects_identity:
-        headers = tuple(pair for pair in headers if pair[0] not in CONDITIONAL)
+        headers = tuple([pair for pair in headers if pair[0] not in CONDITIONAL])
     ours: list[tuple[bytes, bytes]] = [(b"host", passage.host)]
     if request.expects_identity:
         ours.append((b"accept-encoding", b"identity"))
@@ -136,13 +155,13 @@ def addressed(request: UpstreamRequest, inbound: InboundRequest, passage: Passag
 _NOTHING: frozenset[bytes] = frozenset()
 
 
-def _named_by_connection(headers: Headers) -> frozenset[bytes]:
-    named: set[bytes] = set()
-    for name, value in headers:
-        if name == b"connection":
-            named |= {token.strip().lower() for token in value.split(b",")}
-    # Cookies are ours to pass or not; a browser cannot make us drop them.
-    return frozenset(named - {b"cookie"}) if named else _NOTHING
+def _named_by_connection(message: InboundRequest | UpstreamResponse) -> frozenset[bytes]:
+    if message.header(b"connection") is None:
+        return _NOTHING
+    lines = [value for name, value in message.headers if name == b"connection"]
+    named = {token.strip().lower() for line in lines for token in line.split(b",")}
+    # Cookies are ours to pass or not; a browser cannot make us drop them. The usual two name no header that passes anyway.
+    return frozenset(named - {b"cookie", b"keep-alive", b"close"})
 
 
 def _declared(cookies: bytes, names: frozenset[bytes]) -> bytes:
@@ -161,7 +180,7 @@ def _is_ours(pair: bytes) -> bool:
 
 def outward(response: UpstreamResponse, inbound: InboundRequest, passage: Passage, *, asset: bool) -> UpstreamResponse:
     """The answer as the browser may see it. Raises SystemMisbehaves where it may not be passed on at all."""
-    kind = _media_type(response.headers)
+    kind = _media_type(response)
     body, bodiless = response.body, response.status in (204, 304)
     if asset and response.status < 300 and not kind.startswith(ASSET_TYPES):
         raise SystemMisbehaves("a route declared as an asset answered with something that is none")
@@ -170,30 +189,51 @@ def outward(response: UpstreamResponse, inbound: InboundRequest, passage: Passag
         response.close()
         body, bodiless = Body.of(b""), True
     attached = passage.api and kind not in INLINE_API_TYPES
+    headers = response.headers
+    if named := _named_by_connection(response):
+        headers = tuple(pair for pair in headers if pair[0] not in named)
     passed: list[tuple[bytes, bytes]] = []
-    named = _named_by_connection(response.headers)
-    for name, value in response.headers:
-        if _outward(name) or name in named:
-            if name == b"set-cookie" and (line := _own_cookie(value, passage)):
-                passed.append((name, line))
-        elif name in (b"location", b"content-location"):
-            passed.append((name, places.as_public(value, passage)))
-        elif name == b"refresh":
-            passed.append((name, places.refresh(value, passage)))
-        elif not ((bodiless and name == b"content-length") or (attached and name == b"content-disposition")):
-            passed.append((name, value))
+    for pair in headers:
+        name = pair[0]
+        if name in _plain_outward:
+            passed.append(pair)
+        elif (bodiless and name == b"content-length") or (attached and name == b"content-disposition"):
+            continue
+        elif kept := _judged_outward(pair, passage):
+            passed.append(kept)
     passed += _said_by_us(kind, passage, asset=asset)
     if attached:
         passed.append((b"content-disposition", _attachment(response)))
     return UpstreamResponse(response.status, tuple(passed), body, response.reason, response.close)
 
 
-def _media_type(headers: Headers) -> bytes:
+def _judged_outward(pair: tuple[bytes, bytes], passage: Passage) -> tuple[bytes, bytes] | None:
+    name, value = pair
+    match name:
+        case b"set-cookie":
+            line = _own_cookie(value, passage)
+            return (name, line) if line else None
+        case b"location" | b"content-location":
+            return name, places.as_public(value, passage)
+        case b"refresh":
+            return name, places.refresh(value, passage)
+        case b"content-length" | b"content-disposition":
+            return pair
+    if _outward(name):
+        return None
+    if len(_plain_outward) < _MOST_PLAIN:
+        _plain_outward.add(name)
+    return pair
+
+
+def _media_type(response: UpstreamResponse) -> bytes:
     """Lower-case, without parameters. Raises SystemMisbehaves where two are given: which one a browser takes is its own choice."""
-    kinds = [value for name, value in headers if name == b"content-type"]
-    if len(kinds) > 1:
+    kind = response.header(b"content-type")
+    if kind is None:
+        return b""
+    if sum(name == b"content-type" for name, _ in response.headers) > 1:
         raise SystemMisbehaves("the system answered with two content types")
-    return kinds[0].partition(b";")[0].strip(b" \t").lower() if kinds else b""
+    return kind.partition(b";")[0].strip(b" \t").lower()
 
 
 def _attachment(response: UpstreamResponse) -> bytes:

@@ -152,6 +152,6 @@ def encoded(origin: Origin, request: UpstreamRequest, body: bytes | None) -> byt
     ends = len(lines)
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or lines[0].count(b" ") != 2:
         raise ValueError("a target or header that is sent to a system holds a line end or a blank")
-    if not FRAMING.isdisjoint([name for name, _ in request.headers]):
+    if not FRAMING.isdisjoint(dict(request.headers)):
         raise ValueError("a header that is sent to a system says how the message is framed: leave it out")
     return b"%s\r\n%s" % (head, body) if body else head + b"\r\n"
