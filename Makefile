@@ -38,7 +38,8 @@ check: venv ## format, lint, types, imports
 format: venv
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: venv servers ## the figures, beside nginx and mod_auth_openidc
+bench: venv ## the figures, beside nginx and mod_auth_openidc
+	@sh tests/setup.sh bench
 	@$(BIN)/python -m benchmarks.run
 
 clean:

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -18,9 +19,10 @@ from tests.counterparts import provider
 from tests.counterparts.processes import free_port
 
 from . import journal
-from .gateway import lanyard
+from .gateway import Bench, lanyard
 from .measure import Figures, load
 from .peers import bare_proxy, mod_auth_openidc, upstream
+from .seats import SHIFTS
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
 RESULTS = Path(__file__).parent / "latest.json"
@@ -30,8 +32,10 @@ console = Console()
 def main() -> int:
     found: dict[str, dict[int, Figures]] = {}
     figures: dict[str, float] = {}
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     console.print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {SECONDS} s a run"
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        f"{'' if optimised else ' (built without profile-guided optimisation, as far as it says)'}, {SECONDS} s a run"
     )
     with tempfile.TemporaryDirectory(prefix="lanyard-bench-") as folder:
         place = Path(folder)
@@ -50,7 +54,7 @@ def main() -> int:
             ):
                 found["mod_auth_openidc"] = _both(f"http://127.0.0.1:{port}/x", running.pid, cookie=cookie)
             with lanyard(place, up) as ours:
-                _warm(ours.url, ours.script)
+                _warm(ours)
                 found["lanyard"] = _both(ours.url, ours.process.pid, script=ours.script)
                 hits, misses = ours.figure("lanyard_policy_memo_hits"), ours.figure("lanyard_policy_memo_misses")
                 figures["policy.hit_rate"] = round(hits / (hits + misses), 4)
@@ -59,17 +63,20 @@ def main() -> int:
     figures |= _compared(found)
     _print(found, figures)
     RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    failed = sum(f.errors for one in found.values() for f in one.values())
-    return 1 if failed else 0
+    return 1 if any(f.errors for f in found["lanyard"].values()) else 0
 
 
 def _both(url: str, pid: int, **how: object) -> dict[int, Figures]:
     return {connections: load(url, pid, connections=connections, seconds=SECONDS, **how) for connections in (16, 64)}  # type: ignore[arg-type]  # script and cookie
 
 
-def _warm(url: str, script: Path) -> None:
+def _warm(ours: Bench) -> None:
     """Every shift's first request logs on at the system: that is not what is measured."""
-    load(url, os.getpid(), connections=16, seconds=3, script=script)
+    for _ in range(20):
+        load(ours.url, ours.process.pid, connections=16, seconds=2, script=ours.script)
+        if ours.figure('lanyard_upstream_log_ons_total{outcome="ok",system="pas"}') >= SHIFTS:
+            return
+    raise RuntimeError("not every shift could log on at the system")
 
 
 def _journal(config: Path) -> dict[str, float]:
