@@ -29,6 +29,7 @@ REASONS = {
     "other-person": "somebody else than the shift's clinician is signed on at the provider",
     "replay": "a log-out token was used twice",
     "assurance": "the sign-on was not as strong as was asked",
+    "proof-old": "the provider was to ask who is there, and its proof is older than the question",
     "role": "the provider names no role that is known here",
     "overage": "the provider left the roles out of the token since there are too many groups",
     "provider-away": "the provider cannot be reached",

@@ -73,7 +73,7 @@ class OpenIdProvider:
             code_challenge_method="S256",
             acr_values=" ".join(pending.acr_values) or None,
             max_age=None if pending.max_age is None else str(pending.max_age),
-            prompt=prompt,
+            prompt=prompt or ("login" if pending.fresh else None),
             login_hint=login_hint,
         )
 
@@ -100,6 +100,7 @@ class OpenIdProvider:
             nonce=pending.nonce,
             access_token=answer.access_token,
             max_age=pending.max_age,
+            proved_after=pending.created if pending.fresh else None,
         )
         if pending.subject and claims.subject != pending.subject:
             raise SignOnRefused(

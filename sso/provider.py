@@ -79,6 +79,9 @@ class PendingSignOn:
     acr_values: tuple[str, ...] = ()
     max_age: int | None = None  # seconds
     subject: str = field(default="", repr=False)  # set: only this subject may come back (re-check, step-up)
+    fresh: bool = (
+        False  # the clinician is to be asked again (`prompt=login`): a proof from before this sign-on is refused
+    )
 
     @classmethod
     def new(
@@ -91,10 +94,11 @@ class PendingSignOn:
         acr_values: tuple[str, ...] = (),
         max_age: int | None = None,
         subject: str = "",
+        fresh: bool = False,
     ) -> PendingSignOn:
         """With fresh secrets: 256 bits each for state and nonce, a 64-character verifier (RFC 7636, section 4.1)."""
         state, nonce, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-        return cls(state, nonce, verifier, browser, redirect_uri, return_path, now, acr_values, max_age, subject)
+        return cls(state, nonce, verifier, browser, redirect_uri, return_path, now, acr_values, max_age, subject, fresh)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -180,7 +184,7 @@ class IdentityProvider(Protocol):
     """Where clinicians sign on. Every method that asks the provider may raise ProviderAway (or ProviderUnfit)."""
 
     async def begin(self, pending: PendingSignOn, *, prompt: str | None = None, login_hint: str | None = None) -> str:
-        """The URL to send the browser to."""
+        """The URL to send the browser to. `prompt`: another one than `pending.fresh` asks for."""
         ...
 
     async def finish(self, callback: Callback, pending: PendingSignOn, *, browser: str) -> SignedOn:

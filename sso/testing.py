@@ -117,6 +117,7 @@ class ToyProvider:
         self.replies: dict[str, Reply] = {}
         self.asked: list[Asked] = []
         self.issuer = ""
+        self.now: Callable[[], float] = time.time  # what its tokens are dated by
         self._codes: dict[str, dict[str, str]] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -151,7 +152,7 @@ class ToyProvider:
         return urlencode({"code": code, "state": asked["state"], "iss": self.issuer}).encode()
 
     def id_token(self, nonce: str | None, access_token: str = "", **changes: Any) -> str:
-        now = int(time.time())
+        now = int(self.now())
         claims: dict[str, Any] = {
             "iss": self.issuer, "sub": "n.okoye", "aud": CLIENT_ID, "iat": now, "exp": now + 300, "auth_time": now,
             "nonce": nonce, "acr": "urn:acr:pwd", "amr": ["pwd"], "sid": "s-1", "name": "N Okoye", "roles": ["nurse"],
@@ -160,7 +161,7 @@ class ToyProvider:
         return self.sign({**claims, **self.claims, **changes})
 
     def logout_token(self, **changes: Any) -> str:
-        now = int(time.time())
+        now = int(self.now())
         claims: dict[str, Any] = {
             "iss": self.issuer, "sub": "n.okoye", "aud": CLIENT_ID, "iat": now, "exp": now + 120, "sid": "s-1",
             "jti": secrets.token_urlsafe(8), "events": {LOGOUT_EVENT: {}},

@@ -86,9 +86,19 @@ class TokenVerifier:
     keys: Keys
 
     async def id_token(
-        self, token: str, *, now: float, nonce: str | None, access_token: str, max_age: int | None = None
+        self,
+        token: str,
+        *,
+        now: float,
+        nonce: str | None,
+        access_token: str,
+        max_age: int | None = None,
+        proved_after: float | None = None,
     ) -> VerifiedClaims:
-        """Claims of an ID token. `nonce=None` after a refresh only. Raises SignOnRefused, ProviderAway."""
+        """Claims of an ID token. `nonce=None` after a refresh only. `proved_after`: when `prompt=login` was asked.
+
+        Raises SignOnRefused, ProviderAway.
+        """
         claims = await self._signed(token, types=(None, "jwt"))
         _fields(claims, self.issuer, self.client_id)
         issued, expires = _required_time(claims, "iat"), _required_time(claims, "exp")
@@ -101,7 +111,7 @@ class TokenVerifier:
             subject=_subject(claims),
             acr=_text(claims, "acr"),
             amr=_texts(claims, "amr"),
-            auth_time=_proved(claims, now, max_age),
+            auth_time=_proved(claims, now, max_age, proved_after),
             issued=issued,
             sid=_text(claims, "sid"),
             values=MappingProxyType(claims),
@@ -228,14 +238,23 @@ def _required_time(claims: dict[str, object], name: str) -> float:
     return value
 
 
-def _proved(claims: dict[str, object], now: float, max_age: int | None) -> float | None:
-    """`auth_time`; there and fresh when `max_age` was asked (Core, section 3.1.2.1)."""
+def _proved(claims: dict[str, object], now: float, max_age: int | None, proved_after: float | None) -> float | None:
+    """`auth_time`; there and fresh when `max_age` was asked (Core, section 3.1.2.1).
+
+    `prompt=login` obliges nobody to say it: where it is said, it is held to it.
+    """
     at = _time(claims, "auth_time")
     if at is not None and at > now + LEEWAY:
         raise _refused("the token's `auth_time` is in the future")
     if max_age is not None and (at is None or at < now - max_age - LEEWAY):
         raise SignOnRefused(
             "assurance", "the provider did not ask the clinician to prove themselves again", remedy="Sign on again."
+        )
+    if proved_after is not None and at is not None and at < proved_after - LEEWAY:
+        raise SignOnRefused(
+            "proof-old",
+            "the identity provider was to ask who is there, and answered for somebody who proved it earlier",
+            remedy="Sign off at the identity provider, or close the browser, and sign on again.",
         )
     return at
 

@@ -88,8 +88,8 @@ class SignOn:
         back = own_path(request.query_params.get("next", "/"))
         step_up = request.query_params.get("proof") == "stronger"
         acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
-        prompt = "login" if step_up or await self._ended_here(request) else None
-        return await self._leave(request, back, acr_values=acr, prompt=prompt)
+        fresh = step_up or await self._ended_here(request)
+        return await self._leave(request, back, acr_values=acr, fresh=fresh)
 
     async def _ended_here(self, request: Request) -> bool:
         """Whether a session of this browser was ended. Where the provider's goes on, a click would bring that person back."""
@@ -108,6 +108,7 @@ class SignOn:
         back: str,
         *,
         acr_values: tuple[str, ...] = (),
+        fresh: bool = False,
         prompt: str | None = None,
         subject: str = "",
     ) -> Response:
@@ -119,6 +120,7 @@ class SignOn:
             now=self._now(),
             acr_values=acr_values,
             subject=subject,
+            fresh=fresh,
         )
         address = await self._provider.begin(pending, prompt=prompt)
         await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)

@@ -17,13 +17,20 @@ def begun(place: Hospital, browser: Browser, query: str = "") -> str:
     return start.headers["location"]
 
 
-def answered(place: Hospital, browser: Browser, request: str, login: str, *, otp: str = provider.OTP) -> str:
+def answered(
+    place: Hospital, browser: Browser, request: str, login: str, *, otp: str = provider.OTP, proved_ago: int = 0
+) -> str:
     """The provider's answer: the callback's address, not visited yet."""
     url = request
     for _ in range(10):
         answer = browser.once("GET", url)
         if answer.status_code == 200:
-            filled = {"login": login, "password": provider.USERS[login]["password"], "otp": otp}
+            filled = {
+                "login": login,
+                "password": provider.USERS[login]["password"],
+                "otp": otp,
+                "proved_ago": str(proved_ago),
+            }
             kind = {"content-type": "application/x-www-form-urlencoded"}
             answer = browser.once("POST", url, came_from=url, headers=kind, body=urlencode(filled).encode())
         url = urljoin(url, answer.headers["location"])

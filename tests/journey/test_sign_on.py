@@ -120,6 +120,52 @@ def test_proof_that_is_not_as_strong_as_asked_is_refused(place: Hospital, browse
     assert signed_on(place, browser)
 
 
+ASKED_AGAIN: dict[str, tuple[int, bool]] = {
+    "just now": (0, True),
+    "as clocks differ": (45, True),
+    "before": (120, False),
+}
+
+
+@pytest.mark.parametrize("proved", ASKED_AGAIN)
+def test_a_proof_is_from_after_it_was_asked_for_or_refused(
+    place: Hospital, browsers: Callable[[], Browser], proved: str
+) -> None:
+    """The provider answers `prompt=login` by what it knows from elsewhere: an old proof changes nothing here."""
+    browser = browsers()
+    place.sign_on(browser, "p.watt")
+    before = cookie(place, browser)
+    request = begun(place, browser, "?proof=stronger")
+    assert fields(request)["prompt"] == "login"
+    assert "max_age" not in fields(request)
+    ago, good = ASKED_AGAIN[proved]
+    page = browser.get(answered(place, browser, request, "p.watt", proved_ago=ago))
+    assert page.status == (200 if good else 403)
+    assert (cookie(place, browser) == before) is not good
+    assert signed_on(place, browser)
+    if not good:
+        assert refused(place) == "proof-old"
+
+
+def test_whoever_takes_the_question_out_of_the_address_is_not_the_person_before(
+    place: Hospital, browsers: Callable[[], Browser]
+) -> None:
+    """After a sign-off at a shared PC: without `prompt=login` on the way the provider answers for whoever it knows, in vain."""
+    browser, elsewhere = browsers(), browsers()
+    place.sign_on(elsewhere, "p.watt")
+    page = browser.get(answered(place, browser, begun(place, browser), "p.watt", proved_ago=3600))
+    assert "P Watt" in page.text, "a first sign-on asks for no new proof"
+    browser.submit(page)
+    request = begun(place, browser)
+    assert fields(request)["prompt"] == "login"
+    page = browser.get(changed(request, prompt=None))
+    assert page.url.startswith(f"{place.url}/sign-on/callback?")
+    assert (page.status, refused(place)) == (403, "proof-old")
+    assert "P Watt" not in page.text
+    assert not signed_on(place, browser)
+    assert fields(begun(place, browser))["prompt"] == "login", "and the next try is asked again"
+
+
 def test_a_person_without_a_role_here_gets_no_session(place: Hospital, browsers: Callable[[], Browser]) -> None:
     """The provider knows them, we have nothing for them: no cookie, a page that says so, one entry in the journal."""
     browser = browsers()

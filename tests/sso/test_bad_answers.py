@@ -538,6 +538,22 @@ async def test_an_old_proof_is_no_fresh_one(toy: ToyProvider, sign_on: SignOn) -
     assert await sign_on(max_age=300)
 
 
+@pytest.mark.parametrize(("ago", "good"), [(None, True), (0, True), (59, True), (62, False), (90_000, False)])
+async def test_a_proof_from_before_the_question_is_no_answer_to_it(
+    toy: ToyProvider, sign_on: SignOn, ago: int | None, good: bool
+) -> None:
+    """`prompt=login` with an older `auth_time` is refused, but for a minute between clocks; none at all is believed."""
+    toy.claims = {"auth_time": None if ago is None else int(NOW()) - ago}
+    assert await sign_on(), "where it was not asked, it does not matter"
+    if good:
+        assert await sign_on(fresh=True)
+        return
+    with pytest.raises(SignOnRefused) as refused:
+        await sign_on(fresh=True)
+    assert refused.value.reason == "proof-old"
+    assert refused.value.remedy
+
+
 @pytest.mark.parametrize("given", [("urn:acr:pwd",), ("urn:acr:mfa",), ("2",)])
 async def test_what_was_asked_is_verified_in_what_comes_back(
     toy: ToyProvider, sign_on: SignOn, given: tuple[str, ...]

@@ -50,6 +50,14 @@ async def test_the_request_says_each_thing_once(provider: OpenIdProvider) -> Non
     }  # fmt: skip
 
 
+async def test_a_fresh_proof_is_asked_for_by_prompt_and_not_by_age(provider: OpenIdProvider) -> None:
+    """`prompt=login`, and no `max_age`, which not every provider keeps to; a silent question stays one."""
+    asked = parse_qs(urlsplit(await provider.begin(pending(fresh=True))).query)
+    assert (asked["prompt"], "max_age" in asked) == (["login"], False)
+    assert "prompt" not in parse_qs(urlsplit(await provider.begin(pending())).query)
+    assert parse_qs(urlsplit(await provider.begin(pending(), prompt="none")).query)["prompt"] == ["none"]
+
+
 async def test_pkce_is_the_standards_own_example(provider: OpenIdProvider) -> None:
     """RFC 7636 appendix B: that verifier gives that challenge."""
     url = await provider.begin(pending(verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"))

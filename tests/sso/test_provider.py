@@ -12,7 +12,7 @@ from sso.testing import BROWSER, pending
 
 def test_a_pending_sign_on_survives_being_kept() -> None:
     """What is sealed and stored comes back equal."""
-    begun = pending(1_800_000_000.5, acr_values=("a", "b"), max_age=300, subject="n.okoye")
+    begun = pending(1_800_000_000.5, acr_values=("a", "b"), max_age=300, subject="n.okoye", fresh=True)
     assert PendingSignOn.from_json(begun.to_json()) == begun
 
 

@@ -1,7 +1,8 @@
 // A certified OpenID provider (oidc-provider) on a free port of this machine, configured by CONFIG (JSON):
 //   host, origin     where it listens, and its issuer when that is reached by another name (`{port}` is filled in)
 //   clients          as oidc-provider takes them (RFC 7591 names)
-//   users            log-on name -> { password, claims… }; a second factor is the field `otp` = 000000
+//   users            log-on name -> { password, claims… }; a second factor is the field `otp` = 000000,
+//                    and `proved_ago` the seconds since a proof that it knows from elsewhere (a desktop's log-on)
 import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
 import Provider, { interactionPolicy } from 'oidc-provider';
@@ -59,11 +60,11 @@ const server = http.createServer(async (request, response) => {
     if (request.method === 'POST') {
       let body = '';
       for await (const chunk of request) body += chunk;
-      const { login, password, otp } = Object.fromEntries(new URLSearchParams(body));
+      const { login, password, otp, proved_ago } = Object.fromEntries(new URLSearchParams(body));
       if (config.users[login]?.password === password) {
         const strong = otp === '000000';
         const amr = strong ? ['pwd', 'otp', 'mfa'] : ['pwd'];
-        return await provider.interactionFinished(request, response, { login: { accountId: login, acr: strong ? FACTORS : PASSWORD, amr, remember: true } });
+        return await provider.interactionFinished(request, response, { login: { accountId: login, acr: strong ? FACTORS : PASSWORD, amr, remember: true, ts: Math.floor(Date.now() / 1000) - Number(proved_ago ?? 0) } });
       }
       message = 'Wrong name or password';
     }

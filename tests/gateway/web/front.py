@@ -157,7 +157,7 @@ def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
 @contextlib.asynccontextmanager
 async def front(folder: Path, **tables: dict[str, Any]) -> AsyncIterator[Front]:
     async with ToyProvider() as provider:
-        clock = Clock()
+        clock = provider.now = Clock()
         running = await open_gateway(load(config_in(folder, provider.issuer, **tables), {}), now=clock)
         async with running.closing:
             yield Front(running, provider, clock, folder)
