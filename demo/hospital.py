@@ -25,10 +25,6 @@ from threading import Thread
 from typing import Any
 
 import uvicorn
-from rich.console import Console
-from rich.panel import Panel
-from rich.syntax import Syntax
-from rich.table import Table
 
 from .epr import Epr
 from .pas import Pas
@@ -255,41 +251,3 @@ def _ready(place: Hospital) -> None:
 def _private(path: Path, text: str) -> None:
     path.touch(0o600)
     path.write_text(text)
-
-
-def run(*, port: int, patients: str | None, walk: bool, json_path: str | None) -> int:
-    """`lanyard demo`. 0: well; 1: the walk found something wanting; 2: cannot start."""
-    console = Console()
-    try:
-        records = Records.of_folder(Path(patients)) if patients else None
-        with hospital(port, records, say=lambda text: console.print(f"[dim]·[/] {text}")) as place:
-            if walk:
-                from .walk import walk_through
-
-                return walk_through(place, console, Path(json_path) if json_path else None)
-            _welcome(place, console)
-            _wait(place)
-            return 0
-    except (RuntimeError, ValueError, OSError) as error:
-        print(f"lanyard: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 0
-
-
-def _welcome(place: Hospital, console: Console) -> None:
-    console.print(Syntax(place.config.read_text("utf-8"), "toml", word_wrap=True, background_color="default"))
-    people = Table("sign on as", "who", "may", box=None, pad_edge=False)
-    may = {"nurse": "read, write notes and observations", "doctor": "read and write", "receptionist": "demographics and appointments",
-           "privacy-officer": "no records; the journal by `lanyard audit search`"}  # fmt: skip
-    for user in USERS:
-        people.add_row(user.name, user.says, may[user.group])
-    console.print(people)
-    console.print(Panel.fit(f"Open [bold]{place.url}[/] in Chromium, Chrome, Edge or Firefox.\n"
-                            f"Journal: lanyard audit search --config {place.config}\nCtrl-C stops everything.", title="The hospital is open"))  # fmt: skip
-
-
-def _wait(place: Hospital) -> None:
-    assert place.gateway is not None
-    code = place.gateway.wait()
-    raise RuntimeError(f"the gateway ended with {code}: {place.log.read_text().strip()[-800:]}")

@@ -14,9 +14,9 @@ from sso.seal import Seal
 from .config import Config, SecretRef, SsoTable, SystemTable
 from .edge.origins import ApiSite, MainSite, Site, SystemSite
 from .errors import ConfigError
-from .proxy.headers import Passage
 from .proxy.limits import Bulkhead
-from .proxy.upstream import Origin
+from .proxy.origin import Origin
+from .proxy.passage import Passage
 from .systems import System
 
 

@@ -12,9 +12,9 @@ from .config import SystemTable
 if TYPE_CHECKING:
     from connectors.manifest import Manifest
 
-    from .proxy.headers import Passage
     from .proxy.limits import Bulkhead
-    from .proxy.upstream import Origin
+    from .proxy.origin import Origin
+    from .proxy.passage import Passage
 
 
 @dataclass(slots=True)

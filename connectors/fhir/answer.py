@@ -13,7 +13,7 @@ from policies.model import PatientRef
 
 from ..errors import BadRequest, SystemMisbehaves
 from ..routes import NHS_NUMBER, reference
-from .question import NHS_SYSTEM, QuestionReader
+from .patients import NHS_SYSTEM, PatientNames
 
 PAGES = frozenset({"next", "previous", "prev", "first", "last"})
 
@@ -35,17 +35,17 @@ class _Doubled(ValueError):
 _TELLING = {name.lower(): name for name in ("resourceType", "reference", "identifier", "id")}
 
 
-def _one_case(names: dict[str, Any]) -> bool:
+def _one_case(keys: dict[str, Any]) -> bool:
     """No two names that differ in case only, and the telling ones as they are spelt."""
-    folded = {name.lower(): name for name in names}
-    return len(folded) == len(names) and all(folded.get(low, name) == name for low, name in _TELLING.items())
+    folded = {name.lower(): name for name in keys}
+    return len(folded) == len(keys) and all(folded.get(low, name) == name for low, name in _TELLING.items())
 
 
 class _Pass:
     """json's object hook: sees every object once, innermost first."""
 
-    def __init__(self, reader: QuestionReader, *, written: bool) -> None:
-        self._reader = reader
+    def __init__(self, names: PatientNames, *, written: bool) -> None:
+        self._names = names
         self._written = written
         self.patients: set[PatientRef] = set()
 
@@ -54,12 +54,12 @@ class _Pass:
         if len(found) != len(items) or (self._written and not _one_case(found)):
             raise _Doubled
         if isinstance(value := found.get("reference"), str):
-            self.patients |= self._reader.referred(value)
+            self.patients |= self._names.referred(value)
             if isinstance(logical := found.get("identifier"), dict):
                 self._identified(logical)
         if found.get("resourceType") == "Patient":
             if isinstance(id_ := found.get("id"), str):
-                self.patients |= self._reader.referred(f"Patient/{id_}")
+                self.patients |= self._names.referred(f"Patient/{id_}")
             for identifier in found.get("identifier") or ():
                 if isinstance(identifier, dict):
                     self._identified(identifier)
@@ -74,8 +74,8 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def _read(body: bytes, reader: QuestionReader, *, written: bool) -> Found:
-    seen = _Pass(reader, written=written)
+def _read(body: bytes, names: PatientNames, *, written: bool) -> Found:
+    seen = _Pass(names, written=written)
     # Decimals stay text here: nothing is calculated, and the body itself is what is sent on.
     resource = json.loads(body, object_pairs_hook=seen.see, parse_constant=_no_constant, parse_float=str)
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
@@ -89,20 +89,20 @@ def _read(body: bytes, reader: QuestionReader, *, written: bool) -> Found:
     return Found(resource["resourceType"], frozenset(seen.patients), pages)
 
 
-def read_answer(body: bytes, reader: QuestionReader) -> Found:
+def read_answer(body: bytes, names: PatientNames) -> Found:
     """Raises SystemMisbehaves."""
     try:
-        return _read(body, reader, written=False)
+        return _read(body, names, written=False)
     except _Doubled:
         raise SystemMisbehaves("the system answered with the same key twice in one object") from None
     except (ValueError, RecursionError):
         raise SystemMisbehaves("the system answered with something that is not a FHIR resource in JSON") from None
 
 
-def read_resource(body: bytes, reader: QuestionReader) -> Found:
+def read_resource(body: bytes, names: PatientNames) -> Found:
     """A resource that somebody wants to write. Raises BadRequest."""
     try:
-        return _read(body, reader, written=True)
+        return _read(body, names, written=True)
     except _Doubled:
         raise BadRequest(
             "the body has the same key twice in one object, or a key in another case than FHIR's"

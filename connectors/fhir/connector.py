@@ -171,8 +171,8 @@ class FhirConnector:
 
     async def _read(self, body: bytes) -> Found:
         if len(body) > _IN_THREAD:
-            return await asyncio.to_thread(read_answer, body, self._reader)
-        return read_answer(body, self._reader)
+            return await asyncio.to_thread(read_answer, body, self._reader.names)
+        return read_answer(body, self._reader.names)
 
     async def translate(self, inbound: InboundRequest, response: UpstreamResponse) -> UpstreamResponse:
         """Links to other pages become tokens, the server's own address the public one; not a byte else changes."""

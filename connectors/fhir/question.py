@@ -15,12 +15,12 @@ from policies.model import Action, Disclosure, PatientRef, Resource
 
 from ..errors import BadRequest, NotBrokered
 from ..messages import InboundRequest
-from ..routes import NHS_NUMBER, pairs, reference
+from ..routes import pairs
+from .answer import read_resource
+from .patients import PatientNames, is_id
 
-NHS_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 BODY_LIMIT = 2 * 1024 * 1024
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json", "application/json+fhir", ""})
 _JSON = frozenset({b"application/fhir+json", b"application/json", b"application/json+fhir"})
 # Types that are about no patient: directories, schedules, definitions.
@@ -47,8 +47,7 @@ class QuestionReader:
     def __init__(self, system: str, bases: tuple[str, ...]) -> None:
         """`bases`: this server's own base addresses, as absolute references to it may begin."""
         self._system = system
-        self._namespace = f"system:{system}"
-        self._bases = tuple(f"{base}/" for base in bases)
+        self.names = PatientNames(system, bases)
 
     async def read(self, inbound: InboundRequest, path: bytes) -> Question:
         """`path` is relative to the FHIR base, without a leading slash. Raises BadRequest, NotBrokered."""
@@ -75,12 +74,12 @@ class QuestionReader:
             case [kind]:
                 return self._search([kind], parameters)
             case ["Patient", id_, "$everything"]:
-                return self._question(Action.READ, "record", "everything", self._known(id_))
+                return self._question(Action.READ, "record", "everything", self.names.known(id_))
             case ["Patient", id_, kind] if _is_type(kind):
                 return self._compartment(id_, kind, parameters)
             case [kind, id_] | [kind, id_, "_history"] | [kind, id_, "_history", _]:
                 self._plain(kind, id_)
-                known = self._known(id_) if kind == "Patient" else frozenset[PatientRef]()
+                known = self.names.known(id_) if kind == "Patient" else frozenset[PatientRef]()
                 return self._question(Action.READ, kind.lower(), "read", known)
         raise NotBrokered("this FHIR interaction is not connected: read, search or `Patient/…/$everything` are")
 
@@ -108,7 +107,7 @@ class QuestionReader:
         return self._question(Action.READ, kind.lower(), "search", patients)
 
     def _compartment(self, id_: str, kind: str, parameters: list[tuple[str, str]]) -> Question:
-        patients = self._one(self._known(id_), kind, parameters)
+        patients = self._one(self.names.known(id_), kind, parameters)
         what = "record" if _included(parameters) else kind.lower()
         return self._question(Action.READ, what, "compartment", patients)
 
@@ -120,7 +119,7 @@ class QuestionReader:
             raise NotBrokered("this FHIR operation is not connected")
         if len(parts) == 2:
             self._plain(kind, parts[1])
-        known = self._known(parts[1]) if kind == "Patient" and len(parts) == 2 else frozenset[PatientRef]()
+        known = self.names.known(parts[1]) if kind == "Patient" and len(parts) == 2 else frozenset[PatientRef]()
         known = self._one(known, kind, parameters)
         if inbound.method in ("POST", "PUT"):
             if _media_type(inbound, b"application/fhir+json") not in _JSON:
@@ -131,12 +130,10 @@ class QuestionReader:
         return self._question(Action.WRITE, kind.lower(), inbound.method.lower(), known)
 
     def _in_body(self, body: bytes, kind: str, known: frozenset[PatientRef]) -> frozenset[PatientRef]:
-        from .answer import read_resource  # answer reads with this module's words
-
-        found = read_resource(body, self)
+        found = read_resource(body, self.names)
         if found.resource_type != kind:
             raise BadRequest(f"the body is a `{found.resource_type}`, the address says `{kind}`")
-        local = {p for p in known | found.patients if p.namespace == self._namespace}
+        local = {p for p in known | found.patients if p.namespace == self.names.namespace}
         if len(local) > 1:
             raise BadRequest("the body names more than one patient: nothing was sent")
         return known | found.patients
@@ -159,41 +156,20 @@ class QuestionReader:
         bare, _, modifier = name.partition(":")
         field, _, chain = bare.partition(".")
         if kind == "Patient" and bare == "_id":
-            return {ref for v in value.split(",") for ref in self._known(v)}
+            return {ref for v in value.split(",") for ref in self.names.known(v)}
         if (kind == "Patient" and bare == "identifier") or (
             field in _PATIENT_PARAMETERS and "identifier" in (chain, modifier)
         ):
-            return {ref for v in value.split(",") if (ref := self._identifier(v))}
+            return {ref for v in value.split(",") if (ref := self.names.identified(v))}
         if bare in _PATIENT_PARAMETERS and modifier in ("", "Patient"):
-            found = {ref for v in value.split(",") for ref in self.referred(v, bare_is_patient=True)}
+            found = {ref for v in value.split(",") for ref in self.names.referred(v, bare_is_patient=True)}
             if not found:
                 raise BadRequest(f"`{name}` names no patient of this system")
             return found
         return set()
 
-    def referred(self, value: str, *, bare_is_patient: bool = False) -> frozenset[PatientRef]:
-        """`Patient/x`, an absolute reference to this server, or (in a search) a bare id."""
-        for base in self._bases:
-            value = value.removeprefix(base)
-        kind, slash, rest = value.partition("/")
-        if not slash:
-            return self._known(value) if bare_is_patient and _ID.fullmatch(value) else frozenset()
-        id_ = rest.partition("/_history")[0]
-        if kind == "Patient" and _ID.fullmatch(id_):
-            return frozenset({PatientRef(self._namespace, id_)})
-        return frozenset()
-
-    def _identifier(self, value: str) -> PatientRef | None:
-        system, bar, number = value.rpartition("|")
-        return reference(NHS_NUMBER, number) if not bar or system in (NHS_SYSTEM, "") else None
-
-    def _known(self, id_: str) -> frozenset[PatientRef]:
-        if not _ID.fullmatch(id_):
-            raise BadRequest("that is no FHIR id")
-        return frozenset({PatientRef(self._namespace, id_)})
-
     def _plain(self, kind: str, id_: str) -> None:
-        if not _is_type(kind) or not _ID.fullmatch(id_):
+        if not _is_type(kind) or not is_id(id_):
             raise NotBrokered("this FHIR interaction is not connected")
 
     def _json_only(self, parameters: list[tuple[str, str]]) -> None:

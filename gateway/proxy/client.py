@@ -13,7 +13,8 @@ import httpx2
 
 from connectors.messages import Body, UpstreamRequest
 
-from .upstream import FRAMING, Origin, Transport
+from .origin import Origin
+from .upstream import FRAMING, Transport
 
 
 class _Stream(httpx2.AsyncByteStream):

@@ -7,7 +7,8 @@ from collections.abc import Awaitable
 from connectors.messages import UpstreamRequest, UpstreamResponse
 
 from ..audit.event import AssetReceipt, AuditReceipt
-from .upstream import Origin, Transport
+from .origin import Origin
+from .upstream import Transport
 
 
 def forward(

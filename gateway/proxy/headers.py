@@ -7,13 +7,13 @@ compared folded (`_` and `.` as `-`, any case): a system behind CGI or WSGI cann
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from connectors.errors import SystemMisbehaves
 from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 
 from . import places
+from .passage import Passage
 
 OURS = b"__Host-lanyard"
 
@@ -53,24 +53,6 @@ INLINE_API_TYPES = (
     b"image/png",
     b"image/jpeg",
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passage:
-    """What is fixed about one system's traffic. Compared by identity: it is a key of caches."""
-
-    public_origin: bytes  # `https://pas.records.example.nhs.uk`
-    prefix: bytes  # `/epr` on a path mount
-    upstream_origin: bytes  # `http://pas.internal:8080`
-    base_path: bytes
-    host: bytes  # the Host that the system gets
-    translate: bool  # Origin and Referer are told as the upstream's own (host_header = "upstream")
-    api: bool = False
-    browser_cookies: frozenset[bytes] = frozenset()
-    opened_from: frozenset[str] = frozenset()  # public origins whose pages may send forms here
-    https: bool = True
-    known_origins: frozenset[bytes] = field(default_factory=frozenset)  # more origins that are the system's own
-    passes_authorization: bool = False  # the manifest says that apps bring the system's own credential
 
 
 def _matcher(table: list[str]) -> Callable[[bytes], bool]:

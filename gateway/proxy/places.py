@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from connectors.errors import SystemMisbehaves
 
 if TYPE_CHECKING:
-    from .headers import Passage
+    from .passage import Passage
 
 _ABSOLUTE = re.compile(rb"(?:https?:)?[/\\]{2}([^/\\?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _REFRESH = re.compile(rb"""([ \t]*[0-9.]*[ \t]*[;,]?[ \t]*(?:url[ \t]*=[ \t]*)?)(["']?)(.*?)\2[ \t]*""", re.IGNORECASE)

@@ -19,7 +19,7 @@ from .addresses import allowed
 from .connection import Connection
 
 if TYPE_CHECKING:
-    from .upstream import Origin
+    from .origin import Origin
 
 _IDLE_LIFE = 25.0  # seconds; below what servers usually allow
 _FRESH_FOR_WRITES = 1.0  # a write takes a connection that was used this recently, or a new one

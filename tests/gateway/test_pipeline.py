@@ -13,8 +13,8 @@ from connectors.webform import WebformConnector
 from gateway.audit.event import AssetReceipt, AuditReceipt, RequestLine
 from gateway.errors import CrossSite, JournalUnavailable, UpstreamUnavailable, WriteUnknown
 from gateway.pipeline import Answer, Pipeline, Refusal
-from gateway.proxy.headers import Passage
 from gateway.proxy.limits import Bulkhead
+from gateway.proxy.passage import Passage
 from gateway.sessions import Seat
 from gateway.systems import System
 from policies.bundle import Bundle

@@ -15,7 +15,8 @@ from connectors.errors import ConnectorError
 from connectors.messages import UpstreamRequest
 from gateway.edge.exchange import inbound, send_answer
 from gateway.errors import ClientGone
-from gateway.proxy.upstream import Origin, Transport
+from gateway.proxy.origin import Origin
+from gateway.proxy.upstream import Transport
 from tests.gateway.edge import cases, raw
 from tests.gateway.edge.test_server import rest, until
 

@@ -12,7 +12,8 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from gateway.proxy.upstream import Origin, Transport
+from gateway.proxy.origin import Origin
+from gateway.proxy.upstream import Transport
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ import pytest
 from connectors.messages import UpstreamRequest
 from gateway.errors import UpstreamUnavailable
 from gateway.proxy.addresses import allowed
-from gateway.proxy.upstream import Origin
+from gateway.proxy.origin import Origin
 from tests.gateway.proxy.scripted import plays, transport, upstream
 
 NEVER = [

@@ -8,7 +8,8 @@ import pytest
 
 from connectors.errors import SystemMisbehaves
 from connectors.messages import Body, Headers, InboundRequest, UpstreamRequest, UpstreamResponse
-from gateway.proxy.headers import Passage, addressed, inward, outward, wants_service_worker
+from gateway.proxy.headers import addressed, inward, outward, wants_service_worker
+from gateway.proxy.passage import Passage
 
 PAGE = Passage(
     public_origin=b"https://pas.records.example",

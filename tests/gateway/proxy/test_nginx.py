@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from connectors.messages import Body, UpstreamRequest
-from gateway.proxy.upstream import Origin
+from gateway.proxy.origin import Origin
 from tests.counterparts.processes import free_port, missing, started
 from tests.gateway.proxy.scripted import transport
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.errors import SystemMisbehaves
-from gateway.proxy.headers import Passage
+from gateway.proxy.passage import Passage
 from gateway.proxy.places import as_public, as_upstream, refresh, without
 
 HOST = Passage(b"https://pas.records.example", b"", b"http://pas.internal:8080", b"", b"pas.internal:8080", True)

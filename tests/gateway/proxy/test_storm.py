@@ -14,7 +14,8 @@ from connectors.messages import Body, UpstreamRequest
 from gateway.errors import UpstreamUnavailable
 from gateway.proxy.connection import Connection
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.upstream import Origin, Transport
+from gateway.proxy.origin import Origin
+from gateway.proxy.upstream import Transport
 from tests.gateway.proxy.scripted import Peer, transport, upstream
 
 REQUESTS = 4000

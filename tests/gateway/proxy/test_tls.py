@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from connectors.messages import UpstreamRequest
 from gateway.errors import UpstreamUnavailable
-from gateway.proxy.upstream import Origin
+from gateway.proxy.origin import Origin
 from tests.gateway.proxy.scripted import Peer, transport, upstream
 
 GET = UpstreamRequest("GET", b"/", ((b"host", b"pas"),))

@@ -13,7 +13,8 @@ from connectors.messages import Body, UpstreamRequest, UpstreamResponse
 from gateway.errors import ClientGone, UpstreamUnavailable
 from gateway.proxy import connection as connections
 from gateway.proxy import pool as pools
-from gateway.proxy.upstream import Origin, encoded
+from gateway.proxy.origin import Origin
+from gateway.proxy.upstream import encoded
 from tests.gateway.proxy.scripted import Peer, plays, transport, until, upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
