@@ -64,6 +64,7 @@ class Fault:
     title: str  # what happened, for the clinician
     remedy: str  # what to do now
     onward: tuple[str, str] = ("/", "Back to all systems")  # the page of the main host that helps, and its name
+    technical: bool = False  # the error's own words are for the helpdesk: a page says them last
 
 
 FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
@@ -112,6 +113,7 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             "system-unavailable",
             "The system does not answer",
             "Try again in a minute. Other systems are not affected.",
+            technical=True,
         ),
     ),
     (
@@ -147,8 +149,7 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             409,
             "open-elsewhere",
             "This system is open on another of your devices",
-            "It lets you in on one device at a time. Sign off on the other one, or end it on the page “My shift”. Then open this "
-            "system again here.",
+            "Sign off on the other device, or end it under “My shift”. Then open this system again here.",
             ("/shift", "Go to My shift"),
         ),
     ),

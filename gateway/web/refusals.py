@@ -59,13 +59,18 @@ class Refusals:
         if not wants_page(method, headers):
             detail = f"{says}. {fault.remedy}" if says else fault.remedy
             return self._renderer.problem(fault.status, fault.code, fault.title, detail=detail, request=request)
-        lead = _sentence(says) if says else system.title if system else ""
+        facts = self._facts(system, request, fault.code)
+        if says and not fault.technical:
+            lead = _sentence(says)
+        else:
+            lead = system.title if system else ""
+            facts += [("Detail", _sentence(says))] if says else []
         return self._message(
             fault.status,
             fault.title,
             lead,
             helps=[fault.remedy],
-            facts=self._facts(system, request, fault.code),
+            facts=facts,
             kind="failure",
             framed=_in_frame(method, headers),
             onward=fault.onward,

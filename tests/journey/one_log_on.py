@@ -63,13 +63,13 @@ class Place:
 
 
 @contextlib.contextmanager
-def one_log_on(folder: Path, share: str, **tables: Any) -> Iterator[Place]:
-    """A hospital with that system, shared by `share`."""
+def one_log_on(folder: Path, share: str, *beside: dict[str, Any], **tables: Any) -> Iterator[Place]:
+    """A hospital with that system, shared by `share`, and with the systems `beside` it."""
     pas = OneLogOn()
     options = old_system(location=LOGIN) | {"log_off": {"path": LOG_OFF}}
     with recorder(pas.answer) as upstream:
         entry = system("pas", "webform", upstream.origin, options=options, share=share, start=PAGE)
         entry |= {"title": "Patient administration", "helpdesk": "extension 3333"}
-        people = {"pas": {name: (name, "secret") for name in ("n.okoye", "dr.lee")}}
-        with hospital(folder, [entry], credentials=people, **tables) as running:
+        people = {"pas": {name: (name, "secret") for name in ("n.okoye", "dr.lee", "r.singh")}}
+        with hospital(folder, [entry, *beside], credentials=people, **tables) as running:
             yield Place(running, pas, upstream)

@@ -49,7 +49,7 @@ def test_the_second_device_is_told_where_the_system_is_open(tmp_path: Path, devi
             assert told.status == 409
             assert "open on another of your devices" in told.text
             assert "desktop, ward, signed on at" in told.text
-            assert "Sign off on the other one, or end it on the page" in told.text
+            assert "Sign off on the other device, or end it under" in told.text
             assert "extension 3333" in told.text
             assert "open-elsewhere" in told.text
             assert told.document().xpath("//a[@class='button']/@href") == [f"{place.hospital.url}/shift"]
