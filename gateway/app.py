@@ -148,7 +148,8 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, sessions.flush), _every(1.0, upstreams.keep),
-                                        _every(_SWEEP_EVERY, lambda: store.sweep(now()))))  # fmt: skip
+                                        _every(_SWEEP_EVERY, lambda: store.sweep(now())),
+                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
         running.ops = ops_app(metrics, engine, journal, store, running.draining)
         await _loaded(config, bundle, journal, sorted(systems), now())

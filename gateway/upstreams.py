@@ -9,6 +9,7 @@ upstream session).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections import OrderedDict
@@ -25,7 +26,7 @@ from policies.model import Resource
 
 from .audit.event import AuditEvent, EventType
 from .credentials import CredentialSource
-from .errors import OpenElsewhere, WriteNotSent
+from .errors import JournalUnavailable, OpenElsewhere, WriteNotSent
 from .systems import System
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class UpstreamSessions:
         live = self._live.get(key) or await self._one_at_a_time(seat, system, key, after=0)
         while system.share is Share.ONE_PER_CLINICIAN and live.holder != seat.session.id:
             live = await self._taken_over(seat, system, live)
+        if live.holder != seat.session.id:  # the shift's: it lives as long as the session that used it last
+            live.holder, live.dirty = seat.session.id, True
         return live
 
     async def _taken_over(self, seat: Seat, system: System, live: LogOn) -> LogOn:
@@ -127,7 +130,7 @@ class UpstreamSessions:
         the patient who was chosen there is not handed on. Raises OpenElsewhere."""
         if (other := await self._seat_of(live.holder)) is not None:
             raise OpenElsewhere(f"you have `{system.title}` open on another device: {_where(other.session)}")
-        await self._end(live, system)
+        await self._end(live, system, by="session-over")
         return await self._one_at_a_time(seat, system, live.key, after=live.generation)
 
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
@@ -176,9 +179,20 @@ class UpstreamSessions:
         for live in [one for one in self._live.values() if one.key[:2] in owners or one.holder == seat.session.id]:
             if live.key[0] == "shift" and not whole_shift:
                 continue
-            await self._end(live, systems[live.key[2]])
+            await self._end(live, systems[live.key[2]], by="sign-off")
 
-    async def _end(self, live: LogOn, system: System) -> None:
+    async def sweep(self, systems: dict[str, System]) -> None:
+        """Log off for sessions that are over without a sign-off: left idle, or past their shift's end. Called every few minutes.
+
+        Raises StoreUnavailable.
+        """
+        for live in list(self._live.values()):
+            if await self._seat_of(live.holder) is None:
+                with contextlib.suppress(JournalUnavailable):  # which has its own alarm
+                    await self._end(live, systems[live.key[2]], by="session-over")
+        self._turns = {key: turn for key, turn in self._turns.items() if key in self._live or turn.locked()}
+
+    async def _end(self, live: LogOn, system: System, *, by: str) -> None:
         """Whoever logs on next under this key does so behind the log-off: some systems allow one log-on at a time."""
         async with self._turn(live.key):
             if self._live.get(live.key) is not live:
@@ -191,7 +205,7 @@ class UpstreamSessions:
                     await system.logs_on.log_off(live.session, client)
             except ConnectorError:
                 pass  # it will expire there by itself; the clinician's sign-off does not wait for it
-        await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by="sign-off")
+        await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by=by)
 
     def _turn(self, key: Key) -> asyncio.Lock:
         return self._turns.setdefault(key, asyncio.Lock())

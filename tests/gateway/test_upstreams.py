@@ -199,6 +199,36 @@ async def test_a_session_that_is_over_holds_nobody_up(restarted: bool) -> None:
         await ward.sessions.logged_on(seat("three"), ward.system)
 
 
+@pytest.mark.parametrize("share", Share)
+async def test_a_session_that_nobody_signed_off_is_logged_off_after_all(share: Share) -> None:
+    """Left idle: its log-on does not stay open at the system, nor in memory; whoever is still there keeps theirs."""
+    ward = Ward(share)
+    await ward.sessions.logged_on(seat("one", subject="nurse"), ward.system)
+    await ward.sessions.logged_on(seat("two", "another", subject="doctor"), ward.system)
+    ward.over.add("one")
+    await ward.sessions.sweep({"pas": ward.system})
+    await ward.sessions.sweep({"pas": ward.system})
+    assert ward.old.log_offs == ["s1"]
+    assert len(ward.shelf.kept) == 1
+    assert ward.book.events[-1].fields["by"] == "session-over"
+    await ward.sessions.logged_on(seat("two", "another", subject="doctor"), ward.system)
+    assert len(ward.old.log_ons) == 2
+
+
+async def test_a_shift_s_log_on_lives_as_long_as_any_session_that_uses_it() -> None:
+    """share = "shift": the session that it was made for is over, another one goes on with it."""
+    ward = Ward(Share.SHIFT)
+    for session in ("one", "two"):
+        await ward.sessions.logged_on(seat(session), ward.system)
+    ward.over.add("one")
+    await ward.sessions.sweep({"pas": ward.system})
+    await ward.sessions.logged_on(seat("two"), ward.system)
+    assert (len(ward.old.log_ons), ward.old.log_offs) == (1, [])
+    ward.over.add("two")
+    await ward.sessions.sweep({"pas": ward.system})
+    assert ward.old.log_offs == ["s1"]
+
+
 async def test_a_form_of_the_device_before_is_not_sent_after_the_system_came_over() -> None:
     """Away and back again: what stood on this screen belonged to an earlier log-on, perhaps to another patient."""
     ward = Ward(Share.ONE_PER_CLINICIAN)
