@@ -22,8 +22,8 @@ from ..sessions import Meant, Seat, Sessions
 from ..stores.base import Store
 from .render import Renderer
 
-ANEW = b"__Host-lanyard-anew"  # somebody signed off in this browser: whoever comes next says who they are
-ANEW_LIFE = 14 * 3600
+ANEW = b"__Host-lanyard-anew"  # somebody signed off, or works on a shared device: whoever comes next says who they are
+ANEW_LIFE = 30 * 86400  # above the life of providers' sessions
 _LONGEST_FORM = 64 * 1024
 
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from policies.model import Principal
+from policies.model import Ownership, Principal
 from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn
 from sso.session import new_token, token_hash
@@ -28,7 +28,7 @@ from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .paths import own_path
 from .render import Renderer
-from .signoff import ANEW, SignOff, session_event, shift_event
+from .signoff import ANEW, ANEW_LIFE, SignOff, session_event, shift_event
 
 BROWSER = b"__Host-lanyard-signon"
 _PENDING_LIFE = 600.0
@@ -81,22 +81,35 @@ class SignOn:
 
     async def page(self, request: Request) -> Response:
         """Where somebody without a session lands."""
-        return self._renderer.page("signon.html", back=own_path(request.query_params.get("next", "/")))
+        back = own_path(request.query_params.get("next", "/"))
+        return self._renderer.page("signon.html", back=back, anew=await self._anew(request))
 
     async def start(self, request: Request) -> Response:
         """Leave for the provider."""
         back = own_path(request.query_params.get("next", "/"))
         step_up = request.query_params.get("proof") == "stronger"
         acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
-        fresh = step_up or await self._ended_here(request)
+        fresh = step_up or await self._anew(request)
         return await self._leave(request, back, acr_values=acr, fresh=fresh)
 
-    async def _ended_here(self, request: Request) -> bool:
-        """Whether a session of this browser was ended. Where the provider's goes on, a click would bring that person back."""
+    async def _anew(self, request: Request) -> bool:
+        """Whether somebody was here whom a click would bring back while the provider's session lives: then it must ask.
+
+        After a sign-off and after an end from elsewhere on every device; on a shared one also after idling, after the shift's
+        end, and when we do not know any more how it ended.
+        """
         headers = tuple(request.scope["headers"])
         token = cookies.cookie(headers, cookies.SESSION)
-        kept = await self._store.by_token(token_hash(token)) if token else None
-        return cookies.cookie(headers, ANEW) is not None or (kept is not None and kept[0].ended is not None)
+        if token and await self._sessions.seated(token, self._settings.public_host) is not None:
+            return False
+        if cookies.cookies(headers, ANEW):
+            return True
+        if not token:
+            return False
+        if (kept := await self._store.by_token(token_hash(token))) is None:
+            source = self._surroundings.source(request.scope["client"][0], headers)
+            return self._surroundings.device(source, headers)[0].ownership is Ownership.SHARED
+        return kept[0].ended is not None or kept[0].device.ownership is Ownership.SHARED
 
     async def silently(self, request: Request, seat: Seat, back: str) -> Response:
         """Ask the provider whether it still knows this clinician, without a page."""
@@ -150,9 +163,12 @@ class SignOn:
         previous = await self._seat(request)
         if pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
-        token = await self._seat_down(request, signed_on, previous)
+        seat, token = await self._seat_down(request, signed_on, previous)
+        # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
+        shared = seat.session.device.ownership is Ownership.SHARED
+        anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
         return self._renderer.redirect(
-            Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), *map(cookies.expired, (name, ANEW))))
+            Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), cookies.expired(name), anew))
         )
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
@@ -173,7 +189,7 @@ class SignOn:
         await self._journal.record(shift_event(EventType.SHIFT_RENEWED, self._now(), seat.shift))
         return self._renderer.redirect(Bounce(pending.return_path, done))
 
-    async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> str:
+    async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> tuple[Seat, str]:
         headers = tuple(request.scope["headers"])
         source = self._surroundings.source(request.scope["client"][0], headers)
         device, idle = self._surroundings.device(source, headers)
@@ -219,7 +235,7 @@ class SignOn:
                 source=source,
             )
         )
-        return token
+        return seat, token
 
     async def _refused(self, request: Request, error: SignOnRefused) -> Response:
         headers = tuple(request.scope["headers"])

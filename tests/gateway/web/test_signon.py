@@ -434,7 +434,7 @@ async def test_without_a_refresh_token_the_next_page_asks_the_provider_silently(
     cookie = tab.cookies["records.localhost:8080"]["__Host-lanyard"]
     _, way = await tab.follow(await silent_check(house, tab))
     assert way[-1] == f"{MAIN}/shift"
-    assert tab.cookies["records.localhost:8080"] == {"__Host-lanyard": cookie}
+    assert tab.cookies["records.localhost:8080"]["__Host-lanyard"] == cookie
     assert len(await house.events("shift.renewed")) == 1
     assert len(await house.events("login.ok")) == 1
 
