@@ -172,9 +172,9 @@ class Gateway:
         scope["lanyard.request"] = request.id
         if wants_service_worker(request):
             raise BadRequest("a service worker would outlive the session: it is not given")
+        self._sessions.touch(seat)
         begun = time.perf_counter()
         outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
-        self._sessions.touch(seat)
         self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():

@@ -111,7 +111,11 @@ class PendingSignOn:
     def check(self, state: str, browser: str, now: float) -> None:
         """Raises SignOnRefused when the callback is not this browser's, not this sign-on's, or too late."""
         if not hmac.compare_digest(self.state.encode(), state.encode()):
-            raise SignOnRefused("state", "the answer belongs to no sign-on that is under way")
+            raise SignOnRefused(
+                "state",
+                "this sign-on was used already, or took too long",
+                remedy="Start again from the sign-on page.",
+            )
         if not browser or not hmac.compare_digest(self.browser.encode(), browser.encode()):
             raise SignOnRefused(
                 "state-binding",

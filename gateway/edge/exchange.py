@@ -76,6 +76,9 @@ async def send_answer(send: Send, response: UpstreamResponse, *, head: bool) -> 
             body = b"" if head or whole is None else whole
             await send({"type": "http.response.body", "body": body})
             return len(body)
+        await send(
+            {"type": "http.response.body", "body": b"", "more_body": True}
+        )  # the head: the body may take its time
         async for chunk in response.body.chunks():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
             sent += len(chunk)

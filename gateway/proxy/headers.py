@@ -108,8 +108,8 @@ def _judged_inward(pair: tuple[bytes, bytes], passage: Passage) -> tuple[bytes, 
     if name == b"cookie":
         declared = _declared(value, passage.browser_cookies)
         return (name, declared) if declared else None
-    if name == b"authorization":
-        return pair if passage.passes_authorization else None
+    if name == b"authorization" and passage.passes_authorization:
+        return pair
     if name in (b"origin", b"referer"):
         return (name, places.as_upstream(value, passage)) if passage.translate else pair
     if _inward(name):

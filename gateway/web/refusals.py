@@ -45,7 +45,7 @@ class Refusals:
         return self._message(
             403,
             "You may not open this",
-            _sentence(deny.reason.text),
+            _sentence(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`")),
             helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
             kind="refusal",

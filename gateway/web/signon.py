@@ -150,7 +150,11 @@ class SignOn:
             answer = Callback.read(request.scope["query_string"])
             kept = await self._store.take_code("pending", answer.state, self._now())
             if kept is None:
-                raise SignOnRefused("state", "the answer belongs to no sign-on that is under way")
+                raise SignOnRefused(
+                    "state",
+                    "this sign-on was used already, or took too long",
+                    remedy="Start again from the sign-on page.",
+                )
             pending = PendingSignOn.from_json(kept.decode())
             name = BROWSER + b"-" + token_hash(answer.state)[:16].encode()
             binding = cookies.cookie(tuple(request.scope["headers"]), name)
