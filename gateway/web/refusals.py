@@ -45,7 +45,7 @@ class Refusals:
         return self._message(
             403,
             "You may not open this",
-            _sentence(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`")),
+            _refused(deny, system),
             helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
             kind="refusal",
@@ -146,6 +146,13 @@ class Refusals:
 
 def _in_frame(method: str, headers: Headers) -> bool:
     return asked(method, headers) is Asked.FRAME
+
+
+def _refused(deny: Deny, system: System) -> str:
+    """The rule's own sentence; where no rule spoke, a plain one."""
+    if deny.reason.code == "no-permit":
+        return f"Your role does not let you open this in {system.title}."
+    return _sentence(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
 
 
 def _sentence(text: str) -> str:
