@@ -104,7 +104,10 @@ def _compared(found: dict[str, dict[int, Figures]]) -> dict[str, float]:
 
 
 def _print(found: dict[str, dict[int, Figures]], figures: dict[str, float]) -> None:
-    table = Table("gateway", "connections", "CPU µs a request", "p50 ms", "p99 ms", "requests/s", "failed")
+    table = Table()
+    table.add_column("gateway", no_wrap=True)
+    for name in ("at once", "CPU µs", "p50 ms", "p99 ms", "a second", "failed"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, one in found.items():
         for connections, f in one.items():
             table.add_row(
@@ -117,6 +120,7 @@ def _print(found: dict[str, dict[int, Figures]], figures: dict[str, float]) -> N
                 str(f.errors),
             )
     console.print(table)
+    console.print("CPU: of all the gateway's processes, for each request, at so many connections at once.")
     for name, value in figures.items():
         console.print(f"  {name:40} {value}")
 
