@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from policies.model import Action, Disclosure, PatientRef, Resource
@@ -88,8 +88,7 @@ class Route:
         object.__setattr__(self, "pattern", re.compile("/" + "/".join(map(_pattern, self.segments)), re.DOTALL))
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     route: Route
     values: Mapping[str, str]
 

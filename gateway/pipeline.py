@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from connectors.errors import SystemMisbehaves
 from connectors.messages import InboundRequest, UpstreamResponse
@@ -32,8 +32,7 @@ ASSET = "asset"  # the kind of a route that gives style sheets, scripts, images 
 PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes to the browser, and the receipt under which it goes."""
 
     response: UpstreamResponse

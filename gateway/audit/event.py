@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class EventType(StrEnum):
@@ -95,8 +95,7 @@ class AssetReceipt:
     verdict: str = "permit"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLine:
+class RequestLine(NamedTuple):
     """What the journal says about a request beside the question: who sent it, from where, in which words."""
 
     id: str

@@ -52,9 +52,7 @@ STATUS = {
 }
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]{1,32}) ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
-_FRAMING = frozenset(
-    {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"http2-settings", b"connection"}
-)
+_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 
 
 @dataclass(slots=True)
@@ -99,39 +97,39 @@ def read(head: bytes) -> Head | Refused:
 
 
 def _framed(head: Head, *, old: bool) -> Head | Refused:
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    hosts = 0
-    for name, value in head.headers:
-        if name not in _FRAMING:
-            continue
-        match name:
-            case b"host":
-                hosts += 1
-            case b"connection":
-                head.keep_alive = head.keep_alive and b"close" not in value.lower()
-            case b"content-length":
-                lengths.append(value)
-            case b"transfer-encoding":
-                codings.append(value)
-            case b"expect":
-                if value.lower() != b"100-continue" or old:
-                    return Refused.EXPECTATION
-                head.expects = True
-            case _:
-                return Refused.UPGRADE
-    if hosts != 1:
+    last = dict(head.headers)
+    if b"host" not in last:
         return Refused.HOST
-    if not (lengths or codings):
-        return head
-    if len(lengths) > 1 or (lengths and codings) or len(codings) > 1:
-        return Refused.LENGTH
-    if codings:
-        if codings[0].lower() != b"chunked" or old:
+    if len(last) != len(head.headers) and (doubled := _doubled(head.headers)):
+        return doubled
+    if not _UPGRADES.isdisjoint(last):
+        return Refused.UPGRADE
+    if b"connection" in last:
+        head.keep_alive = head.keep_alive and not any(
+            b"close" in value.lower() for name, value in head.headers if name == b"connection"
+        )
+    if b"expect" in last:
+        if last[b"expect"].lower() != b"100-continue" or old:
+            return Refused.EXPECTATION
+        head.expects = True
+    length, coding = last.get(b"content-length"), last.get(b"transfer-encoding")
+    if length is not None:
+        if coding is not None or not (length.isdigit() and len(length) < 16):
+            return Refused.LENGTH
+        head.length = int(length)
+    elif coding is not None:
+        if coding.lower() != b"chunked" or old:
             return Refused.CODING
         head.length = Head.CHUNKED
-    elif lengths[0].isdigit() and len(lengths[0]) < 16:
-        head.length = int(lengths[0])
-    else:
-        return Refused.LENGTH
     return head
+
+
+def _doubled(headers: Fields) -> Refused | None:
+    names = [name for name, _ in headers]
+    if names.count(b"host") > 1:
+        return Refused.HOST
+    if names.count(b"content-length") > 1 or names.count(b"transfer-encoding") > 1:
+        return Refused.LENGTH
+    if names.count(b"expect") > 1:
+        return Refused.EXPECTATION
+    return None

@@ -44,28 +44,37 @@ class Head:
 
     def _delimiter(self, *, to_head: bool) -> int:
         """RFC 9112, section 6.3. Raises SystemMisbehaves where a length and chunks, or two lengths, are given."""
-        found = self.headers
-        lengths = [value for name, value in found if name == b"content-length"]
-        codings = [value for name, value in found if name == b"transfer-encoding"]
-        if any([b"close" in value.lower() for name, value in found if name == b"connection"]):
-            self.keep_alive = False
-        if len(lengths) > 1 or len(codings) > 1 or (lengths and codings):
+        last = dict(self.headers)
+        length, coding = last.get(b"content-length"), last.get(b"transfer-encoding")
+        if len(last) != len(self.headers):
+            self._refuse_doubles()
+        if length is not None and coding is not None:
             raise SystemMisbehaves("the system answered with two lengths")
-        length = lengths[0] if lengths else b"0"
-        if not (length.isdigit() and len(length) < 19):
+        if length is not None and not (length.isdigit() and len(length) < 19):
             raise SystemMisbehaves("the system answered with a length that is none")
-        if codings and (codings[0].lower() != b"chunked" or not self.modern):
+        if coding is not None and (coding.lower() != b"chunked" or not self.modern):
             raise SystemMisbehaves("the system answered with an unknown transfer coding")
-        if self.status == 204 and (codings or int(length)):
+        if b"connection" in last and self._says_close():
+            self.keep_alive = False
+        status = self.status
+        if status == 204 and (coding is not None or int(length or b"0")):
             self.keep_alive = False  # a body that may not be (RFC 9110, section 8.6) may still be on its way
-        if to_head or self.status in (204, 304) or self.status < 200:
+        if to_head or status in (204, 304) or status < 200:
             return 0
-        if codings:
+        if coding is not None:
             return self.CHUNKED
-        if lengths:
+        if length is not None:
             return int(length)
         self.keep_alive = False
         return self.UNTIL_CLOSE
+
+    def _refuse_doubles(self) -> None:
+        names = [name for name, _ in self.headers]
+        if names.count(b"content-length") > 1 or names.count(b"transfer-encoding") > 1:
+            raise SystemMisbehaves("the system answered with two lengths")
+
+    def _says_close(self) -> bool:
+        return any(b"close" in value.lower() for name, value in self.headers if name == b"connection")
 
 
 class Chunks:
