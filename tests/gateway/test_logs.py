@@ -177,7 +177,8 @@ def faults(here: Ward, browser: Browser) -> None:
 def secrets(here: Ward, browser: Browser) -> list[str]:
     place = here.place
     kept = [path.read_text().strip() for path in place.folder.glob("*.key")]
-    cookies = [value for jar in browser.cookies.values() for value in jar.values()]
+    flags = {"1"}  # a cookie that only says yes is no secret
+    cookies = [value for jar in browser.cookies.values() for value in jar.values() if value not in flags]
     cookies += [line.partition("=")[2] for line in here.cookies.values()]
     passwords = [str(user["password"]) for user in USERS.values()]
     return [*LEFT_OUT, *kept, *cookies, *passwords, secret_of("lanyard")]
