@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from .processes import missing
+from .processes import node
 
 _FOLDER = Path(__file__).parent / "fhir"
 TOKEN = "medplum token for tests only"  # every call but /metadata needs it
@@ -57,32 +54,5 @@ class Medplum:
 
 @contextmanager
 def medplum() -> Iterator[Medplum]:
-    _installed()
-    process = subprocess.Popen(
-        ["node", "fhir.mjs"], cwd=_FOLDER, stdout=subprocess.PIPE, text=True, env={**os.environ, "TOKEN": TOKEN}
-    )
-    assert process.stdout is not None
-    try:
-        # The process says ready or ends: either way the loop does.
-        for line in process.stdout:
-            if line.startswith("ready "):
-                yield Medplum(*line.split()[1:])
-                return
-        raise AssertionError(f"fhir.mjs ended with {process.wait()} before it was ready")
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def _installed() -> None:
-    """Install the npm packages where they are missing or old; without node and npm say so."""
-    ready = _FOLDER / "node_modules" / ".ready"
-    if shutil.which("node") and ready.exists() and ready.stat().st_mtime >= (_FOLDER / "package.json").stat().st_mtime:
-        return
-    if not (shutil.which("node") and shutil.which("npm")):
-        missing("node and npm", command="node")
-    options = ["--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-    if subprocess.run(["npm", "install", *options], cwd=_FOLDER, check=False).returncode:
-        missing("Medplum's npm packages", command="npm install")
-    ready.touch()
+    with node(_FOLDER, "fhir.mjs", {"TOKEN": TOKEN}) as said:
+        yield Medplum(*said)

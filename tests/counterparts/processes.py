@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -70,3 +71,41 @@ def _wait(process: subprocess.Popen[bytes], ready: str, within: float, log: Path
             continue
         return
     raise RuntimeError(f"no answer at {ready} within {within} s: {log.read_text(errors='replace')[-2000:]}")
+
+
+@contextlib.contextmanager
+def node(folder: Path, script: str, env: Mapping[str, str]) -> Iterator[list[str]]:
+    """Run a script of `folder` until the block ends, its npm packages installed; gives the words after its `ready`."""
+    _installed(folder)
+    process = subprocess.Popen(
+        ["node", script],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **env},
+    )
+    assert process.stdout is not None
+    try:
+        # The process says ready or ends: either way the loop does.
+        for line in process.stdout:
+            if line.startswith("ready "):
+                yield line.split()[1:]
+                return
+        raise AssertionError(f"{script} ended with {process.wait()} before it was ready")
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _installed(folder: Path) -> None:
+    ready = folder / "node_modules" / ".ready"
+    if shutil.which("node") and ready.exists() and ready.stat().st_mtime >= (folder / "package.json").stat().st_mtime:
+        return
+    if not (shutil.which("node") and shutil.which("npm")):
+        missing("nodejs and npm", command="node")
+    options = ["--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    if subprocess.run(["npm", "install", *options], cwd=folder, check=False).returncode:
+        missing(f"the npm packages of {folder.name}", command="npm install")
+    ready.touch()

@@ -8,10 +8,7 @@ they fail.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +18,8 @@ from typing import Any
 from urllib.parse import urlencode, urljoin
 
 import httpx2
-import pytest
+
+from .processes import node
 
 _FOLDER = Path(__file__).parent / "oidc"
 USERS: dict[str, dict[str, Any]] = {
@@ -76,54 +74,17 @@ def oidc_provider(
 ) -> Iterator[OidcProvider]:
     """The certified provider with these clients. `origin`: its issuer by another name, e.g. `http://idp.localhost:{port}`."""
     config = {"clients": clients, "users": users or USERS, "origin": origin}
-    with _node("op.mjs", {"CONFIG": json.dumps({name: value for name, value in config.items() if value})}) as said:
+    with node(
+        _FOLDER, "op.mjs", {"CONFIG": json.dumps({name: value for name, value in config.items() if value})}
+    ) as said:
         yield OidcProvider(said[0])
 
 
 @contextmanager
 def lying_provider() -> Iterator[LyingProvider]:
     """The provider that lies on demand."""
-    with _node("mock.mjs", {}) as said:
+    with node(_FOLDER, "mock.mjs", {}) as said:
         yield LyingProvider(said[0], tuple(said[2:]), said[1])
-
-
-@contextmanager
-def _node(script: str, environment: dict[str, str]) -> Iterator[list[str]]:
-    """Runs a script until the block ends; gives the words after its `ready`."""
-    _installed()
-    process = subprocess.Popen(
-        ["node", script], cwd=_FOLDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, **environment},
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        # The process says ready or ends: either way the loop does.
-        for line in process.stdout:
-            if line.startswith("ready "):
-                yield line.split()[1:]
-                return
-        raise AssertionError(f"{script} ended with {process.wait()} before it was ready")
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def _installed() -> None:
-    """Raises pytest's skip, or fails where `CI` is set, when node or the packages cannot be had."""
-    ready = _FOLDER / "node_modules" / ".ready"
-    if shutil.which("node") and ready.exists() and ready.stat().st_mtime >= (_FOLDER / "package.json").stat().st_mtime:
-        return
-    missing = "node and npm are missing: `make servers` installs them"
-    if shutil.which("node") and shutil.which("npm"):
-        options = ["--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-        if subprocess.run(["npm", "install", *options], cwd=_FOLDER, check=False).returncode == 0:
-            ready.touch()
-            return
-        missing = "npm could not install the OpenID providers"
-    if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(f"NOT TESTED against a real OpenID provider: {missing}")
 
 
 class Browser:
