@@ -8,10 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,28 @@ def _installed(folder: Path) -> None:
     if subprocess.run(["npm", "install", *options], cwd=folder, check=False).returncode:
         missing(f"the npm packages of {folder.name}", command="npm install")
     ready.touch()
+
+
+@contextlib.contextmanager
+def small_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve `handler` on a thread until the block ends; gives its origin."""
+
+    class Quiet(handler):  # type: ignore[valid-type,misc]  # the class is given
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: what it saw is kept by whoever made it."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A gateway that was killed leaves half-finished connections behind: they are no news."""
+
+    server = Server(("127.0.0.1", 0), Quiet)
+    running = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    running.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        running.join()
+        server.server_close()

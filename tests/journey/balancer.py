@@ -6,12 +6,13 @@ The provider's process resolves real names only, and the gateway answers to its 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.counterparts.processes import small_server
 
 
 @dataclass
@@ -44,16 +45,6 @@ def balancer() -> Iterator[Balancer]:
             self.end_headers()
             self.wfile.write(said)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: what it handed on is in `passed`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = Balancer(f"http://127.0.0.1:{server.server_port}")
-    running = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    running.start()
-    try:
+    with small_server(Handler) as origin:
+        made = Balancer(origin)
         yield made
-    finally:
-        server.shutdown()
-        running.join()
-        server.server_close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.counterparts.processes import small_server
 
 
 @dataclass
@@ -35,24 +36,8 @@ def fhir_server() -> Iterator[FhirServer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: it is asked thousands of times."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """A gateway that was killed leaves half-finished connections behind: they are no news."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    running = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    running.start()
-    try:
-        yield FhirServer(f"http://127.0.0.1:{server.server_port}", asked)
-    finally:
-        server.shutdown()
-        running.join()
-        server.server_close()
+    with small_server(Handler) as origin:
+        yield FhirServer(origin, asked)
 
 
 class Caller:

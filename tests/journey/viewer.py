@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.counterparts.processes import small_server
 
 
 @dataclass
@@ -37,22 +38,6 @@ def viewer() -> Iterator[Viewer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: what it saw is in `asked`."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """A gateway that was killed leaves half-finished connections behind: they are no news."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    made = Viewer(f"http://127.0.0.1:{server.server_port}")
-    running = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    running.start()
-    try:
+    with small_server(Handler) as origin:
+        made = Viewer(origin)
         yield made
-    finally:
-        server.shutdown()
-        running.join()
-        server.server_close()
