@@ -24,6 +24,8 @@ from .reserve import Reserve, Room
 from .tail import Entry, SegmentChanged, Tail
 
 _GROUP = 512
+_FEW = 3  # events that wait: with as many, more are on their way
+_GATHER = 0.001  # seconds in which they may come, so that one sync serves them all
 _QUEUE = 20_000
 _LATER = 0.25  # seconds that an event may wait for which nobody waits
 _AGAIN = 1.0  # seconds between looks at the disk while something is wrong with it
@@ -111,6 +113,8 @@ class Writer:
             self._idle = False
             if not queue:
                 return None if self._closing else []
+        if len(queue) >= _FEW and not self._closing:
+            time.sleep(_GATHER)
         return [queue.popleft() for _ in range(min(len(queue), _GROUP))]
 
     @property

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ..errors import ClientGone
+from ..outbox import Outbox
 
 _LOG = logging.getLogger("uvicorn.error")
 _OUR_CONCERN = frozenset({b"content-length", b"date", b"transfer-encoding", b"connection"})
@@ -24,14 +25,16 @@ _FAILED = b"the gateway failed to answer"
 class Cycle:
     """Made by the protocol for each request; `over` is called when the answer is whole."""
 
-    __slots__ = ("_bodiless", "_chunked", "_expects", "_flow", "_head", "_left", "_ours", "_over", "_transport", "body", "disconnected",
-                 "keep_alive", "message_event", "more_body", "response_complete", "response_started", "scope")  # fmt: skip
+    __slots__ = ("_bodiless", "_chunked", "_expects", "_flow", "_head", "_left", "_ours", "_outbox", "_over", "_transport",
+                 "body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started",
+                 "scope")  # fmt: skip
 
     def __init__(
         self,
         scope: dict[str, Any],
         transport: asyncio.Transport,
         flow: FlowControl,
+        outbox: Outbox,
         ours: list[tuple[bytes, bytes]],
         over: Callable[[], None],
         *,
@@ -52,6 +55,7 @@ class Cycle:
         self.response_complete = False
         self._transport = transport
         self._flow = flow
+        self._outbox = outbox
         self._ours = ours
         self._over = over
         self._expects = expects
@@ -74,6 +78,7 @@ class Cycle:
 
     async def _fail(self) -> None:
         if self.response_started:
+            self._outbox.flush()
             self._transport.close()
             return
         headers = [
@@ -87,6 +92,7 @@ class Cycle:
     async def receive(self) -> dict[str, Any]:
         """ASGI: more of the body, or that the browser has gone."""
         if self._expects and not self._transport.is_closing():
+            self._outbox.flush()
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._expects = False
         if not (self.disconnected or self.response_complete):
@@ -150,14 +156,18 @@ class Cycle:
             if len(body) > self._left:
                 raise RuntimeError("an answer's body is longer than its declared length")
             data, self._left = body, self._left - len(body)
-        if head or data:
-            self._transport.write(head + data)
-        if more:
-            return
-        if self._left:
+        if more or self._left:
+            self._outbox.flush()
+            if head or data:
+                self._transport.write(head + data)
+            if more:
+                return
             raise RuntimeError("an answer's body is shorter than its declared length")
+        if head or data:
+            self._outbox.put(self._transport, head + data)
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
+            self._outbox.flush()
             self._transport.close()
         self._over()

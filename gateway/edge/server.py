@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..outbox import Outbox
 from .cycle import Cycle
 from .deadlines import Deadlines
 from .framing import LONGEST_HEAD, LONGEST_LINE, Head, Refused, read, status
@@ -38,11 +39,16 @@ class LanyardProtocol(HttpToolsProtocol):
     rejected: Rejected = staticmethod(lambda source, reason: None)
     deadlines = Deadlines()
 
+    outbox: Outbox | None = None
     cycle: Cycle | None  # type: ignore[assignment]  # ours, not uvicorn's
     _task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
         super().connection_made(transport)
+        kind = type(self)  # one for each server: all its connections write together
+        if kind.outbox is None or kind.outbox.loop is not self.loop:
+            kind.outbox = Outbox(self.loop)
+        self._outbox = kind.outbox
         self._buffer = b""
         self._reading: Head | None = None  # while a body is read
         self._left = 0
@@ -137,6 +143,7 @@ class LanyardProtocol(HttpToolsProtocol):
             scope,
             self.transport,
             self.flow,
+            self._outbox,
             self.server_state.default_headers,
             self.on_response_complete,
             keep_alive=head.keep_alive,
@@ -177,7 +184,16 @@ class LanyardProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """End the connection; an answer that is whole goes out before."""
+        self._outbox.flush()
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        self._outbox.flush()
+        super().shutdown()
 
     def refuse(self, reason: Refused) -> None:
         """A short answer and the end of the connection; the app, if it was asked already, hears of a disconnect."""
@@ -191,6 +207,7 @@ class LanyardProtocol(HttpToolsProtocol):
         if cycle is None or not cycle.response_started:
             code = status(reason)
             words = b"request refused: " + reason.value.encode()
+            self._outbox.flush()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
                 b"connection: close\r\n\r\n%s" % (code, _REASONS[code], len(words), words)
@@ -199,7 +216,7 @@ class LanyardProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
             self.flow.resume_writing()
-        self.transport.close()
+        self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -251,7 +268,7 @@ class LanyardProtocol(HttpToolsProtocol):
             return
         if not self._ended:
             # The answer came before the request was whole: what is still coming belongs to nobody.
-            self.transport.close()
+            self._close()
             return
         self.flow.resume_reading()
         self._since = self.loop.time()
@@ -276,7 +293,7 @@ class LanyardProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif not self.transport.is_closing() and self._overdue(now - self._since):
             if self._waiting_for_first and self.cycle is not None:
-                self.transport.close()
+                self._close()
             else:
                 self.refuse(Refused.TOO_SLOW)
 

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from connectors.errors import ConnectorError
 
 from ..errors import UpstreamUnavailable
+from ..outbox import Outbox
 from .exchange import Exchange
 
 # Bytes a second below which an answer's body is too slow to go on with (`read_timeout` is the credit that it starts with).
@@ -32,12 +33,13 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """`ask` begins an exchange. `deadline` is on the loop's clock, 0: none; the pool's sweep aborts what is overdue."""
 
-    __slots__ = ("_aborted", "_drained", "_exchange", "_loop", "_owner", "_paused_writing", "_poll", "_read_timeout",
+    __slots__ = ("_aborted", "_drained", "_exchange", "_loop", "_outbox", "_owner", "_paused_writing", "_poll", "_read_timeout",
                  "_reading", "_tcp", "deadline", "idle_since")  # fmt: skip
 
-    def __init__(self, owner: Owner, read_timeout: float) -> None:
+    def __init__(self, owner: Owner, read_timeout: float, outbox: Outbox) -> None:
         self._owner = owner
         self._read_timeout = read_timeout
+        self._outbox = outbox
         self._loop = asyncio.get_running_loop()
         self._tcp: asyncio.Transport | None = None
         self._poll = select.poll()
@@ -65,7 +67,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange = Exchange(self, to_head=to_head, written=whole)
         self.deadline = self._loop.time() + self._read_timeout
         if tcp := self._open():
-            tcp.write(data)
+            self._outbox.put(tcp, data)
         else:
             self._exchange = None
             exchange.stale = True
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
         """More of the request, as long as its exchange is the one on this connection."""
         if self._exchange is exchange and (tcp := self._open()):
             self.deadline = self._loop.time() + self._read_timeout
+            self._outbox.flush()
             tcp.write(data)
 
     def wait_for_sender(self, exchange: Exchange) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from connectors.errors import SystemUnavailable
 
 from ..errors import UpstreamUnavailable
+from ..outbox import Outbox
 from .addresses import allowed
 from .connection import Connection
 
@@ -33,6 +34,7 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._busy: set[Connection] = set()
         self._connecting = 0
+        self._outbox = Outbox(self._loop)
         self._resolving: asyncio.Task[list[str]] | None = None
 
     def take(self, *, repeatable: bool) -> Connection | None:
@@ -83,7 +85,7 @@ class Pool:
 
     async def _to(self, address: str) -> Connection:
         origin = self._origin
-        connection = Connection(self, origin.read_timeout)
+        connection = Connection(self, origin.read_timeout, self._outbox)
         try:
             await self._loop.create_connection(
                 lambda: connection,
