@@ -21,6 +21,7 @@ from .certificate import certificate
 from .hospital import Hospital as InFront
 from .hospital import hospital as in_front
 from .hospital import system
+from .screen import settled, until
 
 pytestmark = pytest.mark.browser
 
@@ -231,7 +232,7 @@ def test_back_after_sign_off_shows_nothing(secure: tuple[InFront, str], chromium
     page.evaluate("addEventListener('pageshow', (e) => { window.cameBack = e.persisted })")
     page.goto("about:blank")
     page.go_back(wait_until="commit")
-    page.wait_for_function("window.cameBack === true")
+    until(page, "window.cameBack === true")
     page.goto(place.url)
     page.get_by_role("button", name="Sign on").click()
     page.locator("[name=login]").fill("n.okoye")
@@ -249,7 +250,7 @@ def test_back_after_sign_off_shows_nothing(secure: tuple[InFront, str], chromium
     visited: list[str] = []
     for _ in range(6):
         page.go_back(wait_until="commit")
-        page.wait_for_function("document.readyState === 'complete' && !document.documentElement.hidden")
+        settled(page)
         visited.append(page.url)
         text = page.content()
         assert record not in text, page.url

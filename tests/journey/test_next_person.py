@@ -15,6 +15,7 @@ from tests.counterparts.provider import USERS
 from .certificate import certificate
 from .hospital import Hospital, hospital, system
 from .recorder import Seen, recorder, reply
+from .screen import settled
 from .test_browser import ARGUMENTS
 from .ward import LOGIN, answers, old_system
 
@@ -79,7 +80,7 @@ def sign_off(place: Hospital, page: Page) -> None:
 def shown(page: Page, way: str) -> str:
     """What is on the screen after one step through the history."""
     getattr(page, way)(wait_until="commit")
-    page.wait_for_function("document.readyState === 'complete' && !document.documentElement.hidden")
+    settled(page)
     return page.content()
 
 
