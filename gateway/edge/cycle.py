@@ -68,11 +68,9 @@ class Cycle:
         """Let the app answer; an answer that it does not finish is cut, never ended as if it were whole."""
         try:
             await app(self.scope, self.receive, self.send)
-        except (ClientGone, asyncio.CancelledError):
-            if not self.disconnected:
-                raise
         except BaseException as error:
-            _LOG.exception("the app failed", exc_info=error)
+            if not (self.disconnected and isinstance(error, (ClientGone, asyncio.CancelledError))):
+                _LOG.exception("the app failed", exc_info=error)
         if not (self.response_complete or self.disconnected):
             await self._fail()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.edge.deadlines import Deadlines
+from gateway.errors import ClientGone
 from tests.gateway.edge import cases, raw
 
 QUICK = Deadlines(head=0.2, idle=0.2, body_grace=0.2, body_rate=1_000_000, stalled=0.3, sweep=0.02)
@@ -174,3 +176,28 @@ def test_a_browser_that_leaves_ends_the_app_s_work() -> None:
             leaving.recv(1000)
         until(lambda: app.ended is not None)
         assert type(app.ended).__name__ == "ClientGone"
+
+
+@pytest.mark.parametrize("error", [ClientGone("said of a browser that is still there"), asyncio.CancelledError()])
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_app_that_gives_up_leaves_nobody_waiting(error: BaseException, begun: bool) -> None:
+    """Whatever ends the app before its answer is whole, a browser that is there gets a 500 or a cut answer, never silence."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise error
+
+    with (
+        raw.listening(app) as gate,
+        socket.create_connection(gate.address, timeout=raw.PATIENCE) as browser,
+    ):
+        browser.sendall(cases.get())
+        answer = b""
+        while more := browser.recv(1000):
+            answer += more
+    if begun:
+        assert answer.endswith(b"\r\n\r\nhalf")
+    else:
+        assert answer.startswith(b"HTTP/1.1 500 ")
