@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import BodyTooLarge
+from .errors import BodyTooLarge, SystemMisbehaves
 
 Headers = tuple[tuple[bytes, bytes], ...]
 _First = tuple[Headers, dict[bytes, bytes]]  # headers, and the first value of each name in them
@@ -79,8 +79,27 @@ class Body:
             return b""
 
 
+class _Headed:
+    """What both messages that come in say by their headers."""
+
+    __slots__ = ("_first",)
+    headers: Headers
+    _first: _First
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of `name` (lower-case), or None."""
+        headers, first = self._first
+        if headers is not self.headers:
+            headers, first = self._first = self.headers, dict(self.headers[::-1])
+        return first.get(name)
+
+    def media_type(self, otherwise: bytes = b"") -> bytes:
+        """Of the body: lower-case, without parameters; `otherwise` where none is said."""
+        return (self.header(b"content-type") or otherwise).partition(b";")[0].strip().lower()
+
+
 @dataclass(slots=True)
-class InboundRequest:
+class InboundRequest(_Headed):
     """A browser's or app's request, after the edge has judged its form.
 
     `target` is relative to the system: on a path mount the `/{name}` prefix is already cut off.
@@ -104,13 +123,6 @@ class InboundRequest:
     def __post_init__(self) -> None:
         self.path, _, self.query = self.target.partition(b"?")
 
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of `name` (lower-case), or None."""
-        headers, first = self._first
-        if headers is not self.headers:
-            headers, first = self._first = self.headers, dict(self.headers[::-1])
-        return first.get(name)
-
 
 @dataclass(slots=True)
 class UpstreamRequest:
@@ -125,7 +137,7 @@ class UpstreamRequest:
 
 
 @dataclass(slots=True)
-class UpstreamResponse:
+class UpstreamResponse(_Headed):
     """What the system answered. Trailers are dropped; `close` gives the connection up or back."""
 
     status: int
@@ -135,9 +147,12 @@ class UpstreamResponse:
     close: Callable[[], None] = field(default=lambda: None, repr=False)
     _first: _First = field(init=False, default=((), {}), repr=False, compare=False)
 
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of `name` (lower-case), or None."""
-        headers, first = self._first
-        if headers is not self.headers:
-            headers, first = self._first = self.headers, dict(self.headers[::-1])
-        return first.get(name)
+    @property
+    def is_page(self) -> bool:
+        """HTML, which may name patients and show signs."""
+        return self.media_type().startswith((b"text/html", b"application/xhtml"))
+
+    def require_plain(self) -> None:
+        """What must be read was asked for plain. Raises SystemMisbehaves where it came packed all the same."""
+        if (self.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
+            raise SystemMisbehaves("the system packed an answer that was asked for plain")

@@ -262,8 +262,7 @@ def _named(given: list[tuple[str, str]], name: str) -> list[str]:
 
 def _require_type(inbound: InboundRequest, kind: bytes) -> None:
     """A body is read as what it is said to be, or not sent: the system would read it in its own way."""
-    said = (inbound.header(b"content-type") or kind).partition(b";")[0].strip().lower()
-    if said != kind and inbound.body.whole != b"":
+    if inbound.media_type(kind) != kind and inbound.body.whole != b"":
         raise BadRequest(f"this page takes `{kind.decode()}`: nothing was sent")
 
 

@@ -6,7 +6,6 @@ import os
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -106,7 +105,8 @@ async def _systems(systems: dict[str, System], seal: Seal, *, live: bool) -> lis
     """Each connector is opened; with `live`, its system asked."""
     found: list[str] = []
     transport = Transport()
-    async with _running(transport):
+    await transport.start()
+    try:
         for system in systems.values():
             reach = UpstreamTransport(transport, system.origin)
             try:
@@ -119,13 +119,6 @@ async def _systems(systems: dict[str, System], seal: Seal, *, live: bool) -> lis
             except (ConnectorError, httpx2.HTTPError) as error:
                 found.append(f"systems.{system.name}: {error}")
             await system.connector.close()
-    return found
-
-
-@asynccontextmanager
-async def _running(transport: Transport):  # type: ignore[no-untyped-def]  # a context manager of nothing
-    await transport.start()
-    try:
-        yield
     finally:
         await transport.close()
+    return found

@@ -160,7 +160,7 @@ class UpstreamSessions:
         """Keep the answer's new cookies; remember the page that it shows."""
         assert system.logs_on is not None
         live.dirty |= await system.logs_on.absorb(live.session, inbound, response)
-        if (response.header(b"content-type") or b"").lower().startswith((b"text/html", b"application/xhtml")):
+        if response.is_page:
             live.showed(inbound.target)
             live.dirty |= live.again  # what may be sent into it must survive a restart
 

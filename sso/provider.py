@@ -79,9 +79,8 @@ class PendingSignOn:
     acr_values: tuple[str, ...] = ()
     max_age: int | None = None  # seconds
     subject: str = field(default="", repr=False)  # set: only this subject may come back (re-check, step-up)
-    fresh: bool = (
-        False  # the clinician is to be asked again (`prompt=login`): a proof from before this sign-on is refused
-    )
+    # The clinician is to be asked again (`prompt=login`): a proof from before this sign-on is refused.
+    fresh: bool = False
 
     @classmethod
     def new(

@@ -138,10 +138,8 @@ class FhirConnector:
         body = await self._held(response)
         if not body or inbound.method == "HEAD":
             return frozenset()
-        if (response.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
-            raise SystemMisbehaves("the system packed an answer that was asked for plain")
-        kind = (response.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-        if kind not in _JSON:
+        response.require_plain()
+        if response.media_type() not in _JSON:
             if response.status >= 400:
                 # An error page of something before the server: its text may name anybody, so it is not shown.
                 raise SystemMisbehaves(f"the system answered with status {response.status} and no FHIR")

@@ -63,7 +63,7 @@ class QuestionReader:
         return await self._change(inbound, parts, parameters)
 
     async def _form(self, inbound: InboundRequest) -> list[tuple[str, str]]:
-        if _media_type(inbound, b"") != b"application/x-www-form-urlencoded":
+        if inbound.media_type() != b"application/x-www-form-urlencoded":
             raise BadRequest("a search by POST is sent as a form (application/x-www-form-urlencoded)")
         return pairs(await inbound.body.hold(BODY_LIMIT), "utf-8")
 
@@ -122,7 +122,7 @@ class QuestionReader:
         known = self.names.known(parts[1]) if kind == "Patient" and len(parts) == 2 else frozenset[PatientRef]()
         known = self._one(known, kind, parameters)
         if inbound.method in ("POST", "PUT"):
-            if _media_type(inbound, b"application/fhir+json") not in _JSON:
+            if inbound.media_type(b"application/fhir+json") not in _JSON:
                 raise BadRequest("a resource is sent as JSON (application/fhir+json)")
             known = self._in_body(await inbound.body.hold(BODY_LIMIT), kind, known)
         if len(parts) == 1 and inbound.method != "POST" and not known and kind not in ABOUT_NOBODY:
@@ -188,10 +188,6 @@ class QuestionReader:
         changing = action is Action.WRITE
         resource = Resource(self._system, kind, route, patients, disclosure.get(action, Disclosure.NONE), changing)
         return Question(action, resource)
-
-
-def _media_type(inbound: InboundRequest, otherwise: bytes) -> bytes:
-    return (inbound.header(b"content-type") or otherwise).partition(b";")[0].strip().lower()
 
 
 def _is_type(kind: str) -> bool:

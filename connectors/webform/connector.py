@@ -16,7 +16,7 @@ from ..routes import RouteTable
 from .form import FormPlace
 from .jar import Jar
 from .log_on import LoginPage, LogOnWalk
-from .signs import LOOK_AHEAD, Sign, refuse_packed, shown_by
+from .signs import LOOK_AHEAD, Sign, shown_by
 
 if TYPE_CHECKING:
     import httpx2
@@ -99,7 +99,7 @@ class WebformConnector:
         """Patients whom the first 64 KiB of the page name, where the route says how they are named."""
         if not self._routes.reads_answer(inbound):
             return frozenset()
-        refuse_packed(response)
+        response.require_plain()
         return self._routes.patients_in(inbound, await response.body.peek(LOOK_AHEAD))
 
     async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import SystemMisbehaves
 from ..messages import UpstreamResponse
 
 LOOK_AHEAD = 64 * 1024  # bytes of a page that are looked through
@@ -56,19 +55,12 @@ def _path(location: bytes) -> str:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-def refuse_packed(response: UpstreamResponse) -> None:
-    """A page that must be read was asked for plain. Raises SystemMisbehaves where it came packed all the same."""
-    if (response.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
-        raise SystemMisbehaves("the system packed a page that was asked for plain")
-
-
 async def shown_by(sign: Sign, response: UpstreamResponse, charset: str) -> bool:
     """Whether `response` shows `sign`; reads ahead in HTML answers only, and only where text is declared."""
     page = b""
     if sign.needs_page:
-        kind = (response.header(b"content-type") or b"").lower()
-        if not kind.startswith((b"text/html", b"application/xhtml")):
+        if not response.is_page:
             return False
-        refuse_packed(response)
+        response.require_plain()
         page = await response.body.peek(LOOK_AHEAD)
     return sign.shown(response.status, response.header(b"location"), page, charset, frozenset())

@@ -75,9 +75,8 @@ class Writer:
         if entry.told is not None:
             self._loop = entry.told.get_loop()
         self._queue.append(entry)
-        if (
-            self._idle and not later
-        ):  # set before the thread looks at the queue for the last time: no entry is overlooked
+        # `_idle` is set before the thread looks at the queue for the last time, so that no entry is overlooked.
+        if self._idle and not later:
             self._rouse()
 
     def _rouse(self) -> None:

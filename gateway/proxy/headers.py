@@ -210,12 +210,9 @@ def _judged_outward(pair: tuple[bytes, bytes], passage: Passage) -> tuple[bytes,
 
 def _media_type(response: UpstreamResponse) -> bytes:
     """Lower-case, without parameters. Raises SystemMisbehaves where two are given: which one a browser takes is its own choice."""
-    kind = response.header(b"content-type")
-    if kind is None:
-        return b""
     if [name for name, _ in response.headers].count(b"content-type") > 1:
         raise SystemMisbehaves("the system answered with two content types")
-    return kind.partition(b";")[0].strip(b" \t").lower()
+    return response.media_type()
 
 
 def _attachment(response: UpstreamResponse) -> bytes:

@@ -8,8 +8,6 @@ import signal
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -102,14 +100,6 @@ class Ward:
         assert self.place.process is not None
         return self.place.process.poll() is None
 
-    def ready(self) -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.place.ops_port}/readyz", timeout=5) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, json.load(refused)
-
     def accepts(self) -> bool:
         """Whether somebody who comes now is let in."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.place.port), timeout=5):
@@ -154,10 +144,10 @@ def test_what_was_begun_is_finished_and_nobody_new_is_let_in(tmp_path: Path) -> 
     with ward(tmp_path) as here:
         connection, answer = here.ask("/viewer/slow.html")
         assert answer.read(len(FIRST)) == FIRST
-        assert here.ready()[0] == 200
+        assert here.place.ready()[0] == 200
         here.terminate()
         until(lambda: not here.accepts())
-        status, parts = here.ready()
+        status, parts = here.place.ready()
         assert (status, parts["ready"], parts["draining"]) == (503, False, "yes")
         assert here.still_runs()
         here.slow.go_on.set()

@@ -22,14 +22,10 @@ from policies.engine import CedarEngine
 from policies.model import Device, Ownership, PatientRef, Posture, Principal
 from sso.session import Session
 from sso.shift import Shift
+from tests.gateway.installation import FORM
 
 OPTIONS: dict[str, Any] = {
-    "login_page": "/login",
-    "username_field": "u",
-    "password_field": "p",
-    "success": {"status": 302},
-    "failure": {"status": 403},
-    "logged_off": {"status": 302, "location": "/login"},
+    **FORM,
     "routes": [
         {"id": "css", "path": "/app.css", "asset": True},
         {

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -72,6 +73,15 @@ class Hospital:
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(15)
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        """What `/readyz` says: status, and the state of each part."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, json.load(refused)
 
     def lanyard(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command line, on this hospital's configuration."""

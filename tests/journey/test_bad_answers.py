@@ -5,30 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .browser import Browser
 from .recorder import Answer, Seen, reply
-from .ward import CANARY, LOGIN, Ward, answers, ward
+from .ward import CANARY, LOGIN, Ward, answers
 
 pytestmark = pytest.mark.counterpart
 
 FHIR = "application/fhir+json"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    with ward(tmp_path_factory.mktemp("ward")) as running:
-        yield running
-
-
-@pytest.fixture
-def here(shared: Ward) -> Ward:
-    shared.calm()
-    return shared
 
 
 def resource(kind: str, id_: str, **more: Any) -> dict[str, Any]:

@@ -13,21 +13,9 @@ from typing import Any
 import pytest
 
 from .recorder import Seen, reply
-from .ward import CANARY, Ward, ward
+from .ward import CANARY, Ward
 
 pytestmark = pytest.mark.counterpart
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    with ward(tmp_path_factory.mktemp("ward")) as running:
-        yield running
-
-
-@pytest.fixture
-def here(shared: Ward) -> Ward:
-    shared.calm()
-    return shared
 
 
 FORM = "Content-Type: application/x-www-form-urlencoded"

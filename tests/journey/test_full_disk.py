@@ -59,14 +59,6 @@ class Ward:
         assert found, name
         return found[1]
 
-    def ready(self) -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.place.ops_port}/readyz", timeout=10) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, json.load(refused)
-
     def states(self, control: str) -> list[str]:
         """What the log says of a control, in order."""
         lines = [json.loads(line) for line in self.place.log().splitlines()]
@@ -144,12 +136,12 @@ def test_a_full_disk_alarms_then_refuses_and_comes_back_by_itself(tmp_path: Path
         assert all(json.loads(body)["type"] == "urn:lanyard:journal-unavailable" for _, _, body in refused)
         assert not {target for target, _, _ in refused} & set(here.records.asked)
         assert here.alarm("journal-reserve") == 1
-        assert here.ready()[1]["journal"] in ("break-glass-only", "used")
+        assert here.place.ready()[1]["journal"] in ("break-glass-only", "used")
 
         filler.unlink()
         until(lambda: here.look(caller)[1] == 200)
         until(lambda: here.alarm("journal-reserve") == 0)
-        assert here.ready() == (200, {"ready": True, "draining": "no", "journal": "ok", "store": "ok"})
+        assert here.place.ready() == (200, {"ready": True, "draining": "no", "journal": "ok", "store": "ok"})
         written = {e["target"] for e in here.place.events(type="access.intent")}
         assert set(served) <= written
         assert set(here.records.asked) <= written
@@ -192,7 +184,7 @@ def test_a_session_that_cannot_be_read_lets_nothing_through(tmp_path: Path) -> N
             target, status, body = look
             assert (status, json.loads(body)["type"]) == (503, "urn:lanyard:session-unavailable")
             assert target not in here.records.asked
-            status, parts = here.ready()
+            status, parts = here.place.ready()
             assert (status, parts["store"]) == (503, "unavailable")
             assert here.alarm("session-store") == 1
         until(lambda: here.look(caller)[1] == 200)
@@ -229,7 +221,7 @@ def test_a_store_that_was_taken_away_is_not_believed(tmp_path: Path) -> None:
             _, status, body = here.look(caller)
             assert (status, json.loads(body)["type"]) == (503, "urn:lanyard:session-unavailable")
         assert len(here.records.asked) == asked
-        assert here.ready()[1]["store"] == "unavailable"
+        assert here.place.ready()[1]["store"] == "unavailable"
         aside.rename(path)
         until(lambda: here.look(caller)[1] == 200)
-        assert here.ready()[0] == 200
+        assert here.place.ready()[0] == 200

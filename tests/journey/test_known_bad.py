@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from . import test_bad_answers as answers
 from . import test_bad_inputs as inputs
-from .ward import PAGE, Ward, ward
+from .ward import PAGE, Ward
 from .weakened import CONTROLS
 
 pytestmark = pytest.mark.counterpart
@@ -39,12 +39,6 @@ NOTICED: dict[str, list[Case]] = {
     "writes_once": [case(answers.test_a_write_after_a_log_off_is_told_and_not_repeated, id_) for id_ in answers.GONE],
     "right_patient": [case(answers.test_another_patient_s_record_is_not_shown, "UP-219 a read")],
 }
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    with ward(tmp_path_factory.mktemp("ward")) as running:
-        yield running
 
 
 @pytest.fixture
