@@ -62,6 +62,15 @@ class ProviderSettings:
     insecure_issuer: bool = False
 
 
+def not_under_way() -> SignOnRefused:
+    """An answer to no sign-on that is known: what is told to whoever comes back with it."""
+    return SignOnRefused(
+        "state",
+        "this sign-on was used already, or took too long",
+        remedy="Start again from the sign-on page.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PendingSignOn:
     """A sign-on under way: made for one browser, good once, for ten minutes.
@@ -110,11 +119,7 @@ class PendingSignOn:
     def check(self, state: str, browser: str, now: float) -> None:
         """Raises SignOnRefused when the callback is not this browser's, not this sign-on's, or too late."""
         if not hmac.compare_digest(self.state.encode(), state.encode()):
-            raise SignOnRefused(
-                "state",
-                "this sign-on was used already, or took too long",
-                remedy="Start again from the sign-on page.",
-            )
+            raise not_under_way()
         if not browser or not hmac.compare_digest(self.browser.encode(), browser.encode()):
             raise SignOnRefused(
                 "state-binding",

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from policies.model import Ownership, Principal
 from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
-from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn
+from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn, not_under_way
 from sso.session import new_token, token_hash
 from sso.shift import Shift
 
@@ -150,11 +150,7 @@ class SignOn:
             answer = Callback.read(request.scope["query_string"])
             kept = await self._store.take_code("pending", answer.state, self._now())
             if kept is None:
-                raise SignOnRefused(
-                    "state",
-                    "this sign-on was used already, or took too long",
-                    remedy="Start again from the sign-on page.",
-                )
+                raise not_under_way()
             pending = PendingSignOn.from_json(kept.decode())
             name = BROWSER + b"-" + token_hash(answer.state)[:16].encode()
             binding = cookies.cookie(tuple(request.scope["headers"]), name)
