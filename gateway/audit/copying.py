@@ -11,7 +11,8 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from itertools import islice
+from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import orjson
 from .segment import Record, SegmentName, parse_header, read, segments, writers
 
 _BATCH = 2000
+_AT_ONCE = 90  # rows in a statement: older SQLite takes 999 values
 NAME = "search.db"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -124,11 +126,27 @@ def _segment(path: Path, offset: int, copy: sqlite3.Connection, most: int) -> in
         for record in batch:
             _rows(record.payload, events, patients)
         with _transaction(copy):
-            copy.executemany("INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?)", events)
-            copy.executemany("INSERT OR IGNORE INTO patient VALUES (?,?,?,?,?)", sorted(patients))
+            _insert(copy, "event", events)
+            _insert(copy, "patient", sorted(patients))
             copy.execute("INSERT OR REPLACE INTO reached VALUES (?, ?)", (_key(path), batch[-1].end))
         added += len(events)
     return added
+
+
+def _insert(copy: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Many rows in a statement: the thread lets go of the interpreter once for each, and other threads need it."""
+    whole = len(rows) - len(rows) % _AT_ONCE
+    for start in range(0, whole, _AT_ONCE):
+        values = list(chain.from_iterable(rows[start : start + _AT_ONCE]))
+        copy.execute(_statement(table, len(rows[0]), _AT_ONCE), values)
+    if rest := rows[whole:]:
+        copy.executemany(_statement(table, len(rest[0]), 1), rest)
+
+
+@cache
+def _statement(table: str, columns: int, rows: int) -> str:
+    row = f"({','.join('?' * columns)})"
+    return f"INSERT OR IGNORE INTO {table} VALUES {','.join([row] * rows)}"  # noqa: S608 - fixed words only
 
 
 def _rows(payload: bytes, events: list[tuple[Any, ...]], patients: list[tuple[Any, ...]]) -> None:
