@@ -77,7 +77,7 @@ class Surroundings:
         ownership = Ownership.SHARED if posture is Posture.ON_SITE else Ownership.UNKNOWN
         idle = zone.idle if zone and zone.idle is not None else getattr(self._idle, ownership.value)
         name = zone.name if zone else ""
-        return Device("", _device_class(headers), ownership, managed=False, zone=name, posture=posture), idle
+        return Device("", "", _device_class(headers), ownership, zone=name, posture=posture), idle
 
     def _is_trusted(self, address: str) -> bool:
         ip = _address(address)

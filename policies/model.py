@@ -96,6 +96,7 @@ class Principal:
 class Device:
     """What the session runs on. The class is a hint; the zone is the only early fact."""
 
+    id: str = ""  # of an enrolled device that has proved itself; empty for any other
     name: str = ""
     device_class: DeviceClass = DeviceClass.DESKTOP
     ownership: Ownership = Ownership.UNKNOWN

@@ -28,7 +28,9 @@ def shift(name: str = "shift-1", principal: Principal = NURSE, **changes: Any) -
 
 def session(name: str = "session-1", shift_id: str = "shift-1", **changes: Any) -> Session:
     """A session on a phone of the ward, five minutes of idle time."""
-    device = Device("", DeviceClass.PHONE, Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
+    device = Device(
+        "device-1", "Ward 7 PC 3", DeviceClass.PHONE, Ownership.SHARED, zone="ward", posture=Posture.ON_SITE
+    )
     return Session(**{"id": name, "shift_id": shift_id, "created": T0, "last_seen": T0, "idle": 300.0,
                       "device": device, **changes})  # fmt: skip
 

@@ -27,6 +27,7 @@ def session_of(value: dict[str, Any]) -> Session:
     d = value.pop("device")
     value["hosts"] = tuple(value["hosts"])
     device = Device(
+        id=d.get("id", ""),
         name=d["name"],
         device_class=DeviceClass(d["device_class"]),
         ownership=Ownership(d["ownership"]),
