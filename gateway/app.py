@@ -46,6 +46,7 @@ from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
+from .web.handoff import HandOff
 from .web.launchpad import Launchpad
 from .web.refusals import Refusals
 from .web.render import Renderer
@@ -134,7 +135,18 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         launchpad = Launchpad(
             systems, engine, sessions, doors, sign_on, sign_off, renderer, config.scheme, config.public_host
         )
-        main = main_site(sign_on, sign_off, launchpad, refusals, f"{config.scheme}://{config.public_host}")
+        hand_off = HandOff(
+            config.gateway.public_url,
+            config.public_host,
+            sessions,
+            store,
+            sign_off,
+            journal,
+            surroundings,
+            renderer,
+            now,
+        )
+        main = main_site(sign_on, sign_off, launchpad, hand_off, refusals, f"{config.scheme}://{config.public_host}")
         gateway = Gateway(
             main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, now
         )

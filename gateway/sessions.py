@@ -128,15 +128,33 @@ class Sessions:
         if previous is not None:
             await self.end_session(previous.session, "replaced")
         shift, started = await self._shift_for(signed_on, now)
-        sid = signed_on.provider_session
-        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, provider_session=sid)
+        seat, token = await self._seat(shift, device, host, idle=idle, provider_session=signed_on.provider_session)
+        return seat, token, started
+
+    async def join(
+        self, giver: Seat, device: Device, host: str, *, idle: float, previous: Seat | None
+    ) -> tuple[Seat, str]:
+        """A session for a device that was handed the giver's shift; what the browser had before ends.
+
+        It rests on the giver's sign-on, and ends with that one at the provider.
+        """
+        if previous is not None:
+            await self.end_session(previous.session, "replaced")
+        sid = giver.session.provider_session
+        return await self._seat(giver.shift, device, host, idle=idle, provider_session=sid)
+
+    async def _seat(
+        self, shift: Shift, device: Device, host: str, *, idle: float, provider_session: str = ""
+    ) -> tuple[Seat, str]:
+        now = self._now()
+        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, provider_session=provider_session)
         token = new_token()
         await self._store.seat(shift, session, host, token_hash(token))
         self._shifts[shift.id] = shift
         self._sessions[session.id] = session
         seat = Seat(session, shift, host)
         self._remember(token.encode(), seat)
-        return seat, token, started
+        return seat, token
 
     async def _shift_for(self, signed_on: SignedOn, now: float) -> tuple[Shift, bool]:
         p = signed_on.principal

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..edge.csrf import SAFE
+from .handoff import HandOff
 from .launchpad import Launchpad
 from .refusals import Refusals
 from .signoff import SignOff
@@ -22,7 +23,7 @@ _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
 def main_site(
-    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, refusals: Refusals, public_origin: str
+    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, hand_off: HandOff, refusals: Refusals, public_origin: str
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel)."""
 
@@ -54,6 +55,14 @@ def main_site(
             Route("/enter", own(launchpad.enter)),
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
+            Route("/handoff", own(hand_off.ask), methods=["POST"]),
+            Route("/handoff/waiting", own(hand_off.waiting)),
+            Route("/handoff/answer", own(hand_off.answer)),
+            Route("/handoff/take", own(hand_off.take), methods=["POST"]),
+            Route("/handoff/give", own(hand_off.give)),
+            Route("/handoff/look", own(hand_off.look), methods=["POST"]),
+            Route("/handoff/claimed", own(hand_off.claimed)),
+            Route("/handoff/confirm", own(hand_off.confirm), methods=["POST"]),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )

@@ -1,0 +1,237 @@
+"""Hand-off pages: a new device asks with a code, the signed-on one says yes, and the new one proves that it is the one meant."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Awaitable, Callable
+
+import segno
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from policies.model import Ownership
+from sso.handoff import ASKING_LIFE, GIVING_LIFE, Asking, Giving, new_code, plain, shown
+from sso.session import new_token, token_hash
+
+from ..audit.event import EventType
+from ..audit.journal import Journal
+from ..context import Surroundings
+from ..edge import cookies
+from ..edge.origins import Bounce
+from ..edge.pace import Pace
+from ..pipeline import PROOF_FRESH
+from ..sessions import Seat, Sessions
+from ..stores.base import Store
+from .render import Renderer
+from .signoff import ANEW, ANEW_LIFE, SignOff, session_event
+
+ASKER = b"__Host-lanyard-handoff"  # the asking browser's own secret: the answer is for it alone
+
+
+class HandOff:
+    def __init__(
+        self,
+        public_url: str,
+        public_host: str,
+        sessions: Sessions,
+        store: Store,
+        sign_off: SignOff,
+        journal: Journal,
+        surroundings: Surroundings,
+        renderer: Renderer,
+        now: Callable[[], float],
+    ) -> None:
+        self._public_url = public_url
+        self._public_host = public_host
+        self._sessions = sessions
+        self._store = store
+        self._sign_off = sign_off
+        self._journal = journal
+        self._surroundings = surroundings
+        self._renderer = renderer
+        self._now = now
+        self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
+
+    # At the new device
+
+    async def ask(self, request: Request) -> Response:
+        """POST: a code to show, and a page that waits for the answer to it."""
+        headers = tuple(request.scope["headers"])
+        source = self._surroundings.source(request.scope["client"][0], headers)
+        if not self._asks.allows(source, self._now()):
+            return self._message("Too many codes", "Wait a minute, then ask again.", 429)
+        device, _ = self._surroundings.device(source, headers)
+        secret, code = new_token(), new_code()
+        asking = Asking(
+            token_hash(secret),
+            device.name or device.device_class.value.capitalize(),
+            bool(device.id),
+            device.zone,
+            source,
+            self._now(),
+        )
+        await self._store.put_code("handoff", code, asking.to_json(), self._now() + ASKING_LIFE)
+        page = self._renderer.page(
+            "handoff_ask.html", code=shown(code), picture=_picture(f"{self._public_url}/handoff/give?code={code}")
+        )
+        page.raw_headers.append(cookies.given(ASKER, secret, max_age=int(ASKING_LIFE + GIVING_LIFE)))
+        return page
+
+    async def waiting(self, request: Request) -> Response:
+        """Whether the answer has come, for the script of the page that waits."""
+        return JSONResponse({"answered": await self._given(request) is not None}, headers={"cache-control": "no-store"})
+
+    async def answer(self, request: Request) -> Response:
+        """Whose shift it is, and the question for the number."""
+        giving = await self._given(request)
+        if giving is None:
+            return self._message("No answer yet", "Nobody has said yes to this device, or too long ago.", 404)
+        if giving.refused:
+            return self._message("It was refused", "Whoever was asked said that this is not their device.", 403)
+        return self._renderer.page("handoff_take.html", name=giving.name)
+
+    async def take(self, request: Request) -> Response:
+        """POST: the number, once. A wrong one ends it: a second guess would be somebody else's first."""
+        secret = cookies.cookie(tuple(request.scope["headers"]), ASKER)
+        kept = await self._store.take_code("handoff-given", token_hash(secret), self._now()) if secret else None
+        giving = Giving.from_json(kept) if kept else Giving.refusal()
+        giver = await self._sessions.seat_of(giving.session) if giving.session else None
+        if giver is None:
+            return self._message("It is over", "The code is too old, or whoever gave it has signed off.", 403)
+        if not giving.matches(str((await request.form()).get("number", ""))):
+            await self._say(EventType.HANDOFF_REFUSED, giver, reason="wrong-number")
+            return self._message("That was not the number", "For safety there is one try. Begin again.", 403)
+        return await self._seated(request, giver)
+
+    async def _seated(self, request: Request, giver: Seat) -> Response:
+        headers = tuple(request.scope["headers"])
+        source = self._surroundings.source(request.scope["client"][0], headers)
+        device, idle = self._surroundings.device(source, headers)
+        token = cookies.cookie(headers, cookies.SESSION)
+        previous = await self._sessions.seated(token, self._public_host) if token else None
+        if previous is not None:
+            self._sign_off.end_upstreams(previous, False)
+        seat, fresh = await self._sessions.join(giver, device, self._public_host, idle=idle, previous=previous)
+        await self._say(EventType.HANDOFF_ACCEPTED, giver, seated=seat.session.id)
+        facts = {"device": device.name or device.device_class.value, "zone": device.zone, "source": source}
+        await self._journal.record(session_event(EventType.SESSION_SEATED, self._now(), seat, by="handoff", **facts))
+        shared = device.ownership is Ownership.SHARED
+        anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
+        return self._renderer.redirect(
+            Bounce("/", (cookies.given(cookies.SESSION, fresh), cookies.expired(ASKER), anew))
+        )
+
+    async def _given(self, request: Request) -> Giving | None:
+        secret = cookies.cookie(tuple(request.scope["headers"]), ASKER)
+        if not secret:
+            return None
+        kept = await self._store.read_code("handoff-given", token_hash(secret), self._now())
+        return Giving.from_json(kept) if kept else None
+
+    # At the device that is signed on
+
+    async def give(self, request: Request) -> Response:
+        """The question for the code; from a scan it is there already."""
+        code = plain(request.query_params.get("code", ""))
+        return await self._for_seat(request, lambda seat: self._asked_for(seat, code))
+
+    async def _asked_for(self, seat: Seat, code: str, wrong: str = "") -> Response:
+        return self._renderer.page(
+            "handoff_give.html", 200 if not wrong else 422, code=shown(code) if code else "", wrong=wrong
+        )
+
+    async def look(self, request: Request) -> Response:
+        """POST: which device asks. From here on the code is this shift's, and nobody else's."""
+        typed = plain(str((await request.form()).get("code", "")))
+        return await self._for_seat(request, lambda seat: self._look(seat, typed))
+
+    async def _look(self, seat: Seat, code: str) -> Response:
+        if not self._typed.allows(seat.session.id, self._now()):
+            return self._message("Too many codes", "Wait a minute, then type the code again.", 429)
+        kept = await self._store.take_code("handoff", code, self._now()) if code else None
+        if kept is None:
+            return await self._asked_for(
+                seat, "", "There is no such code, or it is older than a minute. Ask for a new one."
+            )
+        claimed = json.dumps({"shift": seat.shift.id, "asking": kept.decode()}).encode()
+        await self._store.put_code("handoff-claimed", code, claimed, self._now() + GIVING_LIFE)
+        asking = Asking.from_json(kept)
+        await self._say(EventType.HANDOFF_ASKED, seat, device=asking.device, zone=asking.where, source=asking.source)
+        return self._show(seat, code, asking)
+
+    async def claimed(self, request: Request) -> Response:
+        """The same page again, after a proof."""
+        code = plain(request.query_params.get("code", ""))
+
+        async def show(seat: Seat) -> Response:
+            kept = await self._store.read_code("handoff-claimed", code, self._now()) if code else None
+            asking = _asking(kept, seat)
+            return self._show(seat, code, asking) if asking else await self._asked_for(seat, "")
+
+        return await self._for_seat(request, show)
+
+    def _show(self, seat: Seat, code: str, asking: Asking) -> Response:
+        fresh = self._now() - seat.shift.auth_time <= PROOF_FRESH
+        return self._renderer.page(
+            "handoff_confirm.html", asking=asking, code=code, fresh=fresh, name=seat.shift.principal.name
+        )
+
+    async def confirm(self, request: Request) -> Response:
+        """POST: yes, with a fresh proof, or no."""
+        form = await request.form()
+        code, yes = plain(str(form.get("code", ""))), form.get("answer") == "yes"
+        return await self._for_seat(request, lambda seat: self._confirm(seat, code, yes=yes))
+
+    async def _confirm(self, seat: Seat, code: str, *, yes: bool) -> Response:
+        if yes and self._now() - seat.shift.auth_time > PROOF_FRESH:
+            back = f"/handoff/claimed?code={code}"
+            return self._renderer.redirect(Bounce(f"/sign-on/start?proof=stronger&next={back}"))
+        kept = await self._store.take_code("handoff-claimed", code, self._now()) if code else None
+        asking = _asking(kept, seat)
+        if asking is None:
+            return self._message("It is over", "The code is too old. Ask for a new one at the other device.", 403)
+        giving = Giving.of(seat.session.id, seat.shift.principal.name) if yes else Giving.refusal()
+        await self._store.put_code("handoff-given", asking.browser, giving.to_json(), self._now() + GIVING_LIFE)
+        if not yes:
+            await self._say(EventType.HANDOFF_REFUSED, seat, reason="not-my-device", source=asking.source)
+            return self._message(
+                "Refused", "That device was not let in. Tell security if you did not ask for this.", 200
+            )
+        return self._renderer.page("handoff_number.html", number=giving.number, asking=asking)
+
+    async def _for_seat(self, request: Request, show: Callable[[Seat], Awaitable[Response]]) -> Response:
+        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
+        seat = await self._sessions.seated(token, self._public_host) if token else None
+        if seat is None:
+            code = plain(request.query_params.get("code", ""))
+            back = f"/handoff/give?code={code}" if code else "/handoff/give"
+            return self._renderer.redirect(Bounce(f"/sign-on?next={back}"))
+        self._sessions.touch(seat)
+        return await show(seat)
+
+    async def _say(self, kind: EventType, seat: Seat, **fields: object) -> None:
+        await self._journal.record(session_event(kind, self._now(), seat, **fields))
+
+    def _message(self, title: str, lead: str, status: int) -> Response:
+        return self._renderer.page(
+            "message.html", status, title=title, lead=lead, helps=[], facts=[], kind="failure" if status >= 400 else "",
+            link=("/", "Go on"), top=False,
+        )  # fmt: skip
+
+
+def _asking(claimed: bytes | None, seat: Seat) -> Asking | None:
+    """What was claimed for this shift; None for nothing, or another's."""
+    kept = json.loads(claimed) if claimed else {"shift": ""}
+    return Asking.from_json(kept["asking"].encode()) if kept["shift"] == seat.shift.id else None
+
+
+def _picture(address: str) -> Markup:
+    """A QR code as SVG without styles, so that our policy allows it."""
+    drawn = io.BytesIO()
+    segno.make(address, error="m").save(
+        drawn, kind="svg", scale=5, border=4, xmldecl=False, svgns=False, nl=False, light="#fff", title="QR code",
+        omitsize=True, unit=None,
+    )  # fmt: skip
+    return Markup(drawn.getvalue().decode())  # noqa: S704 - drawn by the library from an address of ours

@@ -1,0 +1,175 @@
+"""A device that nobody is signed on at joins a shift: through the pages, and whatever else is tried."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .front import MAIN, PAS, Front, Tab
+
+WRONG = {
+    "sec-fetch-dest": "document",
+    "sec-fetch-mode": "navigate",
+    "accept": "text/html",
+    "sec-fetch-site": "cross-site",
+}
+
+
+async def asked(phone: Tab) -> str:
+    """The code that the new device shows."""
+    page = await phone.post(f"{MAIN}/handoff")
+    assert page.status_code == 200
+    found = re.search(r'aria-label="Code">([^<]+)<', page.text)
+    assert found is not None
+    return found[1]
+
+
+async def number_of(desk: Tab, code: str) -> str:
+    """The number that the signed-on device shows after yes."""
+    looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    assert "Is this your device?" in looked.text
+    page = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
+    found = re.search(r'aria-label="Number">(\d+)<', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+async def test_a_phone_joins_the_shift_without_a_password(house: Front) -> None:
+    """Its own session in the same shift; the provider is not asked; three events say how."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    tokens = house.provider.count("/token")
+    number = await number_of(desk, await asked(phone))
+    assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": True}
+    assert "joins the shift of" in (await phone.get(f"{MAIN}/handoff/answer")).text
+    seated = await phone.post(f"{MAIN}/handoff/take", {"number": number})
+    assert seated.headers["location"] == "/"
+    assert "Your systems" in (await phone.get(MAIN + "/")).text
+    assert "Your systems" in (await desk.get(MAIN + "/")).text
+    assert house.provider.count("/token") == tokens
+    (asking,), (accepted,) = await house.events("handoff.asked"), await house.events("handoff.accepted")
+    first, second = await house.events("session.seated")
+    assert asking["shift"] == accepted["shift"] == first["shift"] == second["shift"]
+    assert accepted["seated"] == second["session"] != first["session"]
+    assert second["by"] == "handoff"
+
+
+async def test_the_new_device_enters_systems_with_a_log_on_of_its_own(house: Front) -> None:
+    """The system's host asks the main host for a code, as for any session."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    await phone.post(f"{MAIN}/handoff/take", {"number": await number_of(desk, await asked(phone))})
+    answer, way = await phone.follow(f"{PAS}/")
+    assert way[-1] == f"{PAS}/"
+    assert answer.status_code == 502, "nobody listens behind the gateway here"
+
+
+async def test_a_wrong_number_ends_it(house: Front) -> None:
+    """There is no second guess; the right number does not help afterwards."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    number = await number_of(desk, await asked(phone))
+    wrong = f"{(int(number) + 1) % 1000:03d}"
+    assert (await phone.post(f"{MAIN}/handoff/take", {"number": wrong})).status_code == 403
+    assert (await phone.post(f"{MAIN}/handoff/take", {"number": number})).status_code == 403
+    assert (await phone.get(MAIN + "/")).status_code == 303
+    (refused,) = await house.events("handoff.refused")
+    assert refused["reason"] == "wrong-number"
+
+
+async def test_another_browser_cannot_take_what_was_given(house: Front) -> None:
+    """Not with the number, and not with a code of its own beside it."""
+    desk, phone, thief = house.tab(), house.tab(), house.tab()
+    await desk.sign_on()
+    await asked(thief)
+    number = await number_of(desk, await asked(phone))
+    assert (await thief.post(f"{MAIN}/handoff/take", {"number": number})).status_code == 403
+    assert (await house.tab().post(f"{MAIN}/handoff/take", {"number": number})).status_code == 403
+    assert (await phone.post(f"{MAIN}/handoff/take", {"number": number})).headers["location"] == "/"
+
+
+async def test_a_code_is_good_once_and_for_a_minute(house: Front) -> None:
+    """A second clinician who types it, or the same one later, is told to ask for a new one."""
+    desk, other, phone = house.tab(), house.tab(), house.tab()
+    await desk.sign_on()
+    await other.sign_on()
+    code = await asked(phone)
+    assert (await desk.post(f"{MAIN}/handoff/look", {"code": code})).status_code == 200
+    assert (await other.post(f"{MAIN}/handoff/look", {"code": code})).status_code == 422
+    late = await asked(phone)
+    house.clock.step += 61
+    assert (await desk.post(f"{MAIN}/handoff/look", {"code": late})).status_code == 422
+
+
+async def test_what_one_clinician_looked_at_another_cannot_confirm(house: Front) -> None:
+    """The code belongs to the shift that typed it."""
+    desk, doctor, phone = house.tab(), house.tab(), house.tab()
+    await desk.sign_on()
+    house.provider.claims = house.provider.claims | {"sub": "somebody-else", "roles": ["doctor"]}
+    await doctor.sign_on()
+    code = await asked(phone)
+    await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    assert (await doctor.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})).status_code == 403
+    assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
+
+
+async def test_no_is_told_to_the_device_that_asked(house: Front) -> None:
+    """And journalled, with where it came from."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    code = await asked(phone)
+    await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    assert "Refused" in (await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "no"})).text
+    assert (await phone.get(f"{MAIN}/handoff/answer")).status_code == 403
+    assert (await phone.post(f"{MAIN}/handoff/take", {"number": ""})).status_code == 403
+    (refused,) = await house.events("handoff.refused")
+    assert refused["reason"] == "not-my-device"
+
+
+async def test_yes_needs_a_fresh_proof(house: Front) -> None:
+    """Later than five minutes after the last one the provider asks again, and the same question comes back."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    house.clock.step += 240
+    await desk.get(MAIN + "/")
+    house.clock.step += 61
+    code = await asked(phone)
+    looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    assert "prove that it is me" in looked.text
+    sent = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
+    assert sent.headers["location"].startswith("/sign-on/start?proof=stronger")
+    assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
+
+
+async def test_when_the_giver_signs_off_nothing_is_handed_over(house: Front) -> None:
+    """The shift that would be joined is over."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    number = await number_of(desk, await asked(phone))
+    await desk.post(f"{MAIN}/sign-off")
+    assert (await phone.post(f"{MAIN}/handoff/take", {"number": number})).status_code == 403
+
+
+async def test_whoever_guesses_codes_is_stopped(house: Front) -> None:
+    """Ten a minute for a session, and twelve codes a minute for an address."""
+    desk = house.tab()
+    await desk.sign_on()
+    tries = [(await desk.post(f"{MAIN}/handoff/look", {"code": "BCDF2345"})).status_code for _ in range(11)]
+    assert tries == [422] * 10 + [429]
+    asks = [(await house.tab().post(f"{MAIN}/handoff")).status_code for _ in range(13)]
+    assert asks == [200] * 12 + [429]
+
+
+@pytest.mark.parametrize("path", ["", "/take", "/look", "/confirm"])
+async def test_another_site_s_form_does_nothing(house: Front, path: str) -> None:
+    """Each step comes from our own page."""
+    desk = house.tab()
+    await desk.sign_on()
+    assert (await desk.post(f"{MAIN}/handoff{path}", {"code": "BCDF2345", "number": "1"}, **WRONG)).status_code == 403
+
+
+async def test_somebody_who_is_not_signed_on_comes_back_with_the_scanned_code(house: Front) -> None:
+    """By way of the sign-on page, as from any address of ours."""
+    answer = await house.tab().get(f"{MAIN}/handoff/give?code=BCDF2345")
+    assert answer.headers["location"] == "/sign-on?next=/handoff/give?code=BCDF2345"
