@@ -119,7 +119,7 @@ async def test_what_changes_something_is_a_form_and_never_a_link(tab: Tab) -> No
 async def test_the_launchpad_says_who_what_and_until_when(tab: Tab) -> None:
     """Name, role, the shift's end, each system's honest state and its helpdesk."""
     said = html.fromstring((await page(tab, "launchpad")).text).text_content()
-    for words in ("N Okoye", "nurse", "Shift ends", "Patient administration", "brokered", "ext. 4357", "Records"):
+    for words in ("N Okoye", "nurse", "My shift, ends", "Patient administration", "brokered", "ext. 4357", "Records"):
         assert words in said
 
 
