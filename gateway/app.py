@@ -36,6 +36,7 @@ from .edge.origins import Doors
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
+from .kept import KeptWrites
 from .metrics import Metrics
 from .ops import ops_app
 from .pipeline import Pipeline
@@ -47,6 +48,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
 from .web.handoff import HandOff
+from .web.kept import Kept
 from .web.launchpad import Launchpad
 from .web.refusals import Refusals
 from .web.render import Renderer
@@ -132,8 +134,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             now,
             sign_off,
         )
+        writes = KeptWrites(store, now)
         launchpad = Launchpad(
-            systems, engine, sessions, doors, sign_on, sign_off, renderer, config.scheme, config.public_host
+            systems, engine, sessions, doors, sign_on, sign_off, writes, renderer, config.scheme, config.public_host
         )
         hand_off = HandOff(
             config.gateway.public_url,
@@ -147,8 +150,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             now,
         )
         main = main_site(sign_on, sign_off, launchpad, hand_off, refusals, f"{config.scheme}://{config.public_host}")
+        kept = Kept(writes, store, upstreams, journal, renderer, config.gateway.public_url, now)
         gateway = Gateway(
-            main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, now
+            main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, kept, now
         )
 
         def rejected(source: str, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
+from urllib.parse import parse_qsl, quote
 
 from prometheus_client import Counter, Histogram
 from starlette.applications import Starlette
@@ -18,21 +19,25 @@ from . import logs
 from .audit.event import AuditEvent, EventType, RequestLine
 from .audit.journal import Journal
 from .context import Surroundings
-from .edge import cookies
+from .edge import cookies, csrf
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
+from .kept import KeptWrite
 from .metrics import Metrics
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
 from .sessions import Seat, Sessions
 from .systems import System
 from .web.app import static
+from .web.kept import Kept, request_of
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.signon import SignOn
 
 _OURS = b"/.lanyard/"
+_KEPT = "/.lanyard/kept"
+_LONGEST_CLICK = 4096  # bytes of our own small forms
 _REJECTED = (BadRequest, NotBrokered, CrossSite)
 _VIOLATIONS = (SystemMisbehaves, AnswerTooLarge)
 
@@ -50,6 +55,7 @@ class Gateway:
         renderer: Renderer,
         metrics: Metrics,
         sign_on: SignOn,
+        kept: Kept,
         now: Callable[[], float],
     ) -> None:
         self._main = main
@@ -62,6 +68,7 @@ class Gateway:
         self._renderer = renderer
         self._metrics = metrics
         self._sign_on = sign_on
+        self._kept = kept
         self._now = now
         self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
@@ -120,6 +127,8 @@ class Gateway:
         site: Site = scope["lanyard.site"]
         target: bytes = scope["lanyard.target"]
         if target.startswith(_OURS) or target == _OURS[:-1]:
+            if isinstance(site, SystemSite) and scope["path"] == _KEPT:
+                return self._kept_write(site, scope, receive, send)
             return self._ours(site.host, scope, receive, send)
         match site:
             case MainSite():
@@ -162,13 +171,19 @@ class Gateway:
         token = cookies.cookie(headers, cookies.SESSION)
         seat = await self._sessions.seated(token, host) if token else None
         if seat is None:
-            await (await self._unseated(host, scope, headers))(scope, receive, send)
+            await (await self._not_seated(system, prefix, host, scope, receive, token))(scope, receive, send)
             return
         scope["lanyard.seat"] = seat
         if (leave := await self._claims_due(seat, host, scope, headers)) is not None:
             await leave(scope, receive, send)
             return
         request = inbound(scope, receive, host=host, prefix=prefix, session=seat.session.id)
+        await self._carry(system, request, seat, scope, receive, send)
+
+    async def _carry(
+        self, system: System, request: InboundRequest, seat: Seat, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Whether it was permitted and answered."""
         scope["lanyard.request"] = request.id
         if wants_service_worker(request):
             raise BadRequest("a service worker would outlive the session: it is not given")
@@ -178,12 +193,13 @@ class Gateway:
         self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():
-                await self._refusals.denied(outcome.decision, request.method, headers, request.id, system)(
+                await self._refusals.denied(outcome.decision, request.method, request.headers, request.id, system)(
                     scope, receive, send
                 )
             case Answer():
                 scope["lanyard.stoppable"] = True
                 await self._send(outcome, request, send)
+        return isinstance(outcome, Answer)
 
     def _measure(self, system: System, outcome: Answer | Refusal, seconds: float) -> None:
         meters = self._meters.get(system.name)
@@ -222,6 +238,52 @@ class Gateway:
             outcome = "complete"
         finally:
             self._journal.completed(answer.receipt, answer.response.status, sent, outcome)  # type: ignore[arg-type]  # one of the two literals above
+
+    async def _not_seated(
+        self, system: System, prefix: str, host: str, scope: Scope, receive: Receive, token: bytes | None
+    ) -> Response:
+        """A form is kept for whoever wrote it; all else is sent to sign on, or told."""
+        kept = None
+        if not prefix:
+            request = inbound(scope, receive, host=host, prefix="", session="")
+            kept = await self._kept.keep(system, request, token)
+        return kept or await self._unseated(host, scope, tuple(scope["headers"]))
+
+    async def _kept_write(self, site: SystemSite, scope: Scope, receive: Receive, send: Send) -> None:
+        """Our page at a system's host: a form that was kept is shown, thrown away, or sent through the pipeline like any other."""
+        headers, host, system = tuple(scope["headers"]), site.host, site.system
+        scope["lanyard.system"] = system
+        token = cookies.cookie(headers, cookies.SESSION)
+        seat = await self._sessions.seated(token, host) if token else None
+        if seat is None:
+            await (await self._unseated(host, scope, headers))(scope, receive, send)
+            return
+        scope["lanyard.seat"] = seat
+        if scope["method"] != "POST":
+            write_id = QueryParams(scope["query_string"]).get("id", "")
+            await (await self._kept.page(seat, system, write_id))(scope, receive, send)
+            return
+        click = inbound(scope, receive, host=host, prefix="", session=seat.session.id)
+        csrf.require_own_page(click, changing=True)
+        form = dict(parse_qsl((await click.body.hold(_LONGEST_CLICK)).decode("latin-1")))
+        write_id = form.get("id", "")
+        if form.get("do") == "send":
+            if (write := await self._kept.taken(seat, system, write_id)) is not None:
+                await self._send_kept(write, click, seat, scope, receive, send)
+                return
+        else:
+            await self._kept.thrown_away(seat, write_id)
+        await self._renderer.redirect(Bounce(f"{_KEPT}?id={quote(write_id, safe='')}"))(scope, receive, send)
+
+    async def _send_kept(
+        self, write: KeptWrite, click: InboundRequest, seat: Seat, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        passed = False
+        try:
+            passed = await self._carry(scope["lanyard.system"], request_of(write, click), seat, scope, receive, send)
+        finally:
+            if not passed:
+                await self._kept.not_sent(seat, write)
 
     async def _unseated(self, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]) -> Response:
         match asked(scope["method"], headers):

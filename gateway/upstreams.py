@@ -133,6 +133,11 @@ class UpstreamSessions:
         await self._end(live, system, by="session-over")
         return await self._one_at_a_time(seat, system, live.key, after=live.generation)
 
+    def known(self, seat: Seat, system: System) -> str:
+        """The log-on that this session has there just now; empty where it has none."""
+        live = self._live.get(self._key(seat, system)) if system.logs_on is not None else None
+        return live.session.id if live is not None else ""
+
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
         """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""
         return await self._one_at_a_time(seat, system, dead.key, after=dead.generation)

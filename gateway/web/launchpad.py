@@ -17,6 +17,7 @@ from policies.model import AccessRequest, Action, Context, Facts, Resource
 
 from ..edge import cookies
 from ..edge.origins import Bounce, Doors
+from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
 from ..systems import System
 from .paths import own_path
@@ -49,6 +50,7 @@ class Launchpad:
         doors: Doors,
         sign_on: SignOn,
         sign_off: SignOff,
+        kept: KeptWrites,
         renderer: Renderer,
         scheme: str,
         public_host: str,
@@ -59,6 +61,7 @@ class Launchpad:
         self._doors = doors
         self._sign_on = sign_on
         self._sign_off = sign_off
+        self._kept = kept
         self._renderer = renderer
         self._scheme = scheme
         self._public_host = public_host
@@ -68,7 +71,15 @@ class Launchpad:
 
     async def _home(self, request: Request, seat: Seat) -> Response:
         tiles = [self._tile(system) for system in self._systems.values() if self._may_open(system, seat)]
-        return self._renderer.page("launchpad.html", tiles=tiles, **self._who(seat))
+        waiting = [
+            {
+                "title": one.title,
+                "at": _clock(one.at),
+                "address": f"{self._scheme}://{one.host}/.lanyard/kept?id={one.id}",
+            }
+            for one in await self._kept.waiting(seat.shift.principal)
+        ]
+        return self._renderer.page("launchpad.html", tiles=tiles, waiting=waiting, **self._who(seat))
 
     async def shift(self, request: Request) -> Response:
         return await self._seated(request, self._shift)

@@ -131,6 +131,8 @@ def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
     webform = {
         "login_page": "/login", "username_field": "user", "password_field": "pass",
         "success": {"text": "Welcome"}, "failure": {"text": "Wrong"}, "logged_off": {"text": "Log in"},
+        "routes": [{"id": "note", "methods": ["POST"], "path": "/notes", "action": "write", "kind": "note",
+                    "patient": {"in": "query", "name": "nhs"}}],
     }  # fmt: skip
     config: dict[str, Any] = {
         "gateway": {"public_url": MAIN, "insecure_http": True, "data_dir": str(folder / "data")},

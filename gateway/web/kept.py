@@ -1,0 +1,194 @@
+"""What becomes of a form that met a session that was over: it is kept, said so, and shown again to whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import Headers as FormHeaders
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import Response
+
+from connectors.errors import BodyTooLarge, ConnectorError
+from connectors.messages import Body, Headers, InboundRequest
+from policies.model import PatientRef
+from sso.session import token_hash
+
+from ..audit.event import AuditEvent, EventType
+from ..audit.journal import Journal
+from ..edge import csrf
+from ..errors import CrossSite
+from ..kept import LARGEST, KeptWrite, KeptWrites, write_of
+from ..sessions import Seat
+from ..stores.base import Store
+from ..systems import System
+from ..upstreams import UpstreamSessions
+from .render import Renderer
+
+_NOWHERE = "nowhere"  # no log-on's id
+_FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
+# Fields that no person has typed, or that nobody is to read off a screen.
+_UNSHOWN = ("pass", "pwd", "secret", "token", "csrf", "viewstate", "eventvalidation", "nonce")
+
+
+class Kept:
+    def __init__(
+        self,
+        writes: KeptWrites,
+        store: Store,
+        upstreams: UpstreamSessions,
+        journal: Journal,
+        renderer: Renderer,
+        public_url: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._writes = writes
+        self._store = store
+        self._upstreams = upstreams
+        self._journal = journal
+        self._renderer = renderer
+        self._public_url = public_url
+        self._now = now
+
+    async def keep(self, system: System, inbound: InboundRequest, token: bytes | None) -> Response | None:
+        """A page that says that the form is kept; None where there is nothing to keep, or nobody to keep it for.
+
+        Only a form from a page of the same origin, by the cookie of a session that was once seated at this host.
+        """
+        if inbound.method != "POST" or not _navigates(inbound) or inbound.media_type() not in _FORMS or not token:
+            return None
+        try:
+            csrf.require_own_page(inbound, changing=True)
+        except CrossSite:
+            return None
+        found = await self._store.by_token(token_hash(token))
+        if found is None or found[2] != inbound.host:
+            return None
+        session, shift, _ = found
+        reason = session.end_reason or "idle"
+        try:
+            body = await inbound.body.hold(LARGEST)
+        except BodyTooLarge:
+            return self._said(kept=False)
+        upstream = self._upstreams.known(Seat(session, shift, inbound.host), system)
+        write = write_of(
+            inbound, body, self._now(), system=system.name, title=system.title, session=session.id, upstream=upstream
+        )
+        write = replace(write, patients=await _patients(system, inbound))
+        await self._writes.keep(shift.principal, write)
+        p = shift.principal
+        fields = {"issuer": p.issuer, "kept": write.id, "method": inbound.method, "reason": reason, "request": inbound.id,
+                  "session": session.id, "shift": shift.id, "subject": p.subject, "system": system.name}  # fmt: skip
+        await self._journal.record(AuditEvent(EventType.REQUEST_REJECTED, self._now(), fields))
+        return self._said(kept=True, write=write)
+
+    def _said(self, *, kept: bool, write: KeptWrite | None = None) -> Response:
+        return self._renderer.page(
+            "kept_now.html", 401, kept=kept, write=write, minutes=15, home=self._public_url + "/"
+        )
+
+    async def page(self, seat: Seat, system: System, write_id: str) -> Response:
+        """The write with its system, patient and time; a way to send it, where that is safe."""
+        write = await self._writes.read(seat.shift.principal, seat.host, write_id)
+        if write is None:
+            return self._renderer.page("kept.html", 404, write=None, home=self._public_url + "/")
+        return self._renderer.page(
+            "kept.html",
+            write=write,
+            at=datetime.fromtimestamp(write.at).astimezone().strftime("%H:%M"),
+            patients=", ".join(ref.value for ref in write.patients),
+            texts=await texts(write),
+            may_send=self._may_send(seat, system, write),
+            home=self._public_url + "/",
+        )
+
+    async def thrown_away(self, seat: Seat, write_id: str) -> None:
+        await self._writes.take(seat.shift.principal, seat.host, write_id)
+
+    async def taken(self, seat: Seat, system: System, write_id: str) -> KeptWrite | None:
+        """The write, to be sent: once. None where it may not go, or is gone."""
+        write = await self._writes.read(seat.shift.principal, seat.host, write_id)
+        if write is None or not self._may_send(seat, system, write):
+            return None
+        return await self._writes.take(seat.shift.principal, seat.host, write_id)
+
+    async def not_sent(self, seat: Seat, write: KeptWrite) -> None:
+        """It did not go, or nobody knows: its text is there to copy again, and it is never sent a second time."""
+        await self._writes.keep(seat.shift.principal, replace(write, upstream=_NOWHERE))
+
+    def _may_send(self, seat: Seat, system: System, write: KeptWrite) -> bool:
+        return seat.session.id == write.session and self._upstreams.known(seat, system) == write.upstream
+
+
+def request_of(write: KeptWrite, click: InboundRequest) -> InboundRequest:
+    """A kept write as a request of now: the browser's own headers of now, the message and the page it was written on of then."""
+    own = (b"content-type", b"content-length", b"transfer-encoding", b"referer")
+    headers: Headers = (
+        *(pair for pair in click.headers if pair[0] not in own),
+        (b"content-type", write.content_type),
+        (b"content-length", b"%d" % len(write.body)),
+        *([(b"referer", write.referer)] if write.referer else []),
+    )
+    return InboundRequest(
+        click.id,
+        "POST",
+        write.target,
+        headers,
+        Body.of(write.body),
+        click.scheme,
+        click.host,
+        click.prefix,
+        len(write.body),
+        click.session,
+    )
+
+
+def _navigates(inbound: InboundRequest) -> bool:
+    dest = inbound.header(b"sec-fetch-dest")
+    if dest is not None:
+        return dest in (b"document", b"iframe", b"frame")
+    return b"text/html" in (inbound.header(b"accept") or b"")
+
+
+async def _patients(system: System, inbound: InboundRequest) -> tuple[PatientRef, ...]:
+    """Whom it is about, as the route says; nobody where that cannot be told."""
+    try:
+        _, resource = await system.connector.describe(inbound)
+    except ConnectorError:
+        return ()
+    return tuple(sorted(resource.patients, key=lambda ref: (ref.namespace, ref.value)))
+
+
+async def texts(write: KeptWrite) -> list[tuple[str, str]]:
+    """What a person may have typed, longest first: names and values of fields, without secrets and what only machines read."""
+    if write.content_type.partition(b";")[0].strip().lower() == b"multipart/form-data":
+        found = await _parts(write)
+    else:
+        found = parse_qsl(write.body.decode("latin-1"), encoding=_charset(write.body), errors="replace")
+    shown = [(n, v) for n, v in found if v.strip() and not any(word in n.lower() for word in _UNSHOWN)]
+    return sorted(shown, key=lambda pair: -len(pair[1]))
+
+
+def _charset(body: bytes) -> str:
+    """Old pages send their own charset, and do not say which."""
+    try:
+        for _, value in parse_qsl(body.decode("latin-1"), encoding="utf-8", errors="strict"):
+            value.encode()
+    except UnicodeDecodeError:
+        return "windows-1252"
+    return "utf-8"
+
+
+async def _parts(write: KeptWrite) -> list[tuple[str, str]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield write.body
+
+    headers = FormHeaders({"content-type": write.content_type.decode("latin-1")})
+    try:
+        form = await MultiPartParser(headers, stream()).parse()
+    except (MultiPartException, FormParserError, KeyError):
+        return []
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
