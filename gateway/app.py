@@ -47,6 +47,7 @@ from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
+from .web.downtime import entries
 from .web.handoff import HandOff
 from .web.kept import Kept
 from .web.launchpad import Launchpad
@@ -136,7 +137,17 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         )
         writes = KeptWrites(store, now)
         launchpad = Launchpad(
-            systems, engine, sessions, doors, sign_on, sign_off, writes, renderer, config.scheme, config.public_host
+            systems,
+            engine,
+            sessions,
+            doors,
+            sign_on,
+            sign_off,
+            writes,
+            renderer,
+            config.scheme,
+            config.public_host,
+            entries(config),
         )
         hand_off = HandOff(
             config.gateway.public_url,

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -71,6 +72,13 @@ def _check(given: argparse.Namespace) -> int:
     if not found:
         print(f"{given.config}: {len(config.systems)} systems, all well")
     return WANTING if found else WELL
+
+
+def _downtime(given: argparse.Namespace) -> int:
+    from .web.downtime import sheet
+
+    print(sheet(configuration.load(given.config), time.time()))
+    return WELL
 
 
 def _key_new(given: argparse.Namespace) -> int:
@@ -188,6 +196,12 @@ def _parser() -> argparse.ArgumentParser:
         "check", _check, "find every problem of a configuration", "lanyard check --config lanyard.toml --live"
     )
     check.add_argument("--live", action="store_true", help="also ask the identity provider and every system")
+    command(
+        "downtime",
+        _downtime,
+        "the sheet for when the gateway is down, as one HTML file to print",
+        "lanyard downtime --config lanyard.toml > downtime.html",
+    )
     command("key new", _key_new, "print a new key", "lanyard key new > /etc/lanyard/seal.key", config=False)
     sealing = command(
         "key seal-credentials",

@@ -254,6 +254,8 @@ class SystemTable(_Table):
     sni: str | None = None
     opened_from: list[Name] = []
     helpdesk: str = ""
+    direct: str = ""
+    procedure: str = ""
     start: str = Field(default="/", pattern=r"^/[!-~]*$")
     hold: Size = 8 * 1024**2
     timeout: Seconds = 30.0

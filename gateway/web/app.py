@@ -55,6 +55,7 @@ def main_site(
             Route("/enter", own(launchpad.enter)),
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
+            Route("/downtime", own(launchpad.downtime)),
             Route("/handoff", own(hand_off.ask), methods=["POST"]),
             Route("/handoff/waiting", own(hand_off.waiting)),
             Route("/handoff/answer", own(hand_off.answer)),

@@ -20,6 +20,7 @@ from ..edge.origins import Bounce, Doors
 from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
 from ..systems import System
+from .downtime import Entry
 from .paths import own_path
 from .render import Renderer
 from .signoff import SignOff
@@ -54,6 +55,7 @@ class Launchpad:
         renderer: Renderer,
         scheme: str,
         public_host: str,
+        downtime: list[Entry],
     ) -> None:
         self._systems = systems
         self._engine = engine
@@ -65,6 +67,7 @@ class Launchpad:
         self._renderer = renderer
         self._scheme = scheme
         self._public_host = public_host
+        self._downtime = downtime
 
     async def home(self, request: Request) -> Response:
         return await self._seated(request, self._home)
@@ -80,6 +83,14 @@ class Launchpad:
             for one in await self._kept.waiting(seat.shift.principal)
         ]
         return self._renderer.page("launchpad.html", tiles=tiles, waiting=waiting, **self._who(seat))
+
+    async def downtime(self, request: Request) -> Response:
+        """The way round, to be printed before it is needed."""
+
+        async def show(request: Request, seat: Seat) -> Response:
+            return self._renderer.page("downtime.html", entries=self._downtime, **self._who(seat))
+
+        return await self._seated(request, show)
 
     async def shift(self, request: Request) -> Response:
         return await self._seated(request, self._shift)

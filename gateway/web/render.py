@@ -11,12 +11,14 @@ from connectors.messages import Headers
 
 from ..edge.origins import Asked, Bounce, asked
 
+TEMPLATES = jinja2.PackageLoader("gateway.web")
+
 
 class Renderer:
     def __init__(self, *, https: bool, form_targets: tuple[str, ...] = ()) -> None:
         """`form_targets`: other origins that a form of ours may end at by redirect (systems, the provider)."""
         self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("gateway.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+            loader=TEMPLATES, autoescape=True, trim_blocks=True, lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )  # fmt: skip
         forms = " ".join(("'self'", *form_targets))

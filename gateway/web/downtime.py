@@ -1,0 +1,33 @@
+"""The way round: on paper, before it is needed. Where each system is without the gateway, and whom to ring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import jinja2
+
+from ..config import Config
+from .render import TEMPLATES
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    title: str
+    address: str  # without the gateway
+    helpdesk: str
+    procedure: str
+
+
+def entries(config: Config) -> list[Entry]:
+    """As configured, in that order."""
+    return [Entry(s.title, s.direct or s.upstream, s.helpdesk, s.procedure) for s in config.systems]
+
+
+def sheet(config: Config, at: float) -> str:
+    """The whole sheet as one HTML file, for paper."""
+    when = datetime.fromtimestamp(at).astimezone().strftime("%-d %B %Y, %H:%M")
+    template = jinja2.Environment(loader=TEMPLATES, autoescape=True, undefined=jinja2.StrictUndefined)
+    return template.get_template("downtime_sheet.html").render(
+        entries=entries(config), when=when, public_url=config.gateway.public_url
+    )
