@@ -27,6 +27,7 @@ from .assembly import form_targets, journal_key, provider_settings, seal_of, sit
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
 from .audit.search import SearchCopy
+from .clock import SteadyClock
 from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
@@ -73,12 +74,16 @@ class Running:
 
 
 async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) -> Running:
-    """Open every room. Raises ConfigError, BundleError, StoreUnavailable, JournalUnavailable, JournalDamaged."""
+    """Open every room. Raises ConfigError, BundleError, StoreUnavailable, JournalUnavailable, JournalDamaged.
+
+    `now` gives the wall clock's seconds since the epoch.
+    """
+    clock = now = SteadyClock(now)
     async with contextlib.AsyncExitStack() as stack:
         metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
         bundle = Bundle.load(config.policies.path)
         data_dir = _data_dir(config)
-        journal = await _journal(config, data_dir, metrics, now, stack)
+        journal = await _journal(config, data_dir, metrics, clock, stack)
         store = SqliteStore(data_dir / "sessions.db", seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(store, now, longest=config.shift.longest)
@@ -174,7 +179,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         search = SearchCopy(data_dir, journal.alarm)
         stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
-        stack.enter_context(_background(_every(1.0, sessions.flush), _every(1.0, upstreams.keep),
+        stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
@@ -219,19 +224,20 @@ def _http(config: Config) -> httpx2.AsyncClient:
 
 
 async def _journal(
-    config: Config, data_dir: Path, metrics: Metrics, now: Callable[[], float], stack: contextlib.AsyncExitStack
+    config: Config, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
     key = journal_key(config)
     journal = Journal.open(
         data_dir,
         key,
-        now=now,
+        now=clock,
         reserve=config.audit.reserve,
         segment=config.audit.segment,
         alarm=journal_alarm(metrics),
     )
     stack.push_async_callback(journal.close)
     await journal.start()
+    clock.alarm = journal.alarm
     return journal
 
 
@@ -247,7 +253,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = ("clock", "journal", "journal-reserve", "search-copy", "session-store")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:

@@ -33,6 +33,7 @@ from .signoff import ANEW, ANEW_LIFE, SignOff, session_event, shift_event
 BROWSER = b"__Host-lanyard-signon"
 _PENDING_LIFE = 600.0
 _AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
+_PROBE_EVERY = 1.0  # seconds between two questions, for whichever shifts, while it is known to be away
 _MOST_WAITING = 10_000  # shifts that it was away for, before those that are over are forgotten
 
 
@@ -72,6 +73,7 @@ class SignOn:
         self._sign_off = sign_off
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
+        self._provider_away, self._asked = False, 0.0
 
     def stale(self, shift: Shift) -> bool:
         """Whether the claims are due to be asked for again."""
@@ -289,24 +291,37 @@ class SignOn:
                 self._not_before[shift.id] = self._now() + _AGAIN_AFTER
             else:
                 self._not_before.pop(shift.id, None)
-            task = asyncio.get_running_loop().create_task(self._recheck(shift), name="recheck")
+            work = self._recheck(shift) if self._may_ask() else self._away(shift)
+            task = asyncio.get_running_loop().create_task(work, name="recheck")
             self._rechecking[shift.id] = task
             task.add_done_callback(lambda _: self._rechecking.pop(shift.id, None))
+
+    def _may_ask(self) -> bool:
+        """While the provider is away, one question a second is enough to notice that it is back, however many shifts there are."""
+        now = self._now()
+        if self._provider_away and 0 <= now - self._asked < _PROBE_EVERY:
+            return False
+        self._asked = now
+        return True
 
     async def _recheck(self, shift: Shift) -> None:
         used = shift.refresh_token
         try:
             signed_on = await self._provider.refresh(used, shift.principal)
         except InteractionNeeded:
+            self._provider_away = False
             shift.refresh_token = ""  # from now on by a silent sign-on
         except SignOnRefused as error:
+            self._provider_away = False
             if shift.refresh_token == used:  # else the provider has ended one device's session meanwhile, not the shift
                 await self._sign_off.end_shift(shift, error.reason)
         except ProviderAway:
+            self._provider_away = True
             await self._away(shift)
         except Exception as error:
             structlog.get_logger().error("recheck failed", error=error)
         else:
+            self._provider_away = False
             if not _still_covers(shift.principal, signed_on.principal):
                 await self._sign_off.end_shift(shift, "role-changed")
             else:
@@ -316,7 +331,7 @@ class SignOn:
         """The provider could not be asked: go on, flagged, until `grace`."""
         if self.out_of_grace(shift):
             await self._sign_off.end_shift(shift, "provider-away")
-        else:
+        elif not shift.provider_away:
             await self._sessions.provider_away(shift)
 
     def out_of_grace(self, shift: Shift) -> bool:
