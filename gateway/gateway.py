@@ -22,6 +22,7 @@ from .edge import cookies
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
+from .locks import Locks
 from .metrics import Metrics
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
@@ -50,6 +51,7 @@ class Gateway:
         renderer: Renderer,
         metrics: Metrics,
         sign_on: SignOn,
+        locks: Locks,
         now: Callable[[], float],
     ) -> None:
         self._main = main
@@ -62,6 +64,7 @@ class Gateway:
         self._renderer = renderer
         self._metrics = metrics
         self._sign_on = sign_on
+        self._locks = locks
         self._now = now
         self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
@@ -162,7 +165,7 @@ class Gateway:
         token = cookies.cookie(headers, cookies.SESSION)
         seat = await self._sessions.seated(token, host) if token else None
         if seat is None:
-            await (await self._unseated(host, scope, headers))(scope, receive, send)
+            await (await self._unseated(token, host, scope, headers))(scope, receive, send)
             return
         scope["lanyard.seat"] = seat
         if (leave := await self._claims_due(seat, host, scope, headers)) is not None:
@@ -223,14 +226,17 @@ class Gateway:
         finally:
             self._journal.completed(answer.receipt, answer.response.status, sent, outcome)  # type: ignore[arg-type]  # one of the two literals above
 
-    async def _unseated(self, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]) -> Response:
-        match asked(scope["method"], headers):
-            case Asked.DOCUMENT:
-                return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
-            case Asked.FRAME:
-                return self._refusals.signed_out(scope["method"], headers, framed=True)
-            case Asked.BACKGROUND:
-                return self._refusals.signed_out(scope["method"], headers, framed=False)
+    async def _unseated(
+        self, token: bytes | None, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> Response:
+        """No session, or a locked one: a navigation goes to the main host, which knows what is to be done there."""
+        kind = asked(scope["method"], headers)
+        locked = await self._locks.held(token, host) is not None
+        if kind is Asked.DOCUMENT:
+            return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
+        if locked:
+            return self._refusals.locked(scope["method"], headers)
+        return self._refusals.signed_out(scope["method"], headers, framed=kind is Asked.FRAME)
 
     def _line(self, system: System, request: InboundRequest, seat: Seat, scope: Scope) -> RequestLine:
         shift, device = seat.shift, seat.session.device
@@ -246,8 +252,8 @@ class Gateway:
             agent=agent.decode("latin-1") if agent else "",
             device=device.name or device.device_class._value_,
             zone=device.zone,
-            proof="federated",
-            proof_age=int(self._now() - shift.auth_time),
+            proof=seat.session.proof,
+            proof_age=int(self._now() - seat.proved),
             parameters=system.names.named_parameters(request) if system.names else (),
         )
 
