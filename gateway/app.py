@@ -38,6 +38,7 @@ from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
 from .kept import KeptWrites
+from .locks import Locks
 from .metrics import Metrics
 from .ops import ops_app
 from .pipeline import Pipeline
@@ -54,10 +55,13 @@ from .web.kept import Kept
 from .web.launchpad import Launchpad
 from .web.refusals import Refusals
 from .web.render import Renderer
+from .web.seating import Seating
 from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
+from .web.switching import Switching
+from .web.unlock import Unlock
 
-_SWEEP_EVERY = 300.0  # seconds
+_SWEEP_EVERY, _IDLE_EVERY = 300.0, 30.0  # seconds
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         journal = await _journal(config, data_dir, metrics, clock, stack)
         store = SqliteStore(data_dir / "sessions.db", seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
-        sessions = Sessions(store, now, longest=config.shift.longest)
+        sessions = Sessions(store, now, longest=config.shift.longest, locked=config.shift.locked)
         stack.push_async_callback(lambda: sessions.flush(all_of_it=True))
         transport = Transport()
         await transport.start()
@@ -128,6 +132,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             now,
             ending,
         )
+        locks = Locks(sessions, store, journal, now, sign_off.end_one)
+        stack.callback(locks.close)
+        switching = Switching(config.gateway.public_url, locks, doors)
         sign_on = SignOn(
             _sign_on_settings(config),
             provider,
@@ -139,6 +146,19 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics,
             now,
             sign_off,
+            locks,
+            Seating(
+                config.public_host,
+                sessions,
+                journal,
+                surroundings,
+                renderer,
+                metrics,
+                now,
+                sign_off,
+                locks,
+                switching,
+            ),
         )
         writes = KeptWrites(store, now)
         launchpad = Launchpad(
@@ -165,10 +185,25 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             renderer,
             now,
         )
-        main = main_site(sign_on, sign_off, launchpad, hand_off, refusals, f"{config.scheme}://{config.public_host}")
+        unlock = Unlock(config.public_host, sessions, locks, switching, sign_on, refusals, renderer)
+        main = main_site(
+            sign_on, sign_off, launchpad, hand_off, unlock, refusals, f"{config.scheme}://{config.public_host}"
+        )
         kept = Kept(writes, store, upstreams, journal, renderer, config.gateway.public_url, now)
         gateway = Gateway(
-            main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, kept, now
+            main,
+            pipeline,
+            sessions,
+            doors,
+            journal,
+            surroundings,
+            refusals,
+            renderer,
+            metrics,
+            sign_on,
+            kept,
+            locks,
+            now,
         )
 
         def rejected(source: str, reason: str) -> None:
@@ -180,6 +215,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
+                                        _every(_IDLE_EVERY, locks.notice),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())

@@ -51,6 +51,10 @@ class CrossSite(Exception):
     """A request that changes something did not come from a page of its own origin."""
 
 
+class SessionLocked(Exception):
+    """The session is locked: nothing was sent, nothing is shown."""
+
+
 class ClientGone(Exception):
     """The browser went away, or sent less than it declared: what it was writing is aborted, never completed."""
 
@@ -151,6 +155,16 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             "This system is open on another of your devices",
             "Sign off on the other device, or end it under “My shift”. Then open this system again here.",
             ("/shift", "Go to My shift"),
+        ),
+    ),
+    (
+        SessionLocked,
+        Fault(
+            401,
+            "locked",
+            "This session is locked",
+            "Unlock it. Nothing was sent: go back then, check what you entered, and send it again.",
+            ("/unlock", "Unlock"),
         ),
     ),
     (

@@ -24,6 +24,7 @@ from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
 from .kept import KeptWrite
+from .locks import Locks
 from .metrics import Metrics
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
@@ -56,6 +57,7 @@ class Gateway:
         metrics: Metrics,
         sign_on: SignOn,
         kept: Kept,
+        locks: Locks,
         now: Callable[[], float],
     ) -> None:
         self._main = main
@@ -69,6 +71,7 @@ class Gateway:
         self._metrics = metrics
         self._sign_on = sign_on
         self._kept = kept
+        self._locks = locks
         self._now = now
         self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
@@ -247,7 +250,9 @@ class Gateway:
         if not prefix:
             request = inbound(scope, receive, host=host, prefix="", session="")
             kept = await self._kept.keep(system, request, token)
-        return kept or await self._unseated(host, scope, tuple(scope["headers"]))
+        if kept is not None:
+            await self._locks.held(token, host)  # an idle session is locked from here on
+        return kept or await self._unseated(token, host, scope, tuple(scope["headers"]))
 
     async def _kept_write(self, site: SystemSite, scope: Scope, receive: Receive, send: Send) -> None:
         """Our page at a system's host: a form that was kept is shown, thrown away, or sent through the pipeline like any other."""
@@ -256,7 +261,7 @@ class Gateway:
         token = cookies.cookie(headers, cookies.SESSION)
         seat = await self._sessions.seated(token, host) if token else None
         if seat is None:
-            await (await self._unseated(host, scope, headers))(scope, receive, send)
+            await (await self._unseated(token, host, scope, headers))(scope, receive, send)
             return
         scope["lanyard.seat"] = seat
         if scope["method"] != "POST":
@@ -285,14 +290,17 @@ class Gateway:
             if not passed:
                 await self._kept.not_sent(seat, write)
 
-    async def _unseated(self, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]) -> Response:
-        match asked(scope["method"], headers):
-            case Asked.DOCUMENT:
-                return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
-            case Asked.FRAME:
-                return self._refusals.signed_out(scope["method"], headers, framed=True)
-            case Asked.BACKGROUND:
-                return self._refusals.signed_out(scope["method"], headers, framed=False)
+    async def _unseated(
+        self, token: bytes | None, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> Response:
+        """No session, or a locked one: a navigation goes to the main host, which knows what is to be done there."""
+        kind = asked(scope["method"], headers)
+        locked = await self._locks.held(token, host) is not None
+        if kind is Asked.DOCUMENT:
+            return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
+        if locked:
+            return self._refusals.locked(scope["method"], headers)
+        return self._refusals.signed_out(scope["method"], headers, framed=kind is Asked.FRAME)
 
     def _line(self, system: System, request: InboundRequest, seat: Seat, scope: Scope) -> RequestLine:
         shift, device = seat.shift, seat.session.device
@@ -308,8 +316,8 @@ class Gateway:
             agent=agent.decode("latin-1") if agent else "",
             device=device.name or device.device_class._value_,
             zone=device.zone,
-            proof="federated",
-            proof_age=int(self._now() - shift.auth_time),
+            proof=seat.session.proof,
+            proof_age=int(self._now() - seat.proved),
             parameters=system.names.named_parameters(request) if system.names else (),
         )
 

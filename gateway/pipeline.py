@@ -126,7 +126,7 @@ class Pipeline:
         live = await self._upstreams.logged_on(seat, system)
         if live is None:
             return await self._ask(system, inbound, resource, permit, receipt, None)
-        self._upstreams.refuse_stale_write(live, inbound, resource)
+        self._upstreams.refuse_stale_write(live, inbound, resource, follows=seat.session.follows)
         response = await self._ask(system, inbound, resource, permit, receipt, live)
         if await self._upstreams.forgotten(system, response):
             response.close()
@@ -162,7 +162,8 @@ class Pipeline:
     def _context(self, seat: Seat, system: System) -> Context:
         return Context(
             device=seat.session.device,
-            proof_fresh=self._now() - seat.shift.auth_time <= PROOF_FRESH,
+            proof_method=seat.session.proof,
+            proof_fresh=self._now() - seat.proved <= PROOF_FRESH,
             provider_away=seat.shift.provider_away,
             keepable=system.keepable,
         )

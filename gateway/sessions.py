@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from policies.model import Device
 from sso.errors import StoreUnavailable
 from sso.provider import SignedOn
-from sso.session import Session, new_token, token_hash
+from sso.session import FEDERATED, SWITCHED, Session, new_token, token_hash
 from sso.shift import Shift
 
 from .stores.base import Store
@@ -36,6 +36,11 @@ class Seat:
     shift: Shift
     host: str
 
+    @property
+    def proved(self) -> float:
+        """When the clinician last proved themselves in this session."""
+        return self.session.proved or self.shift.auth_time
+
 
 @dataclass(frozen=True, slots=True)
 class Meant:
@@ -47,11 +52,12 @@ class Meant:
 
 
 class Sessions:
-    def __init__(self, store: Store, now: Callable[[], float], *, longest: float) -> None:
-        """`longest`: seconds from sign-on to the end of a shift."""
+    def __init__(self, store: Store, now: Callable[[], float], *, longest: float, locked: float = 4 * 3600.0) -> None:
+        """`longest`: seconds from sign-on to the end of a shift. `locked`: seconds that a session stays locked."""
         self._store = store
         self._now = now
         self._longest = longest
+        self._stays = locked
         self._seats: OrderedDict[bytes, Seat] = OrderedDict()
         self._sessions: dict[str, Session] = {}
         self._shifts: dict[str, Shift] = {}
@@ -62,7 +68,10 @@ class Sessions:
         self._written = self._tidied = now()
 
     async def seated(self, token: bytes, host: str) -> Seat | None:
-        """Whose cookie this is at this host; None for none, an ended, an idle or another host's. Raises StoreUnavailable."""
+        """Whose cookie this is at this host, and may act; None for none, an ended, a locked or another host's.
+
+        Whoever has not heard of locks takes a locked session for none: `at_lock` tells them apart. Raises StoreUnavailable.
+        """
         if not 0 < len(token) <= _LONGEST_TOKEN:
             return None
         now = self._now()
@@ -73,9 +82,68 @@ class Sessions:
             seat = await self._read(token)
             if seat is None:
                 return None
-        if seat.host != host or not seat.session.live(now) or not seat.shift.live(now):
+        if seat.host != host or not seat.session.may_act(now) or not seat.shift.live(now):
             return None
         return seat
+
+    async def at_lock(self, token: bytes, host: str) -> Seat | None:
+        """The seat of a live session that is locked, or idle for so long that it is to be. Raises StoreUnavailable."""
+        if await self.seated(token, host) is not None:
+            return None
+        now, seat = self._now(), self._seats.get(token)
+        if seat is None or seat.host != host or not seat.session.live(now) or not seat.shift.live(now):
+            return None
+        return seat
+
+    async def lock(self, session: Session, reason: str, *, desk: str = "", left: str = "") -> None:
+        """At once here, within a second elsewhere. After a switch no cookie of it is worth anything."""
+        for one in self._both(session):
+            one.lock(self._now(), reason)
+            if reason == SWITCHED:
+                one.desk, one.left = desk, left
+        if reason == SWITCHED:
+            for token in [t for t, seat in self._seats.items() if seat.session.id == session.id]:
+                del self._seats[token]
+        await self._store.put_session(session)
+        if reason == SWITCHED:
+            await self._store.forget_tokens(session.id)
+
+    async def unlock(self, session: Session, proof: str, proved: float, *, turn: int, follows: bool = False) -> bool:
+        """`turn`: the lock that is meant; False, and nothing is done, where there has been another one since, or an end.
+
+        `follows`: somebody else was at this browser meanwhile.
+        """
+        now = self._now()
+        await self._look(now)
+        known = self._sessions.get(session.id) or await self._store.session(session.id)
+        if known is None or known.turn != turn or known.locked is None or not known.live(now):
+            return False
+        for one in self._both(session):
+            one.unlock(now, proof, proved)
+            one.left, one.follows = "", one.follows or follows
+        await self._store.put_session(session)
+        return True
+
+    def _both(self, session: Session) -> list[Session]:
+        """This object, and the one that requests see when it has been read anew since."""
+        known = self._sessions.get(session.id, session)
+        return [session] if known is session else [session, known]
+
+    def locked(self, session: Session) -> bool:
+        """Or idle, which comes to the same."""
+        return not session.may_act(self._now())
+
+    def idle_ones(self) -> list[Seat]:
+        """Those that are idle and not locked yet, as far as they are known here."""
+        now = self._now()
+        idle = [s for s in self._sessions.values() if s.locked is None and not s.may_act(now) and s.live(now)]
+        shifts = ((session, self._shifts.get(session.shift_id)) for session in idle)
+        return [Seat(session, shift, "") for session, shift in shifts if shift is not None and shift.live(now)]
+
+    async def of_person(self, issuer: str, subject: str) -> list[Seat]:
+        """Every live session that somebody has, in whatever shift."""
+        shifts = await self._live(self._store.by_subject(issuer, subject))
+        return [Seat(session, shift, "") for shift in shifts for session in await self.of_shift(shift)]
 
     async def seat_of(self, session_id: str) -> Seat | None:
         """The live session with this id, at no host. Raises StoreUnavailable."""
@@ -117,7 +185,14 @@ class Sessions:
     # Sign-on
 
     async def sign_on(
-        self, signed_on: SignedOn, device: Device, host: str, *, idle: float, previous: Seat | None
+        self,
+        signed_on: SignedOn,
+        device: Device,
+        host: str,
+        *,
+        idle: float,
+        previous: Seat | None,
+        follows: bool = False,
     ) -> tuple[Seat, str, bool]:
         """A new session, in the live shift of equal person and role and no higher assurance, else in a new shift.
 
@@ -128,26 +203,45 @@ class Sessions:
         if previous is not None:
             await self.end_session(previous.session, "replaced")
         shift, started = await self._shift_for(signed_on, now)
-        seat, token = await self._seat(shift, device, host, idle=idle, provider_session=signed_on.provider_session)
+        seat, token = await self._seat(
+            shift,
+            device,
+            host,
+            idle=idle,
+            provider_session=signed_on.provider_session,
+            proved=signed_on.auth_time,
+            follows=follows,
+        )
         return seat, token, started
 
     async def join(
-        self, giver: Seat, device: Device, host: str, *, idle: float, previous: Seat | None
+        self, giver: Seat, device: Device, host: str, *, idle: float, previous: Seat | None, follows: bool = False
     ) -> tuple[Seat, str]:
         """A session for a device that was handed the giver's shift; what the browser had before ends.
 
-        It rests on the giver's sign-on, and ends with that one at the provider.
+        It rests on the giver's sign-on, and ends with that one at the provider; its proof is the giver's.
         """
         if previous is not None:
             await self.end_session(previous.session, "replaced")
         sid = giver.session.provider_session
-        return await self._seat(giver.shift, device, host, idle=idle, provider_session=sid)
+        return await self._seat(
+            giver.shift, device, host, idle=idle, provider_session=sid, proved=giver.proved, follows=follows
+        )
 
     async def _seat(
-        self, shift: Shift, device: Device, host: str, *, idle: float, provider_session: str = ""
+        self,
+        shift: Shift,
+        device: Device,
+        host: str,
+        *,
+        idle: float,
+        provider_session: str,
+        proved: float,
+        follows: bool,
     ) -> tuple[Seat, str]:
         now = self._now()
-        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, provider_session=provider_session)
+        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, follows=follows)
+        session.provider_session, session.proved, session.stays = provider_session, proved, self._stays
         token = new_token()
         await self._store.seat(shift, session, host, token_hash(token))
         self._shifts[shift.id] = shift
@@ -194,7 +288,11 @@ class Sessions:
         shift = self._shifts.get(shift.id, shift)
         self._renew(shift, signed_on, self._now())
         await self._store.put_shift(shift)
-        if session is not None and signed_on.provider_session not in ("", session.provider_session):
+        if session is None:
+            return
+        if session.proof == FEDERATED:
+            session.proved = max(session.proved, signed_on.auth_time)
+        if signed_on.provider_session not in ("", session.provider_session):
             session.provider_session = signed_on.provider_session  # the provider's session there is another one now
             await self._store.put_session(session)
 
@@ -206,11 +304,16 @@ class Sessions:
 
     async def host_token(self, seat: Seat, host: str) -> str:
         """A cookie's value for another host of the same session; the host is remembered for sign-off to visit."""
-        token = new_token()
-        await self._store.add_token(seat.session.id, host, token_hash(token))
+        token = await self.token(seat, host)
         if host not in seat.session.hosts:
             seat.session.hosts = (*seat.session.hosts, host)
             await self._store.put_session(seat.session)
+        return token
+
+    async def token(self, seat: Seat, host: str) -> str:
+        """Another cookie's value for the host where the session is seated."""
+        token = new_token()
+        await self._store.add_token(seat.session.id, host, token_hash(token))
         self._remember(token.encode(), Seat(seat.session, seat.shift, host))
         return token
 

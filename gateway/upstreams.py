@@ -126,9 +126,9 @@ class UpstreamSessions:
         return live
 
     async def _taken_over(self, seat: Seat, system: System, live: LogOn) -> LogOn:
-        """A log-on of the clinician's other session is left to it while that is live; afterwards it is ended and a new one made:
-        the patient who was chosen there is not handed on. Raises OpenElsewhere."""
-        if (other := await self._seat_of(live.holder)) is not None:
+        """A log-on of the clinician's other session is left to it while that may act; once it is over or locked, the log-on is ended
+        and a new one made: the patient who was chosen there is not handed on. Raises OpenElsewhere."""
+        if (other := await self._seat_of(live.holder)) is not None and other.session.may_act(self._now()):
             raise OpenElsewhere(f"you have `{system.title}` open on another device: {_where(other.session)}")
         await self._end(live, system, by="session-over")
         return await self._one_at_a_time(seat, system, live.key, after=live.generation)
@@ -146,9 +146,12 @@ class UpstreamSessions:
         """Only a bodiless GET or HEAD on a route that is not declared as changing."""
         return inbound.method in SAFE and not resource.changing and not _has_body(inbound)
 
-    def refuse_stale_write(self, live: LogOn, inbound: InboundRequest, resource: Resource) -> None:
-        """A form of a page that an earlier, dead log-on showed is not sent into this one. Raises WriteNotSent."""
-        if not live.again or (inbound.method in SAFE and not resource.changing):
+    def refuse_stale_write(
+        self, live: LogOn, inbound: InboundRequest, resource: Resource, *, follows: bool = False
+    ) -> None:
+        """A form of a page that an earlier, dead log-on showed is not sent into this one, nor, where the session `follows`
+        somebody else's at the same browser, one of theirs. Raises WriteNotSent."""
+        if not (live.again or follows) or (inbound.method in SAFE and not resource.changing):
             return
         came_from = inbound.header(b"referer")
         path = urlsplit(came_from.decode("latin-1")) if came_from else None
@@ -236,7 +239,7 @@ class UpstreamSessions:
             if live is not None:
                 await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by="system")
             fresh = await self._log_on(seat, system)
-            made = LogOn(key, seat.session.id, fresh, after + 1, again=after > 0, dirty=False)
+            made = LogOn(key, seat.session.id, fresh, after + 1, again=after > 0 or seat.session.follows, dirty=False)
             self._live[key] = made
             await self._put(made)
             return made

@@ -1,10 +1,10 @@
-"""A session: one browser on one device, seated in a shift."""
+"""A session: one browser on one device, seated in a shift. It locks when idle, and ends long after."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policies.model import Device
@@ -20,23 +20,74 @@ def token_hash(token: str | bytes) -> str:
     return hashlib.sha256(token.encode() if isinstance(token, str) else token).hexdigest()
 
 
+FEDERATED, PIN = "federated", "pin"  # how the clinician last proved themselves in a session
+
+IDLE, BY_CLINICIAN, SWITCHED, FOLLOW_ME = "idle", "clinician", "switched", "follow-me"  # why a session is locked
+
+
 @dataclass(slots=True)
 class Session:
-    """Kept sealed. `id` is public (journal, paging tokens); cookies are other, secret values, kept as hashes."""
+    """Kept sealed. `id` is public (journal, paging tokens); cookies are other, secret values, kept as hashes.
+
+    A locked session is live, but may do nothing save be unlocked, signed off or switched from.
+    """
 
     id: str
     shift_id: str
     created: float
     last_seen: float
-    idle: float  # seconds without activity after which it ends (until locks exist)
+    idle: float  # seconds without activity after which it locks
     device: Device
     hosts: tuple[str, ...] = field(default_factory=tuple)  # origins entered, for sign-off to visit
     ended: float | None = None
     end_reason: str = ""
     provider_session: str = ""  # the provider's `sid` that it was seated by, "" where none was said
+    stays: float = 4 * 3600.0  # seconds that it stays locked before it is over
+    locked: float | None = None  # since when; None also while nobody has noticed that it is idle
+    lock_reason: str = ""
+    turn: int = 0  # how often it was locked or unlocked: whoever has not heard of the latest takes nothing back
+    proof: str = FEDERATED
+    proved: float = 0.0  # when; 0: when the shift's clinician last did
+    desk: str = field(default="", repr=False)  # hash of the mark of the browser that was switched from it
+    left: str = field(default="", repr=False)  # the page that a switch left, at any of our origins
+    follows: bool = False  # somebody else's pages may still be open in this browser
+
+    def may_act(self, now: float) -> bool:
+        """Neither ended nor locked nor idle."""
+        return self.locked is None and now - self.last_seen < self.idle and self.ended is None
 
     def live(self, now: float) -> bool:
-        return self.ended is None and now - self.last_seen < self.idle
+        """Not ended, and not longer locked than it may stay."""
+        return self.ended is None and now < self._locks_at() + self.stays
+
+    def locks_in(self, now: float) -> float:
+        """Seconds until it locks if nothing is done; 0 for one that is locked."""
+        return max(0.0, self._locks_at() - now) if self.locked is None else 0.0
+
+    def _locks_at(self) -> float:
+        return self.last_seen + self.idle if self.locked is None else self.locked
+
+    def lock(self, now: float, reason: str) -> None:
+        """An idle one has been locked since its idle time was over. A locked one keeps its instant."""
+        self.locked = min(now, self._locks_at())
+        self.lock_reason = reason
+        self.turn += 1
+
+    def unlock(self, now: float, proof: str, proved: float) -> None:
+        self.locked, self.lock_reason = None, ""
+        self.last_seen = now
+        self.proof, self.proved = proof, proved
+        self.turn += 1
+
+    def heard_of(self, kept: Session) -> Session:
+        """This one, as a store may keep it over `kept`: a lock that it has not heard of, or an equal one, holds."""
+        if kept.turn < self.turn or (kept.turn == self.turn and (kept.locked is None or self.locked is not None)):
+            return self
+        later = {name: getattr(kept, name) for name in _LOCK}
+        return replace(self, **later)
+
+
+_LOCK = ("locked", "lock_reason", "turn", "proof", "proved", "desk", "left", "follows")
 
 
 class SessionStore(Protocol):
@@ -51,5 +102,9 @@ class SessionStore(Protocol):
     async def of_shift(self, shift_id: str) -> list[Session]: ...
 
     async def touch(self, seen: list[Session]) -> None:
-        """Write when these were last seen."""
+        """Write when these were last seen, and nothing else."""
+        ...
+
+    async def forget_tokens(self, session_id: str) -> None:
+        """Every cookie of this session is worth nothing from here on."""
         ...

@@ -114,6 +114,14 @@ class Doors:
         await self._store.put_code("enter", code, json.dumps(kept).encode(), self._now() + _CODE_LIFE)
         return Bounce(f"{self._scheme}://{kept['host']}{OURS}enter?code={code}")
 
+    async def place_of(self, ticket: str) -> str:
+        """The address that a ticket was given for; the main host's first page where it is none any more."""
+        value = await self._store.read_code("ticket", ticket, self._now())
+        if value is None:
+            return f"{self._public_url}/"
+        kept = json.loads(value)
+        return f"{self._scheme}://{kept['host']}{kept['target']}"
+
     async def enter(self, host: str, code: str, headers: Headers) -> Bounce | None:
         """Take the code at the system's host and set its cookie; None where anything does not fit."""
         value = await self._store.take_code("enter", code, self._now())

@@ -47,7 +47,22 @@ class UpstreamStore(Protocol):
     async def delete_upstream(self, key: tuple[str, ...]) -> None: ...
 
 
-class Store(ShiftStore, SessionStore, CodeStore, UpstreamStore, Protocol):
+class FactorStore(Protocol):
+    """What clinicians unlock with, and counts of tries that hold against several gateways at once."""
+
+    async def put_factor(self, issuer: str, subject: str, kind: str, value: bytes) -> None: ...
+
+    async def factor(self, issuer: str, subject: str, kind: str) -> bytes | None: ...
+
+    async def tally(self, kind: str, key: str, now: float, expires: float) -> int:
+        """Count one more, and say how many there are with it. Those counted before begin anew once they have expired; `expires`
+        is of the first."""
+        ...
+
+    async def clear_tally(self, kind: str, key: str) -> None: ...
+
+
+class Store(ShiftStore, SessionStore, CodeStore, UpstreamStore, FactorStore, Protocol):
     """All of it, and what a cache needs."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:

@@ -6,11 +6,11 @@ the first release, or new.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, Float, Index, MetaData, String, Table, Text, inspect
+from sqlalchemy import Column, Connection, Float, Index, Integer, MetaData, String, Table, Text, inspect
 
 from sso.errors import StoreUnavailable
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 shifts = Table(
@@ -60,6 +60,21 @@ upstreams = Table(
     Column("hash", String, primary_key=True),
     Column("session", String, nullable=False),
     Column("value", Text, nullable=False),
+)
+
+# Locks: what a clinician unlocks with, and how often somebody has tried.
+factors = Table(
+    "factor",
+    metadata,
+    Column("hash", String, primary_key=True),  # of (issuer, subject, kind)
+    Column("value", Text, nullable=False),
+)
+tallies = Table(
+    "tally",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("expires", Float, nullable=False),
 )
 
 

@@ -25,7 +25,7 @@ from sso.session import Session
 from sso.shift import Shift
 
 from .base import key_hash
-from .schema import bring_up_to_date, codes, sessions, shifts, tokens, upstreams
+from .schema import bring_up_to_date, codes, factors, sessions, shifts, tallies, tokens, upstreams
 from .values import session_of, shift_of, shift_value
 
 T = TypeVar("T")
@@ -193,11 +193,14 @@ class SqliteStore:
 
     def _put_session(self, c: Connection, session: Session) -> None:
         hashed = key_hash(session.id)
+        kept = c.execute(select(sessions.c.value).where(sessions.c.id == hashed)).scalar()
+        if kept:
+            session = session.heard_of(self._session(hashed, kept))
         row = {
             "id": hashed,
             "shift": key_hash(session.shift_id),
             "provider_session": key_hash(session.provider_session) if session.provider_session else None,
-            "forget": (session.ended or session.last_seen + session.idle) + _KEPT_AFTER_END,
+            "forget": _forgotten(session),
             "ended": session.ended,
             "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}"),
         }
@@ -225,6 +228,9 @@ class SqliteStore:
     def _put_token(self, c: Connection, session_id: str, host: str, hashed: str) -> None:
         value = self._seal.seal(json.dumps([session_id, host]).encode(), purpose=f"token:{hashed}")
         c.execute(insert(tokens).values(hash=hashed, session=key_hash(session_id), value=value))
+
+    async def forget_tokens(self, session_id: str) -> None:
+        await self._do(lambda c: c.execute(delete(tokens).where(tokens.c.session == key_hash(session_id))) and None)
 
     async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:
         """The session of a cookie's hash, its shift, and the host that the cookie is for."""
@@ -308,8 +314,41 @@ class SqliteStore:
     async def delete_upstream(self, key: tuple[str, ...]) -> None:
         await self._do(lambda c: c.execute(delete(upstreams).where(upstreams.c.hash == key_hash(*key))) and None)
 
+    # Factors and tallies
+
+    async def put_factor(self, issuer: str, subject: str, kind: str, value: bytes) -> None:
+        hashed = key_hash(issuer, subject, kind)
+        row = {"hash": hashed, "value": self._seal.seal(value, purpose=f"factor:{hashed}")}
+        await self._do(lambda c: _replace(c, factors, row, "hash"))
+
+    async def factor(self, issuer: str, subject: str, kind: str) -> bytes | None:
+        hashed = key_hash(issuer, subject, kind)
+
+        def ask(c: Connection) -> bytes | None:
+            value = c.execute(select(factors.c.value).where(factors.c.hash == hashed)).scalar()
+            return self._seal.unseal(value, purpose=f"factor:{hashed}") if value else None
+
+        return await self._do(ask)
+
+    async def tally(self, kind: str, key: str, now: float, expires: float) -> int:
+        def work(c: Connection) -> int:
+            row = {"hash": key_hash(kind, key), "count": 1, "expires": expires}
+            c.execute(delete(tallies).where(tallies.c.hash == row["hash"], tallies.c.expires <= now))
+            one_more = (
+                upsert(tallies)
+                .values(row)
+                .on_conflict_do_update(index_elements=["hash"], set_={"count": tallies.c.count + 1})
+            )
+            return int(c.execute(one_more.returning(tallies.c.count)).scalar_one())
+
+        return await self._do(work)
+
+    async def clear_tally(self, kind: str, key: str) -> None:
+        await self._do(lambda c: c.execute(delete(tallies).where(tallies.c.hash == key_hash(kind, key))) and None)
+
     async def sweep(self, now: float) -> None:
         def work(c: Connection) -> None:
+            c.execute(delete(tallies).where(tallies.c.expires <= now))
             c.execute(delete(codes).where(codes.c.expires <= now))
             c.execute(delete(sessions).where(sessions.c.forget <= now))
             c.execute(delete(tokens).where(tokens.c.session.not_in(select(sessions.c.id))))
@@ -324,12 +363,21 @@ class SqliteStore:
         def work(c: Connection) -> None:
             for session in seen:
                 hashed = key_hash(session.id)
-                value = self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}")
-                forget = session.last_seen + session.idle + _KEPT_AFTER_END
-                live = update(sessions).where(sessions.c.id == hashed, sessions.c.ended.is_(None))
-                c.execute(live.values(value=value, forget=forget))
+                live = sessions.c.id == hashed, sessions.c.ended.is_(None)
+                value = c.execute(select(sessions.c.value).where(*live)).scalar()
+                if not value:
+                    continue
+                kept = self._session(hashed, value)
+                kept.last_seen = max(kept.last_seen, session.last_seen)
+                value = self._seal.seal(json.dumps(asdict(kept)).encode(), purpose=f"session:{hashed}")
+                c.execute(update(sessions).where(*live).values(value=value, forget=_forgotten(kept)))
 
         await self._do(work)
+
+
+def _forgotten(session: Session) -> float:
+    """When: a day after its end, which it may come to without being told."""
+    return (session.ended or session.last_seen + session.idle + session.stays) + _KEPT_AFTER_END
 
 
 def _pragmas(connection: Any, _record: Any) -> None:

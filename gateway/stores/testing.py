@@ -31,7 +31,7 @@ def session(name: str = "session-1", shift_id: str = "shift-1", **changes: Any) 
     device = Device(
         "device-1", "Ward 7 PC 3", DeviceClass.PHONE, Ownership.SHARED, zone="ward", posture=Posture.ON_SITE
     )
-    return Session(**{"id": name, "shift_id": shift_id, "created": T0, "last_seen": T0, "idle": 300.0,
+    return Session(**{"id": name, "shift_id": shift_id, "created": T0, "last_seen": T0, "idle": 300.0, "stays": 60.0,
                       "device": device, **changes})  # fmt: skip
 
 
@@ -120,6 +120,46 @@ class StoreContract:
         assert kept is not None
         assert kept.last_seen == T0 + 120
 
+    async def test_a_lock_holds_against_whoever_has_not_heard_of_it(self) -> None:
+        """Neither activity nor another change by an older copy opens it; whoever unlocks it does, for older copies too."""
+        await self.store.seat(shift(), session(), MAIN, token_hash("token"))
+        locked = session()
+        locked.lock(T0 + 10, "clinician")
+        await self.store.put_session(locked)
+        await self.store.touch([session(last_seen=T0 + 20)])
+        await self.store.put_session(session(hosts=(PAS,)))
+        kept = await (await self.open()).session("session-1")
+        assert kept is not None
+        assert (kept.locked, kept.lock_reason, kept.last_seen, kept.hosts) == (T0 + 10, "clinician", T0, (PAS,))
+        kept.unlock(T0 + 30, "pin", T0 + 30)
+        await self.store.put_session(kept)
+        await self.store.put_session(locked)
+        kept = await self.store.session("session-1")
+        assert kept is not None
+        assert (kept.locked, kept.proof, kept.proved) == (None, "pin", T0 + 30)
+
+    async def test_two_who_turn_a_lock_at_once_leave_it_locked(self) -> None:
+        """One unlocks and the other locks, each without having heard of the other: whichever is written last."""
+        for first, last in ((0, 1), (1, 0)):
+            name = f"session-{first}"
+            unlocked, locked = session(name, turn=2), session(name, turn=2, locked=T0 + 5, lock_reason="follow-me")
+            pair = (unlocked, locked)
+            await self.store.put_session(pair[first])
+            await self.store.put_session(pair[last])
+            kept = await self.store.session(name)
+            assert kept is not None
+            assert kept.locked == T0 + 5
+
+    async def test_cookies_that_are_forgotten_open_nothing(self) -> None:
+        """Every one of that session, and of no other."""
+        await self.store.seat(shift(), session(), MAIN, token_hash("main"))
+        await self.store.add_token("session-1", PAS, token_hash("pas"))
+        await self.store.seat(shift(), session("session-2"), MAIN, token_hash("other"))
+        await self.store.forget_tokens("session-1")
+        assert await self.store.by_token(token_hash("main")) is None
+        assert await self.store.by_token(token_hash("pas")) is None
+        assert await self.store.by_token(token_hash("other")) is not None
+
     async def test_a_code_is_good_once_until_its_time_and_for_its_kind(self) -> None:
         """The second taker, a late one, and one of another kind get nothing."""
         await self.store.put_code("enter", "code", b"value", T0 + 30)
@@ -147,6 +187,25 @@ class StoreContract:
         await self.store.delete_upstream(("session-1", "pas"))
         assert await self.store.get_upstream(("session-1", "pas")) is None
 
+    async def test_a_factor_belongs_to_its_person_and_kind(self) -> None:
+        """Kept, replaced, and nobody else's."""
+        await self.store.put_factor(NURSE.issuer, NURSE.subject, "pin", b"hash")
+        await self.store.put_factor(NURSE.issuer, NURSE.subject, "pin", b"hash 2")
+        other = await self.open()
+        assert await other.factor(NURSE.issuer, NURSE.subject, "pin") == b"hash 2"
+        assert await other.factor(NURSE.issuer, NURSE.subject, "passkey") is None
+        assert await other.factor("https://other.example", NURSE.subject, "pin") is None
+
+    async def test_tries_are_counted_by_whoever_counts(self) -> None:
+        """Until they are cleared, or the time of the first is over."""
+        other = await self.open()
+        assert await self.store.tally("pin", "n.okoye", T0, T0 + 60) == 1
+        assert await other.tally("pin", "n.okoye", T0 + 30, T0 + 90) == 2
+        assert await other.tally("pin", "dr.lee", T0 + 30, T0 + 90) == 1
+        assert await self.store.tally("pin", "n.okoye", T0 + 60, T0 + 120) == 1
+        await self.store.clear_tally("pin", "n.okoye")
+        assert await other.tally("pin", "n.okoye", T0 + 61, T0 + 121) == 1
+
     async def test_the_version_moves_when_somebody_else_has_written_and_not_else(self) -> None:
         """What a cache relies on."""
         other = await self.open()
@@ -163,9 +222,9 @@ class StoreContract:
         for owner in ("session-1", "session-2"):
             await self.store.put_upstream((owner, "pas"), b"jar", owner)
         await self.store.put_code("enter", "code", b"value", T0 + 90000)
-        await self.store.sweep(T0 + 300 + 86400 - 1)
+        await self.store.sweep(T0 + 300 + 60 + 86400 - 1)
         assert await self.store.session("session-1") is not None
-        await self.store.sweep(T0 + 300 + 86400)
+        await self.store.sweep(T0 + 300 + 60 + 86400)
         assert await self.store.session("session-1") is None
         assert await self.store.by_token(token_hash("old")) is None
         assert await self.store.get_upstream(("session-1", "pas")) is None

@@ -16,16 +16,28 @@ from .launchpad import Launchpad
 from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
+from .unlock import Unlock
 
 Page = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
+# What a locked session may still ask for.
+_AT_LOCK = frozenset({"/unlock", "/unlock/again", "/lock", "/switch", "/sign-off", "/signed-off"})
+
+
 def main_site(
-    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, hand_off: HandOff, refusals: Refusals, public_origin: str
+    sign_on: SignOn,
+    sign_off: SignOff,
+    launchpad: Launchpad,
+    hand_off: HandOff,
+    unlock: Unlock,
+    refusals: Refusals,
+    public_origin: str,
 ) -> Starlette:
-    """Every page of ours; a POST must come from our own pages (but for the provider's back-channel)."""
+    """Every page of ours; a POST must come from our own pages (but for the provider's back-channel), and what a locked session asks
+    for is answered by the page that unlocks it."""
 
     async def not_found(request: Request, error: Exception) -> Response:
         headers = tuple(request.scope["headers"])
@@ -38,6 +50,8 @@ def main_site(
         async def guarded(request: Request) -> Response:
             if request.method not in SAFE and not _from_own_page(request, public_origin):
                 return refusals.cross_site(request.method, tuple(request.scope["headers"]))
+            if request.scope["path"] not in _AT_LOCK and await unlock.held(request) is not None:
+                return unlock.instead(request)
             return await page(request)
 
         return guarded
@@ -50,6 +64,13 @@ def main_site(
             Route("/sign-on/callback", sign_on.callback, methods=["GET", "POST"]),
             Route("/sign-off", own(sign_off.sign_off), methods=["POST"]),
             Route("/signed-off", own(sign_off.signed_off)),
+            Route("/unlock", own(unlock.page)),
+            Route("/unlock", own(unlock.by_pin), methods=["POST"]),
+            Route("/unlock/again", own(unlock.again), methods=["POST"]),
+            Route("/lock", own(unlock.lock), methods=["POST"]),
+            Route("/switch", own(unlock.switch), methods=["POST"]),
+            Route("/shift/pin", own(unlock.pin_page)),
+            Route("/shift/pin", own(unlock.set_pin), methods=["POST"]),
             Route("/backchannel-logout", sign_off.backchannel, methods=["POST"]),
             Route("/.well-known/jwks.json", sign_on.jwks),
             Route("/enter", own(launchpad.enter)),

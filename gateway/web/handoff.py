@@ -173,7 +173,7 @@ class HandOff:
         return await self._for_seat(request, show)
 
     def _show(self, seat: Seat, code: str, asking: Asking) -> Response:
-        fresh = self._now() - seat.shift.auth_time <= PROOF_FRESH
+        fresh = self._now() - seat.proved <= PROOF_FRESH
         return self._renderer.page(
             "handoff_confirm.html", asking=asking, code=code, fresh=fresh, name=seat.shift.principal.name
         )
@@ -185,7 +185,7 @@ class HandOff:
         return await self._for_seat(request, lambda seat: self._confirm(seat, code, yes=yes))
 
     async def _confirm(self, seat: Seat, code: str, *, yes: bool) -> Response:
-        if yes and self._now() - seat.shift.auth_time > PROOF_FRESH:
+        if yes and self._now() - seat.proved > PROOF_FRESH:
             back = f"/handoff/claimed?code={code}"
             return self._renderer.redirect(Bounce(f"/sign-on/start?proof=stronger&next={back}"))
         kept = await self._store.take_code("handoff-claimed", code, self._now()) if code else None

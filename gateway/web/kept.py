@@ -68,7 +68,7 @@ class Kept:
         if found is None or found[2] != inbound.host:
             return None
         session, shift, _ = found
-        reason = session.end_reason or "idle"
+        reason = session.end_reason or session.lock_reason or "idle"
         try:
             body = await inbound.body.hold(LARGEST)
         except BodyTooLarge:

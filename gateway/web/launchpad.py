@@ -104,11 +104,12 @@ class Launchpad:
                 "where": session.device.zone or "outside the hospital's network",
                 "since": _clock(session.created),
                 "seen": _clock(session.last_seen),
+                "locked": self._sessions.locked(session),
                 "systems": sorted(s.title for s in self._systems.values() if s.host in session.hosts),
             }
             for session in await self._sessions.of_shift(seat.shift)
         ]
-        return self._renderer.page("shift.html", sessions=sessions, **self._who(seat))
+        return self._renderer.page("shift.html", sessions=sessions, pin=bool(seat.session.device.id), **self._who(seat))
 
     async def end_session(self, request: Request) -> Response:
         """POST: end another session of my shift."""

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 _OWN = re.compile(
     r"/(?:[A-Za-z0-9._~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,=:@/?-]*)?"
 )
-_NOT_BACK_TO = ("/sign-on", "/sign-off", "/signed-off", "/backchannel-logout", "/.well-known", "/.lanyard")
+_NOT_BACK_TO = ("/sign-on", "/sign-off", "/signed-off", "/backchannel-logout", "/.well-known", "/.lanyard",
+                "/unlock", "/lock", "/switch")  # fmt: skip
 
 
 def own_path(raw: str) -> str:
@@ -20,3 +21,8 @@ def own_path(raw: str) -> str:
     if ".." in segments or "." in segments or "" in segments[1:-1] or raw.startswith(_NOT_BACK_TO):
         return "/"
     return raw
+
+
+def unlock_at(back: str) -> str:
+    """The unlock page, and where it leads back to."""
+    return "/unlock" if (back := own_path(back)) == "/" else f"/unlock?next={back}"

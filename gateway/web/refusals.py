@@ -10,7 +10,7 @@ from connectors.messages import Headers
 from policies.decision import Deny, Remedy
 
 from ..edge.origins import Asked, asked
-from ..errors import CrossSite, Fault, fault_for
+from ..errors import CrossSite, Fault, SessionLocked, fault_for
 from ..systems import System
 from .render import Renderer, wants_page
 
@@ -93,6 +93,10 @@ class Refusals:
             top=framed,
             framed=framed,
         )
+
+    def locked(self, method: str, headers: Headers) -> Response:
+        """A request of a locked session that cannot be sent to unlock it."""
+        return self.failed(fault_for(SessionLocked()), method, headers, "", None)
 
     def not_found(self, method: str, headers: Headers) -> Response:
         if not wants_page(method, headers):

@@ -58,11 +58,14 @@ class SignOff:
         """POST only, from our own page. Ends the session, or everything, and visits every origin that it entered."""
         token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
         seat = await self._sessions.seated(token, self._public_host) if token else None
+        locked = seat is None and token is not None
+        if locked and token is not None:
+            seat = await self._sessions.at_lock(token, self._public_host)
         off = (cookies.expired(cookies.SESSION), cookies.given(ANEW, "1", max_age=ANEW_LIFE))
         if seat is None:
             return self._renderer.redirect(Bounce("/signed-off", off))
         form = await request.form()
-        everywhere = form.get("everywhere") == "yes"
+        everywhere = form.get("everywhere") == "yes" and not locked  # anybody may stand before a locked screen
         others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
         last = everywhere or not others
         self.end_upstreams(seat, last)

@@ -23,12 +23,14 @@ from ..context import Surroundings
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..errors import fault_for
+from ..locks import Locks
 from ..metrics import Metrics
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .paths import own_path
 from .render import Renderer
-from .signoff import ANEW, ANEW_LIFE, SignOff, session_event, shift_event
+from .seating import Seating
+from .signoff import ANEW, SignOff, shift_event
 
 BROWSER = b"__Host-lanyard-signon"
 _PENDING_LIFE = 600.0
@@ -60,6 +62,8 @@ class SignOn:
         metrics: Metrics,
         now: Callable[[], float],
         sign_off: SignOff,
+        locks: Locks,
+        seating: Seating,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -71,6 +75,8 @@ class SignOn:
         self._metrics = metrics
         self._now = now
         self._sign_off = sign_off
+        self._locks = locks
+        self._seating = seating
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
         self._provider_away, self._asked = False, 0.0
@@ -97,8 +103,8 @@ class SignOn:
     async def _anew(self, request: Request) -> bool:
         """Whether somebody was here whom a click would bring back while the provider's session lives: then it must ask.
 
-        After a sign-off and after an end from elsewhere on every device; on a shared one also after idling, after the shift's
-        end, and when we do not know any more how it ended.
+        After a sign-off, a lock, and an end from elsewhere on every device; on a shared one also after the shift's end, and when
+        we do not know any more how it ended.
         """
         headers = tuple(request.scope["headers"])
         token = cookies.cookie(headers, cookies.SESSION)
@@ -111,11 +117,20 @@ class SignOn:
         if (kept := await self._store.by_token(token_hash(token))) is None:
             source = self._surroundings.source(request.scope["client"][0], headers)
             return self._surroundings.device(source, headers)[0].ownership is Ownership.SHARED
-        return kept[0].ended is not None or kept[0].device.ownership is Ownership.SHARED
+        session = kept[0]
+        return (
+            session.ended is not None
+            or session.device.ownership is Ownership.SHARED
+            or not session.may_act(self._now())  # it could only have been unlocked by a proof
+        )
 
     async def silently(self, request: Request, seat: Seat, back: str) -> Response:
         """Ask the provider whether it still knows this clinician, without a page."""
         return await self._leave(request, back, prompt="none", subject=seat.shift.principal.subject)
+
+    async def again(self, request: Request, back: str) -> Response:
+        """Leave for the provider, which is to ask who is there, to unlock this browser's session."""
+        return await self._leave(request, back, acr_values=self._settings.acr_values, fresh=True)
 
     async def _leave(
         self,
@@ -162,16 +177,13 @@ class SignOn:
             return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
         except SignOnRefused as error:
             return await self._refused(request, error)
+        held = await self._locks.held(_token(request), self._settings.public_host)
+        if held is not None:
+            return await self._seating.at_lock(request, pending, signed_on, held, name)
         previous = await self._seat(request)
         if pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
-        seat, token = await self._seat_down(request, signed_on, previous)
-        # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
-        shared = seat.session.device.ownership is Ownership.SHARED
-        anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
-        return self._renderer.redirect(
-            Bounce(pending.return_path, (cookies.given(cookies.SESSION, token), cookies.expired(name), anew))
-        )
+        return await self._seating.arrived(request, pending.return_path, signed_on, previous, name)
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
         """A silent check came back. It confirms the shift that is seated here now, and never seats anybody.
@@ -190,54 +202,6 @@ class SignOn:
         await self._sessions.confirmed(seat.shift, signed_on, seat.session)
         await self._journal.record(shift_event(EventType.SHIFT_RENEWED, self._now(), seat.shift))
         return self._renderer.redirect(Bounce(pending.return_path, done))
-
-    async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> tuple[Seat, str]:
-        headers = tuple(request.scope["headers"])
-        source = self._surroundings.source(request.scope["client"][0], headers)
-        device, idle = self._surroundings.device(source, headers)
-        if previous is not None:
-            self._sign_off.end_upstreams(previous, False)
-            p = previous.shift.principal
-            if (p.issuer, p.subject) != (signed_on.principal.issuer, signed_on.principal.subject):
-                await self._journal.record(
-                    session_event(EventType.SESSION_REVOKED, self._now(), previous, reason="user-switch")
-                )
-        seat, token, started = await self._sessions.sign_on(
-            signed_on, device, self._settings.public_host, idle=idle, previous=previous
-        )
-        self._metrics.sign_ons.labels("ok").inc()
-        p = signed_on.principal
-        await self._journal.record(
-            AuditEvent(
-                EventType.LOGIN_OK,
-                self._now(),
-                {
-                    "acr": signed_on.acr,
-                    "amr": list(signed_on.amr),
-                    "issuer": p.issuer,
-                    "name": p.name,
-                    "role": p.role,
-                    "roles": sorted(p.roles),
-                    "session": seat.session.id,
-                    "shift": seat.shift.id,
-                    "source": source,
-                    "subject": p.subject,
-                },
-            )
-        )
-        if started:
-            await self._journal.record(shift_event(EventType.SHIFT_STARTED, self._now(), seat.shift))
-        await self._journal.record(
-            session_event(
-                EventType.SESSION_SEATED,
-                self._now(),
-                seat,
-                device=device.device_class.value,
-                zone=device.zone,
-                source=source,
-            )
-        )
-        return seat, token
 
     async def _refused(self, request: Request, error: SignOnRefused) -> Response:
         headers = tuple(request.scope["headers"])
@@ -259,7 +223,7 @@ class SignOn:
         )
 
     async def _seat(self, request: Request) -> Seat | None:
-        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
+        token = _token(request)
         return await self._sessions.seated(token, self._settings.public_host) if token else None
 
     # Are the claims still true?
@@ -340,6 +304,10 @@ class SignOn:
 
     async def jwks(self, request: Request) -> Response:
         return JSONResponse(self._provider.jwks(), headers={"cache-control": "public, max-age=300"})
+
+
+def _token(request: Request) -> bytes | None:
+    return cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
 
 
 def _still_covers(known: Principal, found: Principal) -> bool:

@@ -19,7 +19,7 @@ from sso.provider import SignedOn
 from sso.seal import Seal
 from sso.tokens import VerifiedClaims
 
-IDLE, LONGEST = 300.0, 43200.0
+IDLE, LONGEST, STAYS = 300.0, 43200.0, 4 * 3600.0
 CLAIMS = cast(VerifiedClaims, None)  # nothing here looks at them
 
 
@@ -436,7 +436,7 @@ async def test_a_log_out_of_a_session_that_is_over_ends_the_shift_when_nobody_is
     seat, _ = await sit(sessions, sid="phone")
     await sit(sessions, sid="desktop")
     if over == "idle":
-        ward.clock.at += IDLE
+        ward.clock.at += IDLE + STAYS
     else:
         for session in await sessions.of_shift(seat.shift):
             await sessions.end_session(session, "signed-off")

@@ -120,8 +120,10 @@ class Tab:
         raise AssertionError(f"the redirects go round: {way}")
 
     async def sign_on(self, path: str = "/sign-on/start") -> httpx2.Response:
-        answer, _ = await self.follow(MAIN + path)
-        return answer
+        return (await self.sign_on_by_way(path))[0]
+
+    async def sign_on_by_way(self, path: str = "/sign-on/start") -> tuple[httpx2.Response, list[str]]:
+        return await self.follow(MAIN + path)
 
 
 def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:

@@ -32,10 +32,6 @@ async def swept(house: Front, tab: Tab) -> None:
     tab.cookies[HOST]["__Host-lanyard"] = "A" * 43
 
 
-async def idled(house: Front, tab: Tab) -> None:
-    house.clock.step = 301
-
-
 async def shift_over(house: Front, tab: Tab) -> None:
     house.clock.step = 12 * 3600 + 1
 
@@ -46,7 +42,7 @@ async def closed(house: Front, tab: Tab) -> None:
     del tab.cookies[HOST]["__Host-lanyard"]
 
 
-WAYS = {way.__name__: way for way in (idled, shift_over, swept, closed)}
+WAYS = {way.__name__: way for way in (shift_over, swept, closed)}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -65,12 +61,24 @@ async def test_a_click_brings_nobody_back_at_a_shared_device(
     assert await asked_anew(tab) is (ownership is Ownership.SHARED)
 
 
+@pytest.mark.parametrize("ownership", Ownership)
+async def test_a_session_that_was_locked_for_too_long_is_not_brought_back_by_a_click(
+    house: Front, monkeypatch: pytest.MonkeyPatch, ownership: Ownership
+) -> None:
+    """Nor on one's own device: it could only have been unlocked by a proof."""
+    kept_on(monkeypatch, ownership)
+    tab = house.tab()
+    await tab.sign_on()
+    house.clock.step = 300 + 4 * 3600 + 1
+    assert await asked_anew(tab)
+
+
 @pytest.mark.parametrize("without", ["__Host-lanyard", "__Host-lanyard-anew"])
 async def test_either_of_two_cookies_says_that_somebody_was_here(house: Front, without: str) -> None:
     """The session's own, whose end the store knows, and one that outlives the browser's window."""
     tab = house.tab()
     await tab.sign_on()
-    house.clock.step = 301
+    house.clock.step = 300 + 4 * 3600 + 1
     assert tab.cookies[HOST].pop(without)
     assert await asked_anew(tab)
 

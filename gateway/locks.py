@@ -1,0 +1,169 @@
+"""Sessions locked, unlocked and switched from, each written down; and how often somebody may try a PIN.
+
+A lock is in the store before it is journalled, an unlocking is journalled before it holds: whatever fails on the way leaves it locked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from typing import TypeVar
+
+from policies.model import Ownership, Principal
+from sso import unlock
+from sso.session import FEDERATED, FOLLOW_ME, IDLE, PIN, SWITCHED
+
+from .audit.event import AuditEvent, EventType
+from .audit.journal import Journal
+from .sessions import Seat, Sessions
+from .stores.base import FactorStore
+
+T = TypeVar("T")
+
+PIN_FRESH = 300.0  # seconds since the proof by which a PIN may be set
+
+
+class Tried(Enum):
+    """What came of a PIN."""
+
+    UNLOCKED = "unlocked"
+    WRONG = "wrong"  # also where there is none
+    LIMITED = "limited"  # too many of this person's, wherever they were tried
+    ENDED = "ended"  # too many in this session: it is over
+
+
+class Locks:
+    def __init__(
+        self,
+        sessions: Sessions,
+        store: FactorStore,
+        journal: Journal,
+        now: Callable[[], float],
+        end_one: Callable[[Seat, str], Awaitable[None]],
+    ) -> None:
+        """`end_one(seat, reason)` ends a session and what it has opened."""
+        self._sessions = sessions
+        self._store = store
+        self._journal = journal
+        self._now = now
+        self._end_one = end_one
+        self._hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pin")  # 64 MiB each
+
+    def close(self) -> None:
+        self._hashing.shutdown()
+
+    async def held(self, token: bytes | None, host: str) -> Seat | None:
+        """The locked session of this cookie. One that has just been found idle is locked from here on. Raises StoreUnavailable."""
+        seat = await self._sessions.at_lock(token, host) if token else None
+        if seat is not None and seat.session.locked is None:
+            await self.lock(seat, IDLE)
+        return seat
+
+    async def notice(self) -> None:
+        """Lock whatever is idle, although nobody asks. Called every half minute."""
+        for seat in self._sessions.idle_ones():
+            await self.lock(seat, IDLE)
+
+    async def lock(self, seat: Seat, reason: str) -> None:
+        """Once: a locked one stays as it is."""
+        if seat.session.locked is not None:
+            return
+        await self._sessions.lock(seat.session, reason)
+        since = seat.session.locked
+        await self._record(EventType.SESSION_LOCKED, seat, reason=reason, since=since)
+
+    async def switch(self, seat: Seat, *, desk: str, left: str) -> None:
+        """Somebody else takes this browser: it stays locked, and none of its cookies is worth anything any more.
+
+        `desk`: hash of the browser's mark, by which the clinician who comes back finds it. `left`: the page to come back to.
+        """
+        await self._sessions.lock(seat.session, SWITCHED, desk=desk, left=left)
+        await self._record(EventType.SESSION_SWITCHED, seat)
+
+    async def unlock(self, seat: Seat, proof: str, proved: float, *, turn: int, follows: bool = False) -> bool:
+        """By whoever has just proved to be its clinician; their other sessions on shared devices are locked.
+
+        `turn`: the lock that was looked at; False where it is another one by now, or the session is over.
+        """
+        await self._record(EventType.SESSION_UNLOCKED, seat, method=proof, since=seat.session.locked)
+        if not await self._sessions.unlock(seat.session, proof, proved, turn=turn, follows=follows):
+            return False
+        await self._store.clear_tally("pin-session", seat.session.id)
+        p = seat.shift.principal
+        for other in await self._sessions.of_person(p.issuer, p.subject):
+            if other.session.id != seat.session.id and other.session.device.ownership is Ownership.SHARED:
+                await self.lock(other, FOLLOW_ME)
+        return True
+
+    async def left_at(self, desk: str, principal: Principal) -> Seat | None:
+        """The session that this clinician was switched from in the browser with this mark, in the same role."""
+        found = [
+            seat
+            for seat in await self._sessions.of_person(principal.issuer, principal.subject)
+            if seat.session.lock_reason == SWITCHED and seat.session.desk == desk and covers(seat, principal)
+        ]
+        return max(found, key=lambda seat: seat.session.locked or 0.0, default=None)
+
+    # PIN
+
+    def may_set_pin(self, seat: Seat) -> bool:
+        """On an enrolled device, by whoever has just signed on: who knows the old one may not make it another."""
+        session = seat.session
+        return bool(session.device.id) and session.proof == FEDERATED and self._now() - seat.proved <= PIN_FRESH
+
+    async def set_pin(self, seat: Seat, pin: str, again: str) -> None:
+        """Raises PinRefused, StoreUnavailable."""
+        p = seat.shift.principal
+        hashed = await self._slowly(unlock.kept, unlock.chosen(pin, again))
+        await self._record(EventType.CREDENTIAL_KEPT, seat, method=PIN)
+        await self._store.put_factor(p.issuer, p.subject, PIN, hashed)
+
+    async def try_pin(self, seat: Seat, pin: str) -> Tried:
+        """Every try is counted before it is looked at, so that many at once are no more than one after another."""
+        p, now, turn = seat.shift.principal, self._now(), seat.session.turn
+        person = f"{len(p.issuer)}:{p.issuer}{p.subject}"
+        here = await self._store.tally("pin-session", seat.session.id, now, now + seat.session.stays)
+        if here > unlock.TRIES:
+            return await self._ended(seat)
+        everywhere = await self._store.tally("pin-person", person, now, now + unlock.PERSON_WINDOW)
+        hashed = await self._store.factor(p.issuer, p.subject, PIN)
+        right = await self._slowly(unlock.fits, hashed, pin[:64])
+        if everywhere > unlock.PERSON_TRIES:
+            tried = Tried.LIMITED
+        elif right and seat.session.device.id and await self.unlock(seat, PIN, self._now(), turn=turn):
+            await self._store.clear_tally("pin-person", person)
+            return Tried.UNLOCKED
+        else:
+            tried = Tried.WRONG
+        await self._record(EventType.LOGIN_FAILED, seat, reason=f"pin-{tried.value}")
+        return await self._ended(seat) if here >= unlock.TRIES else tried
+
+    async def _ended(self, seat: Seat) -> Tried:
+        if seat.session.ended is None:
+            await self._end_one(seat, "pin-tries")
+        return Tried.ENDED
+
+    async def _slowly(self, work: Callable[..., T], *given: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, work, *given)
+
+    async def _record(self, kind: EventType, seat: Seat, **fields: object) -> None:
+        p = seat.shift.principal
+        known = {
+            "issuer": p.issuer,
+            "name": p.name,
+            "role": p.role,
+            "session": seat.session.id,
+            "shift": seat.shift.id,
+            "subject": p.subject,
+        }
+        await self._journal.record(AuditEvent(kind, self._now(), {**known, **fields}))
+
+
+def covers(seat: Seat, principal: Principal) -> bool:
+    """Whether what was proved now is this session's clinician, in the same role and proved no less."""
+    known = seat.shift.principal
+    return (known.issuer, known.subject, known.role) == (principal.issuer, principal.subject, principal.role) and (
+        principal.assurance >= known.assurance
+    )

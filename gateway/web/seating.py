@@ -1,0 +1,169 @@
+"""Whoever comes back from the provider into a session: a new one, the locked one of this browser, or the one that a switch left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.model import Ownership
+from sso.provider import PendingSignOn, SignedOn
+from sso.session import FEDERATED, token_hash
+
+from ..audit.event import AuditEvent, EventType
+from ..audit.journal import Journal
+from ..context import Surroundings
+from ..edge import cookies
+from ..edge.origins import Bounce
+from ..locks import Locks, covers
+from ..metrics import Metrics
+from ..sessions import Seat, Sessions
+from .paths import unlock_at
+from .render import Renderer
+from .signoff import ANEW, ANEW_LIFE, SignOff, session_event, shift_event
+from .switching import Switching
+
+
+class Seating:
+    def __init__(
+        self,
+        public_host: str,
+        sessions: Sessions,
+        journal: Journal,
+        surroundings: Surroundings,
+        renderer: Renderer,
+        metrics: Metrics,
+        now: Callable[[], float],
+        sign_off: SignOff,
+        locks: Locks,
+        switching: Switching,
+    ) -> None:
+        self._public_host = public_host
+        self._sessions = sessions
+        self._journal = journal
+        self._surroundings = surroundings
+        self._renderer = renderer
+        self._metrics = metrics
+        self._now = now
+        self._sign_off = sign_off
+        self._locks = locks
+        self._switching = switching
+
+    async def at_lock(
+        self, request: Request, pending: PendingSignOn, signed_on: SignedOn, held: Seat, name: bytes
+    ) -> Response:
+        """A sign-on came back to a locked session. Its clinician unlocks it by a proof that is newer than the lock; anybody else
+        takes the browser over, and sees nothing of where it was."""
+        turn, since = held.session.turn, held.session.locked
+        known, found = held.shift.principal, signed_on.principal
+        done = (cookies.expired(name),)
+        if pending.subject or not pending.fresh or since is None or pending.created < since:
+            return self._renderer.redirect(Bounce(unlock_at(pending.return_path), done))
+        if covers(held, found):
+            await self._sessions.confirmed(held.shift, signed_on, held.session)
+            unlocked = await self._locks.unlock(held, FEDERATED, signed_on.auth_time, turn=turn)
+            return self._renderer.redirect(
+                Bounce(pending.return_path if unlocked else unlock_at(pending.return_path), done)
+            )
+        if (known.issuer, known.subject) == (found.issuer, found.subject):  # in another role, or by a weaker proof
+            return await self.arrived(request, pending.return_path, signed_on, held, name)
+        mark = self._switching.mark(tuple(request.scope["headers"]))
+        await self._switching.away(held, mark, pending.return_path)
+        return await self.arrived(request, "/", signed_on, None, name, mark=mark, entered=held.session.hosts)
+
+    async def arrived(
+        self,
+        request: Request,
+        back: str,
+        signed_on: SignedOn,
+        previous: Seat | None,
+        name: bytes,
+        *,
+        mark: str = "",
+        entered: tuple[str, ...] = (),
+    ) -> Response:
+        """Seat whoever signed on: in the session that a switch at this browser left, else in a new one.
+
+        `mark` is a new one of this browser's, `entered` the hosts at which somebody else's cookies are to be taken back.
+        """
+        desk = mark or self._switching.marked(tuple(request.scope["headers"]))
+        own = await self._locks.left_at(token_hash(desk), signed_on.principal) if desk else None
+        left = own.session.left if own else ""
+        token = await self._resumed(own, signed_on, previous) if own else ""
+        if own is None or not token:
+            own, token = await self._seat_down(request, signed_on, previous, follows=bool(desk))
+        elif back == "/":
+            back = left or back
+        # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
+        shared = own.session.device.ownership is Ownership.SHARED
+        anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
+        given = (cookies.given(cookies.SESSION, token), cookies.expired(name), anew)
+        marks = self._switching.cookies(mark) if mark else ()
+        onward = await self._switching.by_way_of(entered, back)
+        return self._renderer.redirect(Bounce(onward, (*given, *marks)))
+
+    async def _resumed(self, own: Seat, signed_on: SignedOn, previous: Seat | None) -> str:
+        """A cookie's value for the session that was left; "" where it is over by now."""
+        turn = own.session.turn
+        await self._sessions.confirmed(own.shift, signed_on, own.session)
+        if not await self._locks.unlock(own, FEDERATED, signed_on.auth_time, turn=turn, follows=True):
+            return ""
+        if previous is not None:
+            await self._replaced(previous, signed_on)
+            await self._sessions.end_session(previous.session, "replaced")
+        return await self._sessions.token(own, self._public_host)
+
+    async def _replaced(self, previous: Seat, signed_on: SignedOn) -> None:
+        self._sign_off.end_upstreams(previous, False)
+        p = previous.shift.principal
+        if (p.issuer, p.subject) != (signed_on.principal.issuer, signed_on.principal.subject):
+            event = session_event(EventType.SESSION_REVOKED, self._now(), previous, reason="user-switch")
+            await self._journal.record(event)
+
+    async def _seat_down(
+        self, request: Request, signed_on: SignedOn, previous: Seat | None, *, follows: bool
+    ) -> tuple[Seat, str]:
+        headers = tuple(request.scope["headers"])
+        source = self._surroundings.source(request.scope["client"][0], headers)
+        device, idle = self._surroundings.device(source, headers)
+        if previous is not None:
+            await self._replaced(previous, signed_on)
+            known, found = previous.shift.principal, signed_on.principal
+            follows = follows or (known.issuer, known.subject) != (found.issuer, found.subject)
+        seat, token, started = await self._sessions.sign_on(
+            signed_on, device, self._public_host, idle=idle, previous=previous, follows=follows
+        )
+        self._metrics.sign_ons.labels("ok").inc()
+        p = signed_on.principal
+        await self._journal.record(
+            AuditEvent(
+                EventType.LOGIN_OK,
+                self._now(),
+                {
+                    "acr": signed_on.acr,
+                    "amr": list(signed_on.amr),
+                    "issuer": p.issuer,
+                    "name": p.name,
+                    "role": p.role,
+                    "roles": sorted(p.roles),
+                    "session": seat.session.id,
+                    "shift": seat.shift.id,
+                    "source": source,
+                    "subject": p.subject,
+                },
+            )
+        )
+        if started:
+            await self._journal.record(shift_event(EventType.SHIFT_STARTED, self._now(), seat.shift))
+        await self._journal.record(
+            session_event(
+                EventType.SESSION_SEATED,
+                self._now(),
+                seat,
+                device=device.device_class.value,
+                zone=device.zone,
+                source=source,
+            )
+        )
+        return seat, token
