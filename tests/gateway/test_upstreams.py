@@ -172,6 +172,33 @@ async def test_a_shift_may_share_a_log_on_where_the_manifest_says_so() -> None:
     assert len(ward.old.log_ons) == 2
 
 
+async def test_a_form_of_somebody_else_s_page_at_the_same_browser_is_not_sent() -> None:
+    """Where a session follows another's, only forms of pages that its own log-on has shown are."""
+    ward, form = Ward(), asked("POST", b"/save", b"text", referer=b"https://pas.test/page")
+    live = await ward.sessions.logged_on(seat(), ward.system)
+    assert live
+    ward.sessions.refuse_stale_write(live, form, NOTE)
+    with pytest.raises(WriteNotSent):
+        ward.sessions.refuse_stale_write(live, form, NOTE, follows=True)
+    live.showed(b"/page")
+    ward.sessions.refuse_stale_write(live, form, NOTE, follows=True)
+
+
+async def test_a_locked_session_keeps_no_log_on_from_its_clinician() -> None:
+    """Where a system allows one, the device in front of the clinician gets it: anew, without the patient chosen at the other."""
+    ward, locked = Ward(Share.ONE_PER_CLINICIAN), seat("one")
+    first = await ward.sessions.logged_on(locked, ward.system)
+    assert first
+    with pytest.raises(OpenElsewhere):
+        await ward.sessions.logged_on(seat("two"), ward.system)
+    ward.sessions._seat_of = lambda session: asyncio.sleep(0, locked)
+    locked.session.lock(1.0, "clinician")
+    second = await ward.sessions.logged_on(seat("two"), ward.system)
+    assert second
+    assert second.session.id != first.session.id
+    assert ward.old.log_offs == [first.session.id]
+
+
 async def test_a_system_with_one_log_on_for_each_clinician_says_where_it_is_open() -> None:
     """The second session is told, and the first one's log-on is left alone."""
     ward = Ward(Share.ONE_PER_CLINICIAN)

@@ -56,9 +56,11 @@ class Browser:
         kind = {"content-type": "application/x-www-form-urlencoded"}
         return self.follow("POST", url, came_from=came_from or url, headers=kind, body=body)
 
-    def submit(self, page: Page, *, form: int = 0, **fields: str) -> Page:
-        """Fill and send a form of `page`, hidden fields included."""
-        found = page.document().forms[form]
+    def submit(self, page: Page, *, form: int | str = 0, **fields: str) -> Page:
+        """Fill and send a form of `page`, by its number or the end of its action, hidden fields included."""
+        forms = page.document().forms
+        named = [one for one in forms if isinstance(form, str) and (one.get("action") or "").endswith(form)]
+        found = forms[form] if isinstance(form, int) else named[0]
         values = {name: value or "" for name, value in found.form_values() if name} | fields
         target = urljoin(page.url, found.get("action") or "")
         if (found.get("method") or "get").lower() == "get":

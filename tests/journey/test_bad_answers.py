@@ -288,7 +288,7 @@ def test_nothing_is_kept_for_whoever_comes_after(here: Ward) -> None:
         of_pas = cookies[here.host("pas")]
         first = here.ask("/ward/7/list", cookie=of_pas)
         assert (first.status, first.headers("cache-control")) == (200, ["no-store"])
-        browser.submit(browser.get(f"{here.place.url}/"))
+        browser.submit(browser.get(f"{here.place.url}/"), form="/sign-off")
     here.calm()
     here.upstream.answer = lambda seen: reply(status="304 Not Modified")
     for target in ("/ward/7/list", "/static/app.css"):

@@ -15,9 +15,10 @@ from .sign_on import begun, fields, signed_on
 
 pytestmark = pytest.mark.counterpart
 
-IDLE = {"idle": dict.fromkeys(("shared", "issued", "personal", "unknown"), "2s")}
+IDLE = {"idle": dict.fromkeys(("shared", "issued", "personal", "unknown"), "5s")}
 WHY = "Somebody was signed on here before"
-PATIENCE = 10.0
+LOCKED = "Unlock by signing on again"
+PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def browsers() -> Iterator[Callable[[], Browser]]:
 
 
 def left_alone(place: Hospital, browser: Browser, *, busy: tuple[Browser, ...] = ()) -> None:
-    """Until the session has ended of itself, which this question does not put off; the busy ones work on meanwhile."""
+    """Until the session has locked of itself, which this question does not put off; the busy ones work on meanwhile."""
     until = time.monotonic() + PATIENCE
     while browser.once("GET", f"{place.url}/enter?ticket=x").headers["location"] == "/":
         assert time.monotonic() < until
@@ -49,10 +50,10 @@ def left_alone(place: Hospital, browser: Browser, *, busy: tuple[Browser, ...] =
         time.sleep(0.1)
 
 
-def clicked(place: Hospital, browser: Browser) -> tuple[Page, Page]:
-    """The sign-on page, and where its button leads."""
+def clicked(place: Hospital, browser: Browser, at: str = "/unlock") -> tuple[Page, Page]:
+    """The page that a click leads to, and where its first button does."""
     page = browser.get(f"{place.url}/")
-    assert page.url == f"{place.url}/sign-on"
+    assert page.url == f"{place.url}{at}"
     return page, browser.submit(page)
 
 
@@ -72,7 +73,7 @@ def test_a_click_after_the_idle_time_looks_at_nothing_under_the_name_of_the_one_
     left_alone(place, desk, busy=(phone,))
     before, told = seated(place, "n.okoye"), len(front.passed)
     page, asked = clicked(place, desk)
-    assert page.text.count(WHY) == 1
+    assert page.text.count(LOCKED) == 1
     assert asked.url.startswith(f"{place.issuer}/interaction/"), asked.url
     assert 'name="password"' in asked.text
     assert seated(place, "n.okoye") == before
@@ -95,12 +96,13 @@ def test_the_same_person_proves_it_and_goes_on_in_the_same_shift(
     place.sign_on(desk, "r.singh")
     left_alone(place, desk)
     page = desk.get(f"{place.url}/shift")
-    assert page.url == f"{place.url}/sign-on?next=/shift"
-    assert WHY in page.text
+    assert page.url == f"{place.url}/unlock?next=/shift"
+    assert LOCKED in page.text
     page = desk.submit(desk.submit(page), login="r.singh", password="paper clip", otp="000000")
     assert page.url == f"{place.url}/shift"
     assert len([e for e in place.events(type="shift.started") if e["subject"] == "r.singh"]) == 1
-    assert seated(place, "r.singh") == 2
+    assert [e["method"] for e in place.events(type="session.unlocked") if e["subject"] == "r.singh"] == ["federated"]
+    assert seated(place, "r.singh") == 1
 
 
 def test_a_browser_that_was_closed_without_a_sign_off_asks_too(
@@ -111,16 +113,16 @@ def test_a_browser_that_was_closed_without_a_sign_off_asks_too(
     desk = browsers()
     place.sign_on(desk, "p.watt")
     assert desk.cookies[place.url.partition("://")[2]].pop("__Host-lanyard")
-    page, asked = clicked(place, desk)
+    page, asked = clicked(place, desk, at="/sign-on")
     assert WHY in page.text
     assert asked.url.startswith(f"{place.issuer}/interaction/"), asked.url
     assert seated(place, "p.watt") == 1
 
 
-def test_a_device_of_one_s_own_goes_on_by_a_click(
+def test_a_device_of_one_s_own_asks_after_a_lock_only(
     tmp_path_factory: pytest.TempPathFactory, browsers: Callable[[], Browser]
 ) -> None:
-    """Outside the hospital's network no device is taken for a shared one: nobody is asked twice."""
+    """Outside the hospital's network no device is taken for a shared one: but for a lock, a click goes on."""
     with hospital(tmp_path_factory.mktemp("home"), [], shift=IDLE, started=False) as place:
         place.config["zones"][0]["posture"] = "off-site"
         place.write()
@@ -128,8 +130,11 @@ def test_a_device_of_one_s_own_goes_on_by_a_click(
         phone = browsers()
         place.sign_on(phone, "n.okoye")
         left_alone(place, phone)
+        _, asked = clicked(place, phone)
+        assert asked.url.startswith(f"{place.issuer}/interaction/"), asked.url
+        assert phone.cookies[place.url.partition("://")[2]].pop("__Host-lanyard"), "the browser was closed"
         assert "prompt" not in fields(begun(place, phone))
-        page, back = clicked(place, phone)
+        page, back = clicked(place, phone, at="/sign-on")
         assert WHY not in page.text
         assert back.url == f"{place.url}/"
         assert "N Okoye" in back.text

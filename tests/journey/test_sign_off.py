@@ -89,7 +89,7 @@ def test_sign_off_ends_here_at_the_system_and_at_the_provider(
     browser = at_work(place, browsers(), "n.okoye")
     thief = copy_of(browser, browsers())
     told = len(front.passed)
-    asks = browser.submit(browser.get(f"{place.url}/"))
+    asks = browser.submit(browser.get(f"{place.url}/"), form="/sign-off")
     assert asks.trail[1].startswith(f"{place.system_url('viewer')}/.lanyard/sign-off?")
     page = confirmed(place, browser, asks)
     assert page.url.startswith(f"{place.url}/signed-off?state=")
@@ -130,7 +130,7 @@ def test_whoever_signs_off_at_one_desk_is_not_signed_on_there_by_the_next_click(
     place, _, front = ward
     there, here = (at_work(place, browsers(), "r.singh") for _ in range(2))
     told = len(front.passed)
-    page = here.submit(here.get(f"{place.url}/"))
+    page = here.submit(here.get(f"{place.url}/"), form="/sign-off")
     assert page.url == f"{place.url}/signed-off"
     assert cut_off(ward, here)
     assert signed_on(place, there)
