@@ -46,6 +46,7 @@ from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
+from .web.guard import GuardPages
 from .web.launchpad import Launchpad
 from .web.refusals import Refusals
 from .web.render import Renderer
@@ -135,8 +136,23 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             systems, engine, sessions, doors, sign_on, sign_off, renderer, config.scheme, config.public_host
         )
         main = main_site(sign_on, sign_off, launchpad, refusals, f"{config.scheme}://{config.public_host}")
+        guard_pages = GuardPages(sessions, renderer, now)
+        for name, system in systems.items():
+            if (page_guard := system.passage.guard) is not None:
+                page_guard.left_alone = metrics.left_alone(name)
         gateway = Gateway(
-            main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, now
+            main,
+            pipeline,
+            sessions,
+            doors,
+            journal,
+            surroundings,
+            refusals,
+            renderer,
+            metrics,
+            sign_on,
+            guard_pages,
+            now,
         )
 
         def rejected(source: str, reason: str) -> None:
