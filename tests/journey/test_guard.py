@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from demo.hospital import Hospital as Demo
+from demo.hospital import hospital as pretend_hospital
+from gateway.proxy.guarding import Splice
 from tests.counterparts.django_admin import USERS as ADMINS
 from tests.counterparts.django_admin import django_admin
-from tests.counterparts.processes import missing
+from tests.counterparts.processes import free_port, missing
 from tests.counterparts.provider import OTP, USERS
+from tests.gateway.proxy.test_guarding import PLACES, XML_PLACES
 
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
@@ -162,7 +166,7 @@ def seen(page: Page) -> str:
 def pictures(page: Page, name: str) -> None:
     for width in (320, 768, 1280):
         page.set_viewport_size({"width": width, "height": 600})
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(150)
         page.screenshot(path=ARTEFACTS / f"{name}-{width}.png")
 
 
@@ -182,6 +186,27 @@ def test_the_bar_is_there_and_nothing_breaks(place: Place, window: BrowserContex
     assert "Not you?" in told
     allowed = ["Executing inline script"] if path in POLICIES else []  # the page's own, as without us
     assert [text for text in quiet(place) if not any(word in text for word in allowed)] == []
+
+
+OVER = """() => {
+    const bar = document.querySelector('lanyard-guard').shadowRoot.querySelector('aside').getBoundingClientRect();
+    return [...document.querySelectorAll('a,button,input,select,textarea')].filter(one => {
+        const at = one.getBoundingClientRect();
+        return one.checkVisibility() && at.left < bar.right - 2 && at.right > bar.left + 2
+            && at.top < bar.bottom - 2 && at.bottom > bar.top + 2;
+    }).map(one => one.outerHTML);
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_the_bar_lies_over_no_control(place: Place, window: BrowserContext, width: int) -> None:
+    """At rest, after a scroll and on a phone, in a page full of controls."""
+    page = opened(window, f"{place.hospital.system_url('admin')}/admin/auth/group/add/")
+    page.set_viewport_size({"width": width, "height": 700})
+    for down in (0, 150, 5000):
+        page.evaluate(f"scrollTo(0, {down})")
+        page.wait_for_timeout(300)
+        assert page.evaluate(OVER) == []
 
 
 def test_a_way_out_is_reached_by_keyboard(place: Place, window: BrowserContext) -> None:
@@ -206,6 +231,62 @@ def test_djangos_admin_is_used_with_the_script_in_it(place: Place, window: Brows
     assert quiet(place) == []
 
 
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    with pretend_hospital(free_port()) as running:
+        yield running
+
+
+def test_the_old_pas_is_used_with_the_script_in_it(demo: Demo, chromium: Browser) -> None:
+    """Framesets, forms that are sent into other frames, Windows-1252: a note with an umlaut arrives whole, and nobody complains."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page, complaints = context.new_page(), []
+    page.goto(demo.url)
+    page.get_by_role("button", name="Sign on").click()
+    page.get_by_role("button", name="Ngozi Okoye").click()
+    page.wait_for_url(f"{demo.url}/")
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(demo.url.replace("://", "://pas.") + "/pas/main")
+    until(page, "lanyardGuard.covered === false")
+    content, menu = page.frame(name="content"), page.frame(name="menu")
+    assert content is not None
+    assert menu is not None
+    content.get_by_role("button", name="Select").first.click()
+    expect(content.locator(".banner")).to_contain_text("Hosp No")
+    menu.get_by_role("button", name="Notes").click()
+    content.locator("textarea").fill("Hélène, Zürich – ½ tablet")
+    content.get_by_role("button", name="Save note").click()
+    expect(content.locator("body")).to_contain_text("Hélène, Zürich – ½ tablet")
+    assert [frame.locator(BAR).count() for frame in page.frames] == [1, 0, 0]
+    assert "Ngozi Okoye" in seen(page)
+    pictures(page, "guard-pas")
+    page.set_viewport_size({"width": 320, "height": 600})
+    page.wait_for_timeout(200)
+    assert [text for text in complaints if "404" not in text] == []
+    context.close()
+
+
+def test_browsers_run_the_script_wherever_it_was_put(chromium: Browser) -> None:
+    """Each page in which a place was found runs it once, by the browser's own parser."""
+    page = chromium.new_page()
+    served = {"kind": "", "body": b""}
+    page.route("http://page.test/", lambda route: route.fulfill(content_type=served["kind"], body=served["body"]))
+    for xml, examples in ((False, PLACES), (True, XML_PLACES)):
+        for example in examples:
+            splice = Splice(b"<script>self.ran = (self.ran || 0) + 1</script>", xml=xml)
+            whole = example.replace("|", "").encode("latin-1")
+            if xml:  # elsewhere nothing is a script
+                whole = whole.replace(b"<html>", b'<html xmlns="http://www.w3.org/1999/xhtml">')
+            kind = "application/xhtml+xml" if xml else "text/html; charset=windows-1252"
+            served |= {"kind": kind, "body": splice.feed(whole) + splice.end()}
+            page.goto("http://page.test/")
+            ran = page.evaluate("self.ran || 0")
+            well_formed = not xml or "parsererror" not in page.content()
+            assert not well_formed or ran == splice.placed, example
+    page.close()
+
+
 def test_a_sign_off_covers_the_pages_in_other_tabs(place: Place, window: BrowserContext) -> None:
     """As soon as one page of the origin knows, all do, within a second: nothing is read, typed or sent there any more."""
     first, second, frames = (opened(window, place.pas + path) for path in ("/note", "/note", "/frames"))
@@ -219,8 +300,8 @@ def test_a_sign_off_covers_the_pages_in_other_tabs(place: Place, window: Browser
         covered(page, 1.0)
     told = seen(first)
     assert "RECORD-CANARY" not in told
-    assert "You are signed off" in told
-    assert "Go on" in told
+    assert "You are signed off here" in told
+    assert "Sign on" in told
     assert "RECORD-CANARY" not in seen(frames)
     tries_to_send(first)
     tries_to_send(frames.frames[1])
@@ -248,7 +329,7 @@ def test_a_page_of_somebody_else_s_session_cannot_be_sent(place: Place, window: 
     sign_on(place, other, "dr.lee")
     other.goto(f"{place.pas}/note")
     covered(page, 1.0)
-    assert "Another session has begun here" in seen(page)
+    assert "Somebody has signed on here since" in seen(page)
     before = place.writes()
     tries_to_send(page)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -267,7 +348,7 @@ def test_what_was_typed_is_there_again_after_the_same_session_is_back(place: Pla
     window.clear_cookies(name="__Host-lanyard", domain=re.compile("^pas"))
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     covered(page)
-    window.add_cookies([cookie for cookie in kept if cookie["name"] == "__Host-lanyard"])  # type: ignore[arg-type]
+    window.add_cookies([cookie for cookie in kept if cookie["name"] == "__Host-lanyard"])  # type: ignore[arg-type]  # a cookie that was got may be set
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     until(page, "lanyardGuard.covered === false && !document.body.inert && document.title === 'note.'")
     assert page.locator("textarea").input_value() == "half a sentence"
