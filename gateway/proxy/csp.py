@@ -6,6 +6,8 @@ governs them now, and those addresses: inline code, event handlers, `eval`, work
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from connectors.messages import Headers
 
 SCRIPT, STATE, ACTIVE = "/.lanyard/static/guard.js", "/.lanyard/state", "/.lanyard/active"
@@ -17,21 +19,31 @@ Policy = list[tuple[str, list[str]]]  # directives in their order, each name onc
 
 def amended(headers: Headers, origin: bytes, integrity: str) -> tuple[Headers | None, bool]:
     """The headers with room for the script, and whether it must name its hash. None where a page's sandbox forbids it altogether."""
-    found: list[tuple[bytes, bytes]] = []
+    found: list[tuple[bytes, bytes]] | None = None
     hashed = False
-    for pair in headers:
-        if pair[0] in _NAMES:
-            said = []
-            for text in pair[1].decode("latin-1").split(","):
-                policy = _read(text)
-                if pair[0] == _NAMES[0] and _sandboxed(policy):
-                    return None, False
-                hashed = _let(policy, origin.decode("latin-1"), integrity) or hashed
-                said.append(_said(policy, text))
-            found.append((pair[0], ",".join(said).encode("latin-1")))
-        else:
-            found.append(pair)
-    return tuple(found), hashed
+    for at, (name, value) in enumerate(headers):
+        if name in _NAMES:
+            said, by_hash = _amended(value, name == _NAMES[0], origin, integrity)
+            if said is None:
+                return None, False
+            hashed = hashed or by_hash
+            if said != value:
+                found = found or list(headers)
+                found[at] = (name, said)
+    return headers if found is None else tuple(found), hashed
+
+
+@lru_cache(maxsize=256)
+def _amended(value: bytes, enforced: bool, origin: bytes, integrity: str) -> tuple[bytes | None, bool]:
+    """One header's policies, joined by commas. Most systems say the same on every page."""
+    said, hashed = [], False
+    for text in value.decode("latin-1").split(","):
+        policy = _read(text)
+        if enforced and _sandboxed(policy):
+            return None, False
+        hashed = _let(policy, origin.decode("latin-1"), integrity) or hashed
+        said.append(_said(policy, text))
+    return ",".join(said).encode("latin-1"), hashed
 
 
 def _read(text: str) -> Policy:
