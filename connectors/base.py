@@ -164,6 +164,15 @@ class NamesParameters(Protocol):
 
 
 @runtime_checkable
+class Polls(Protocol):
+    """A system whose pages ask for something by themselves, e.g. whether there is a new result."""
+
+    def is_background(self, inbound: InboundRequest) -> bool:
+        """Whether this request says nothing about anybody being there. Looked up once with the route."""
+        ...
+
+
+@runtime_checkable
 class ChecksHealth(Protocol):
     async def health(self, client: httpx2.AsyncClient) -> None:
         """Raises ConnectorError when the system cannot be used."""

@@ -31,6 +31,7 @@ _ROUTE_KEYS = frozenset(
         "disclosure",
         "changing",
         "asset",
+        "background",
         "patient",
         "body",
         "limit",
@@ -78,6 +79,7 @@ class Route:
     body: Literal["form", "json"] | None
     limit: int
     parameters: tuple[str, ...]  # query parameters that the journal names
+    background: bool = False  # a page's own polling: nobody did anything
     reads_answer: bool = field(init=False)  # a patient stands in the answer
     names: tuple[str, ...] = field(init=False)
     pattern: re.Pattern[str] = field(init=False, repr=False)  # of the decoded path, a group for each name
@@ -144,6 +146,11 @@ class RouteTable:
     def is_asset(self, inbound: InboundRequest) -> bool:
         match = self.match(inbound)
         return match is not None and match.route.asset
+
+    def is_background(self, inbound: InboundRequest) -> bool:
+        """Whether a page asks for this by itself, so that it says nothing about anybody being there."""
+        match = self.match(inbound)
+        return match is not None and match.route.background
 
     def reads_answer(self, inbound: InboundRequest) -> bool:
         match = self.match(inbound)
@@ -320,6 +327,10 @@ def _route(table: Mapping[str, Any], system: str) -> Route:
     asset = bool(table.get("asset", False))
     if asset and not methods <= {"GET", "HEAD"}:
         raise RouteError(f"route `{name}`: an asset is only ever read: leave `methods` out")
+    changing = bool(table.get("changing", action is Action.WRITE))
+    background = bool(table.get("background", False))
+    if background and changing:
+        raise RouteError(f"route `{name}`: what changes something is somebody's doing: leave `background` out")
     return Route(
         id=name,
         methods=methods,
@@ -327,12 +338,13 @@ def _route(table: Mapping[str, Any], system: str) -> Route:
         action=action,
         kind=str(table.get("kind", "page")),
         disclosure=disclosure,
-        changing=bool(table.get("changing", action is Action.WRITE)),
+        changing=changing,
         asset=asset,
         patients=places,
         body=body,
         limit=int(table.get("limit", BODY_LIMIT)),
         parameters=tuple(table.get("parameters", ())),
+        background=background,
     )
 
 

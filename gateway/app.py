@@ -50,6 +50,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
 from .web.downtime import entries
+from .web.guard import GuardPages
 from .web.handoff import HandOff
 from .web.kept import Kept
 from .web.launchpad import Launchpad
@@ -190,6 +191,10 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             sign_on, sign_off, launchpad, hand_off, unlock, refusals, f"{config.scheme}://{config.public_host}"
         )
         kept = Kept(writes, store, upstreams, journal, renderer, config.gateway.public_url, now)
+        guard_pages = GuardPages(sessions, locks, renderer, now)
+        for name, system in systems.items():
+            if (page_guard := system.passage.guard) is not None:
+                page_guard.left_alone = metrics.left_alone(name)
         gateway = Gateway(
             main,
             pipeline,
@@ -203,6 +208,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             sign_on,
             kept,
             locks,
+            guard_pages,
             now,
         )
 

@@ -14,10 +14,12 @@ from sso.seal import Seal
 from .config import Config, SecretRef, SsoTable, SystemTable
 from .edge.origins import ApiSite, MainSite, Site, SystemSite
 from .errors import ConfigError
+from .proxy.guarding import PageGuard
 from .proxy.limits import Bulkhead
 from .proxy.origin import Origin
 from .proxy.passage import Passage
 from .systems import System
+from .web import guard
 
 
 def secret(key: str, reference: SecretRef) -> bytes:
@@ -126,6 +128,7 @@ def system_of(table: SystemTable, config: Config) -> System:
         opened_from=frozenset(_origins_of(table.opened_from, config)),
         https=config.scheme == "https",
         known_origins=frozenset({upstream.lower(), public.encode()}),
+        guard=_page_guard(table, config, public) if table.mount == "host" and table.guard == "on" else None,
     )
     return System(
         table=table,
@@ -139,6 +142,10 @@ def system_of(table: SystemTable, config: Config) -> System:
         state=manifest.state,
         keepable=manifest.keepable,
     )
+
+
+def _page_guard(table: SystemTable, config: Config, public: str) -> PageGuard:
+    return PageGuard(guard.VERSION, guard.INTEGRITY, public.encode(), f"{config.gateway.public_url}/")
 
 
 def _origins_of(names: list[str], config: Config) -> list[str]:

@@ -58,6 +58,15 @@ async def problems(config: Config, *, live: bool) -> list[str]:
     return found
 
 
+def notices(config: Config) -> list[str]:
+    """What is no fault, and what somebody should know."""
+    return [
+        f"systems.{table.name}.guard: pages go out without the guard script, {table.guard.removeprefix('off: ')}"
+        for table in config.systems
+        if table.guard != "on"
+    ]
+
+
 def _policies(config: Config) -> list[str]:
     try:
         Bundle.load(config.policies.path)

@@ -63,10 +63,12 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from .check import problems
+    from .check import notices, problems
 
     config = configuration.load(given.config)
     found = asyncio.run(problems(config, live=given.live))
+    for notice in notices(config):
+        print(f"{given.config}: {notice}")
     for problem in found:
         print(f"lanyard: {_placed(problem, given)}", file=sys.stderr)
     if not found:

@@ -86,12 +86,19 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _guarded(value: str) -> str:
+    if value != "on" and not (value.startswith("off: ") and value[5:].strip()):
+        raise ValueError("write `on`, or `off: ` and the reason, which whoever reviews this will read")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Size = Annotated[int, BeforeValidator(_bytes)]
 Network = Annotated[str, AfterValidator(_network)]
 TrustedProxy = Annotated[str, AfterValidator(_proxy)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Guarded = Annotated[str, AfterValidator(_guarded)]
 Name = Annotated[str, Field(pattern=r"^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
 
 
@@ -258,6 +265,7 @@ class SystemTable(_Table):
     direct: str = ""
     procedure: str = ""
     start: str = Field(default="/", pattern=r"^/[!-~]*$")
+    guard: Guarded = "on"
     hold: Size = 8 * 1024**2
     timeout: Seconds = 30.0
     connect_timeout: Seconds = 5.0

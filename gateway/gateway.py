@@ -31,6 +31,7 @@ from .proxy.headers import wants_service_worker
 from .sessions import Seat, Sessions
 from .systems import System
 from .web.app import static
+from .web.guard import GuardPages
 from .web.kept import Kept, request_of
 from .web.refusals import Refusals
 from .web.render import Renderer
@@ -58,6 +59,7 @@ class Gateway:
         sign_on: SignOn,
         kept: Kept,
         locks: Locks,
+        guard_pages: GuardPages,
         now: Callable[[], float],
     ) -> None:
         self._main = main
@@ -72,6 +74,7 @@ class Gateway:
         self._sign_on = sign_on
         self._kept = kept
         self._locks = locks
+        self._guard_pages = guard_pages
         self._now = now
         self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
@@ -152,6 +155,8 @@ class Gateway:
         await (await self._our_page(host, scope))(scope, receive, send)
 
     async def _our_page(self, host: str, scope: Scope) -> Response:
+        if (page := await self._guard_pages.answer(host, scope)) is not None:
+            return page
         headers = tuple(scope["headers"])
         path, query = scope["path"].removeprefix("/.lanyard/"), QueryParams(scope["query_string"])
         if scope["method"] not in ("GET", "HEAD"):
@@ -190,7 +195,8 @@ class Gateway:
         scope["lanyard.request"] = request.id
         if wants_service_worker(request):
             raise BadRequest("a service worker would outlive the session: it is not given")
-        self._sessions.touch(seat)
+        if system.polls is None or not system.polls.is_background(request):
+            self._sessions.touch(seat)
         begun = time.perf_counter()
         outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
         self._measure(system, outcome, time.perf_counter() - begun)

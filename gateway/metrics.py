@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
@@ -22,6 +24,9 @@ class Metrics:
         self.rejected = Counter(
             "lanyard_rejected_requests", "Refused before a session was looked at", ["reason"], registry=r
         )
+        self.unguarded = Counter(
+            "lanyard_unguarded_pages", "Pages that went out without the guard script", ["system", "why"], registry=r
+        )
         self.sign_ons = Counter("lanyard_sign_ons", "Sign-ons", ["outcome"], registry=r)
         self.log_ons = Counter(
             "lanyard_upstream_log_ons", "Log-ons made for clinicians", ["system", "outcome"], registry=r
@@ -30,6 +35,10 @@ class Metrics:
         self.journal_queue = Gauge("lanyard_journal_queue", "Events waiting to be made durable", registry=r)
         self.policy_hits = Gauge("lanyard_policy_memo_hits", "Decisions answered from the memo", registry=r)
         self.policy_misses = Gauge("lanyard_policy_memo_misses", "Decisions evaluated", registry=r)
+
+    def left_alone(self, system: str) -> Callable[[str], None]:
+        """Counts one system's pages that went out without the guard script, by why."""
+        return lambda why: self.unguarded.labels(system, why).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connectors.base import Connector, LogsOn, NamesParameters, Share, State, Translates
+from connectors.base import Connector, LogsOn, NamesParameters, Polls, Share, State, Translates
 
 from .config import SystemTable
 
@@ -35,12 +35,14 @@ class System:
     logs_on: LogsOn | None = field(init=False)
     translates: Translates | None = field(init=False)
     names: NamesParameters | None = field(init=False)
+    polls: Polls | None = field(init=False)
 
     def __post_init__(self) -> None:
         connector = self.connector
         self.logs_on = connector if isinstance(connector, LogsOn) else None
         self.translates = connector if isinstance(connector, Translates) else None
         self.names = connector if isinstance(connector, NamesParameters) else None
+        self.polls = connector if isinstance(connector, Polls) else None
 
     @property
     def name(self) -> str:

@@ -130,6 +130,9 @@ class WebformConnector:
     def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]:
         return self._routes.named_parameters(inbound)
 
+    def is_background(self, inbound: InboundRequest) -> bool:
+        return self._routes.is_background(inbound)
+
     async def health(self, client: httpx2.AsyncClient) -> None:
         """The login page answers. Raises ConnectorError."""
         await client.get(self._origin + self._login.path)

@@ -13,6 +13,7 @@ from connectors.errors import SystemMisbehaves
 from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 
 from . import places
+from .guarding import HTML, XHTML, navigates
 from .passage import Passage
 
 OURS = b"__Host-lanyard"
@@ -122,6 +123,8 @@ def _judged_inward(pair: tuple[bytes, bytes], passage: Passage) -> tuple[bytes, 
 def addressed(request: UpstreamRequest, inbound: InboundRequest, passage: Passage) -> UpstreamRequest:
     """The connector's request with Host and what the system may know of the way here; ours come last and once."""
     headers = request.headers
+    if passage.guard is not None and not request.expects_identity and navigates(inbound):
+        request.expects_identity = True  # a page that comes packed, or in part, cannot be guarded
     if request.expects_identity:
         headers = tuple([pair for pair in headers if pair[0] not in CONDITIONAL])
     ours: list[tuple[bytes, bytes]] = [(b"host", passage.host)]
@@ -186,7 +189,10 @@ def outward(response: UpstreamResponse, inbound: InboundRequest, passage: Passag
     passed += _said_by_us(kind, passage, asset=asset)
     if attached:
         passed.append((b"content-disposition", _attachment(response)))
-    return UpstreamResponse(response.status, tuple(passed), body, response.reason, response.close)
+    answer = UpstreamResponse(response.status, tuple(passed), body, response.reason, response.close)
+    if kind in (HTML, XHTML) and passage.guard is not None and not asset:
+        return passage.guard.guarded(answer, inbound, kind)
+    return answer
 
 
 def _judged_outward(pair: tuple[bytes, bytes], passage: Passage) -> tuple[bytes, bytes] | None:

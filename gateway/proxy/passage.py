@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .guarding import PageGuard
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passage:
@@ -21,3 +23,4 @@ class Passage:
     https: bool = True
     known_origins: frozenset[bytes] = field(default_factory=frozenset)  # more origins that are the system's own
     passes_authorization: bool = False  # the manifest says that apps bring the system's own credential
+    guard: PageGuard | None = None  # puts the guard script into pages

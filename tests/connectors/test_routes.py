@@ -151,6 +151,7 @@ def test_only_declared_parameters_are_named() -> None:
         ({"id": "a", "path": "/x", "patient": {"in": "answer", "pattern": "x"}}, "group"),
         ({"id": "a", "path": "/x", "patient": {"in": "query"}}, "name"),
         ({"id": "a", "path": "/x", "methods": ["POST"], "asset": True}, "asset"),
+        ({"id": "a", "path": "/x", "methods": ["POST"], "action": "write", "background": True}, "background"),
         ({"id": "css", "path": "/other"}, "two routes"),
         ({"id": "b", "path": "/patient/{other}"}, "same requests"),
     ],
@@ -176,3 +177,13 @@ async def test_no_target_breaks_the_matcher(path: bytes, query: bytes) -> None:
         await table("windows-1252").describe(asked(b"/" + path + b"?" + query))
     except BadRequest:
         return
+
+
+def test_only_a_declared_route_is_background() -> None:
+    """What no route names is somebody's doing."""
+    polls = RouteTable.declared(
+        [*TABLE, {"id": "poll", "path": "/poll/{rest...}", "background": True}], charset="utf-8", system="pas"
+    )
+    assert polls.is_background(asked(b"/poll/new?since=1"))
+    assert not polls.is_background(asked(b"/ward/7/list"))
+    assert not polls.is_background(asked(b"/nowhere"))

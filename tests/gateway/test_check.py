@@ -264,3 +264,13 @@ def test_nobody_is_asked_while_the_configuration_is_wrong(place: Installation, l
     said = lanyard("check", "--live")
     assert said.code == 1
     assert len(said.err.splitlines()) == 1
+
+
+def test_a_system_without_the_guard_script_is_listed_with_its_reason(place: Installation, lanyard: Terminal) -> None:
+    """It is no fault; it is said at each check."""
+    assert "guard" not in lanyard("check").out
+    place.system("pas")["guard"] = "off: its pages are letters for printing"
+    place.write()
+    said = lanyard("check")
+    assert said.code == 0
+    assert "systems.pas.guard: pages go out without the guard script, its pages are letters for printing" in said.out

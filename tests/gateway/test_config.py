@@ -158,3 +158,11 @@ def test_every_setting_has_a_name() -> None:
     assert "sso.claims.roles" in names
     assert "systems.hold" in names
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("value", ["off", "off:", "off: ", "no", "", "OFF: because"])
+def test_pages_go_without_their_guard_for_a_written_reason_only(tmp_path: Path, value: str) -> None:
+    """Whoever reviews the configuration reads why."""
+    assert "`systems.0.guard`: write `on`, or `off: `" in refusal(tmp_path, GOOD + f'guard = "{value}"\n')
+    assert read(tmp_path, GOOD + 'guard = "off: because"\n').systems[0].guard == "off: because"
+    assert read(tmp_path, GOOD).systems[0].guard == "on"

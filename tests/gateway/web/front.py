@@ -126,7 +126,7 @@ class Tab:
         return await self.follow(MAIN + path)
 
 
-def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
+def config_in(folder: Path, issuer: str, **tables: Any) -> Path:
     for name in ("seal", "journal"):
         (folder / f"{name}.key").write_text(new_key())
     (folder / "client.secret").write_bytes(CLIENT_SECRET)
@@ -152,14 +152,14 @@ def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
         ],
     }  # fmt: skip
     for table, changes in tables.items():
-        config[table] = {**config.get(table, {}), **changes}
+        config[table] = {**config.get(table, {}), **changes} if isinstance(changes, dict) else changes
     path = folder / "lanyard.toml"
     path.write_text(tomli_w.dumps(config))
     return path
 
 
 @contextlib.asynccontextmanager
-async def front(folder: Path, **tables: dict[str, Any]) -> AsyncIterator[Front]:
+async def front(folder: Path, **tables: Any) -> AsyncIterator[Front]:
     async with ToyProvider() as provider:
         clock = provider.now = Clock()
         running = await open_gateway(load(config_in(folder, provider.issuer, **tables), {}), now=clock)

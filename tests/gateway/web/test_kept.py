@@ -49,7 +49,7 @@ async def test_a_note_that_came_too_late_is_there_again_after_sign_on(house: Fro
 
 async def unlocked(house: Front, tab: Tab, address: str) -> str:
     """From the address of what is kept, by signing on again, back to it; the page."""
-    page, way = await tab.follow(address)
+    page, _ = await tab.follow(address)
     assert "<h1>Locked</h1>" in page.text
     back = re.search(r'name="next" value="([^"]*)"', page.text)
     assert back is not None
