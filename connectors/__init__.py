@@ -26,6 +26,7 @@ from .errors import (
     CredentialMissing,
     CredentialRefused,
     NotBrokered,
+    PasswordChangeDue,
     SystemMisbehaves,
     SystemUnavailable,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "NotBrokered",
     "Obligation",
     "Option",
+    "PasswordChangeDue",
     "PatientRef",
     "Permit",
     "Resource",

@@ -1,8 +1,7 @@
 """Clinicians' own credentials for systems that have only a login page, from a sealed file.
 
 `systems.credentials` names a file that `lanyard key seal-credentials` wrote: a JSON list of
-`{"issuer", "subject", "username", "secret"}`, sealed for one system. The vault takes its place later; whoever asks here does
-not notice.
+`{"issuer", "subject", "username", "secret"}`, sealed for one system. The vault is asked first; whoever asks here does not notice.
 """
 
 from __future__ import annotations
@@ -19,6 +18,20 @@ from .errors import ConfigError
 
 class CredentialSource(Protocol):
     async def credential(self, principal: Principal, system: str) -> Credential | None: ...
+
+
+class InOrder:
+    """Several sources as one: the first that has something is the one that counts."""
+
+    def __init__(self, *sources: CredentialSource) -> None:
+        self._sources = sources
+
+    async def credential(self, principal: Principal, system: str) -> Credential | None:
+        """Raises what a source raises: a refused credential is not passed over for another's."""
+        for source in self._sources:
+            if (found := await source.credential(principal, system)) is not None:
+                return found
+        return None
 
 
 def purpose(system: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Float, Index, MetaData, String, Table
 
 from sso.errors import StoreUnavailable
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 shifts = Table(
@@ -60,6 +60,23 @@ upstreams = Table(
     Column("hash", String, primary_key=True),
     Column("session", String, nullable=False),
     Column("value", Text, nullable=False),
+)
+
+# The vault: hashes of (issuer, subject) and (issuer, subject, system), and what only the vault's own keys open.
+vault_keys = Table(
+    "vault_key",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("wrapped", Text, nullable=False),
+)
+credentials = Table(
+    "credential",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("credential_person", "person"),
 )
 
 
