@@ -135,7 +135,7 @@ class LogsOn(Protocol):
     """A system that wants a log-on of its own before it answers."""
 
     async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
-        """Raises CredentialRefused, SystemUnavailable, SystemMisbehaves. Never tries twice."""
+        """Raises CredentialRefused, PasswordChangeDue, SystemUnavailable, SystemMisbehaves. Never tries twice."""
         ...
 
     async def is_logged_off(self, response: UpstreamResponse) -> bool:

@@ -11,7 +11,14 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from connectors.errors import AnswerTooLarge, BadRequest, NotBrokered, SystemMisbehaves
+from connectors.errors import (
+    AnswerTooLarge,
+    BadRequest,
+    CredentialMissing,
+    CredentialRefused,
+    NotBrokered,
+    SystemMisbehaves,
+)
 from connectors.messages import InboundRequest
 
 from . import logs
@@ -31,6 +38,7 @@ from .web.app import static
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.signon import SignOn
+from .web.vault import VaultPages
 
 _OURS = b"/.lanyard/"
 _REJECTED = (BadRequest, NotBrokered, CrossSite)
@@ -51,7 +59,9 @@ class Gateway:
         metrics: Metrics,
         sign_on: SignOn,
         now: Callable[[], float],
+        vault: VaultPages,
     ) -> None:
+        self._vault = vault
         self._main = main
         self._pipeline = pipeline
         self._sessions = sessions
@@ -174,7 +184,13 @@ class Gateway:
             raise BadRequest("a service worker would outlive the session: it is not given")
         self._sessions.touch(seat)
         begun = time.perf_counter()
-        outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
+        try:
+            outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
+        except (CredentialMissing, CredentialRefused):
+            if (ask := await self._vault.instead(system, scope, seat)) is None:
+                raise
+            await self._renderer.redirect(ask)(scope, receive, send)
+            return
         self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():

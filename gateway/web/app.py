@@ -15,6 +15,7 @@ from .launchpad import Launchpad
 from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
+from .vault import VaultPages
 
 Page = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
@@ -22,7 +23,12 @@ _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
 def main_site(
-    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, refusals: Refusals, public_origin: str
+    sign_on: SignOn,
+    sign_off: SignOff,
+    launchpad: Launchpad,
+    refusals: Refusals,
+    public_origin: str,
+    vault: VaultPages,
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel)."""
 
@@ -54,6 +60,9 @@ def main_site(
             Route("/enter", own(launchpad.enter)),
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
+            Route("/vault", own(vault.overview)),
+            Route("/vault/{system}", own(vault.ask), methods=["GET", "POST"]),
+            Route("/vault/{system}/forget", own(vault.forget), methods=["POST"]),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )

@@ -124,7 +124,7 @@ class Tab:
         return answer
 
 
-def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
+def config_in(folder: Path, issuer: str, **tables: Any) -> Path:
     for name in ("seal", "journal"):
         (folder / f"{name}.key").write_text(new_key())
     (folder / "client.secret").write_bytes(CLIENT_SECRET)
@@ -148,14 +148,14 @@ def config_in(folder: Path, issuer: str, **tables: dict[str, Any]) -> Path:
         ],
     }  # fmt: skip
     for table, changes in tables.items():
-        config[table] = {**config.get(table, {}), **changes}
+        config[table] = changes if isinstance(changes, list) else {**config.get(table, {}), **changes}
     path = folder / "lanyard.toml"
     path.write_text(tomli_w.dumps(config))
     return path
 
 
 @contextlib.asynccontextmanager
-async def front(folder: Path, **tables: dict[str, Any]) -> AsyncIterator[Front]:
+async def front(folder: Path, **tables: Any) -> AsyncIterator[Front]:
     async with ToyProvider() as provider:
         clock = provider.now = Clock()
         running = await open_gateway(load(config_in(folder, provider.issuer, **tables), {}), now=clock)
