@@ -164,6 +164,13 @@ class NamesParameters(Protocol):
 
 
 @runtime_checkable
+class KnowsItsWrites(Protocol):
+    """A system that can say whether anything may be changed through it. One that cannot counts as one where it may."""
+
+    def may_change(self) -> bool: ...
+
+
+@runtime_checkable
 class ChecksHealth(Protocol):
     async def health(self, client: httpx2.AsyncClient) -> None:
         """Raises ConnectorError when the system cannot be used."""

@@ -29,7 +29,7 @@ from .audit.journal import Journal
 from .audit.search import SearchCopy
 from .config import Config
 from .context import Surroundings
-from .credentials import InOrder, SealedFiles
+from .credentials import InOrder, SealedFiles, personal
 from .edge.guard import Guard
 from .edge.listening import listening
 from .edge.origins import Doors
@@ -91,7 +91,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         http = _http(config)
         stack.push_async_callback(http.aclose)
         provider = _provider(config, http, now)
-        files = SealedFiles({t.name: t.credentials for t in config.systems if t.credentials}, seal)
+        files = SealedFiles(
+            {t.name: t.credentials for t in config.systems if t.credentials}, seal, personal(systems.values())
+        )
         vault = Vault(store, OperatorKeys(vault_seal_of(config)), now)
         upstreams = UpstreamSessions(
             store,

@@ -110,15 +110,13 @@ class Vault:
 
     async def kept(self, principal: Principal) -> list[Kept]:
         """What is kept for somebody, by system."""
-        seal = await self._data_key(person := _person(principal.issuer, principal.subject))
+        seal = await self._data_key(person := _person(principal))
         rows = await self._store.credentials_of(person) if seal else []
         return sorted((_about(seal, row) for row in rows if seal), key=lambda kept: kept.system)
 
-    async def keep(
-        self, issuer: str, subject: str, system: str, credential: Credential, *, by: str = "clinician"
-    ) -> None:
+    async def keep(self, principal: Principal, system: str, credential: Credential, *, by: str = "clinician") -> None:
         """Keep, or replace what was kept."""
-        person, key = _person(issuer, subject), key_hash(issuer, subject, system)
+        person, key = _person(principal), _row(principal, system)
         now = self._now()
         kept = Kept(system, now, by, used=now if by == "clinician" else None)
         for _ in range(_TRIES):
@@ -137,8 +135,8 @@ class Vault:
 
     async def forget(self, principal: Principal, system: str) -> bool:
         """Whether there was something to forget."""
-        key = key_hash(principal.issuer, principal.subject, system)
-        return await self._store.forget_credential(_person(principal.issuer, principal.subject), key)
+        key = _row(principal, system)
+        return await self._store.forget_credential(_person(principal), key)
 
     async def tried(
         self, principal: Principal, system: str, credential: Credential, refusal: CredentialRefused | None
@@ -164,10 +162,15 @@ class Vault:
                 done += await self._store.rewrap_vault_key(person, wrapped, again)
         return done
 
+    async def under_older_keys(self) -> int:
+        """How many data keys another than the first key has wrapped: while there are any, that one must stay."""
+        now = await self._keys.key_id()
+        return sum(self._keys.wrapped_by(wrapped) != now for _, wrapped in await self._store.vault_keys())
+
     async def _opened(self, principal: Principal, system: str) -> _Opened | None:
-        key = key_hash(principal.issuer, principal.subject, system)
+        key = _row(principal, system)
         row = await self._store.credential(key)
-        seal = await self._data_key(_person(principal.issuer, principal.subject)) if row else None
+        seal = await self._data_key(_person(principal)) if row else None
         if row is None or seal is None:
             return None
         username, secret = json.loads(_unsealed(seal, row.value, _value_of(key)))
@@ -178,8 +181,12 @@ class Vault:
         return Seal([await self._keys.unwrap(wrapped, bound=person)]) if wrapped else None
 
 
-def _person(issuer: str, subject: str) -> str:
-    return key_hash(issuer, subject)
+def _person(principal: Principal) -> str:
+    return key_hash(principal.issuer, principal.subject)
+
+
+def _row(principal: Principal, system: str) -> str:
+    return key_hash(principal.issuer, principal.subject, system)
 
 
 def _value_of(key: str) -> str:

@@ -131,6 +131,10 @@ class WebformConnector:
     def named_parameters(self, inbound: InboundRequest) -> tuple[tuple[str, str], ...]:
         return self._routes.named_parameters(inbound)
 
+    def may_change(self) -> bool:
+        """By a declared route, or by any page that no route names."""
+        return self._routes.changing or not self._refuse_unnamed
+
     async def health(self, client: httpx2.AsyncClient) -> None:
         """The login page answers. Raises ConnectorError."""
         await client.get(self._origin + self._login.path)

@@ -30,7 +30,7 @@ from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..credentials import CredentialSource
 from ..edge.origins import Asked, Bounce, asked
-from ..errors import fault_for
+from ..errors import ConfigError, fault_for
 from ..sessions import Seat
 from ..stores.base import CodeStore
 from ..systems import System
@@ -107,12 +107,19 @@ class VaultPages:
         rows = []
         for system in self._systems.values():
             if system.logs_on is not None and (system.name in kept or self._launchpad.may_open(system, seat)):
-                given = await self._files.credential(seat.shift.principal, system.name) is not None
+                given = await self._given(seat, system)
                 address = self._launchpad.address(system)
                 helpdesk = system.table.helpdesk
                 rows.append(Row(system.name, system.title, helpdesk, address, kept.pop(system.name, None), given))
         rows += [Row(name, name, "", "", one, given=False) for name, one in kept.items()]
         return self._renderer.page("vault.html", rows=rows, when=_when, **self._launchpad.who(seat))
+
+    async def _given(self, seat: Seat, system: System) -> bool:
+        """A file that cannot be read is told where its system is opened."""
+        try:
+            return await self._files.credential(seat.shift.principal, system.name) is not None
+        except ConfigError:
+            return False
 
     async def ask(self, request: Request) -> Response:
         """GET asks for a system's user name and password; POST tries them there and keeps what the system takes."""
@@ -140,7 +147,7 @@ class VaultPages:
             await self._record(
                 EventType.CREDENTIAL_REPLACED if before else EventType.CREDENTIAL_KEPT, system.name, seat
             )
-            await self._vault.keep(p.issuer, p.subject, system.name, credential)
+            await self._vault.keep(p, system.name, credential)
 
         try:
             await self._upstreams.prove(seat, system, credential, keep)

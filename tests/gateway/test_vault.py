@@ -43,7 +43,7 @@ class Room:
         return Vault(self.store, OperatorKeys(Seal(keys)), self.clock)
 
     async def keep(self, system: str = "pas", card: Credential = CARD, subject: str = NURSE.subject) -> None:
-        await self.vault.keep(NURSE.issuer, subject, system, card)
+        await self.vault.keep(replace(NURSE, subject=subject), system, card)
 
     def rows(self, statement: str) -> list[tuple[str, ...]]:
         with closing(sqlite3.connect(self.path)) as db, db:
@@ -110,7 +110,7 @@ async def test_what_is_kept_can_be_told_without_its_words(room: Room) -> None:
     """For which systems, since when and last used; by system."""
     await room.keep("pas")
     room.clock.at += 60
-    await room.vault.keep(NURSE.issuer, NURSE.subject, "lab", CARD, by="import")
+    await room.vault.keep(NURSE, "lab", CARD, by="import")
     lab, pas = await room.vault.kept(NURSE)
     assert (lab.system, lab.since, lab.by, lab.used) == ("lab", room.clock.at, "import", None)
     assert (pas.system, pas.since, pas.used) == ("pas", room.clock.at - 60, room.clock.at - 60)
