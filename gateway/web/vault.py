@@ -256,7 +256,7 @@ def _told(error: ConnectorError, title: str) -> tuple[str, str]:
         case CredentialRefused():
             return (
                 f"{title} did not take your user name and password",
-                "What you typed was not kept, and will not be tried again. Some systems lock an account after a few wrong "
+                "What you typed was not kept, and we do not try it again by ourselves. Some systems lock an account after a few wrong "
                 "tries: if you are not sure, ask the helpdesk first.",
             )
         case SystemUnavailable():
