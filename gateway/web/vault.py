@@ -30,7 +30,7 @@ from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..credentials import CredentialSource
 from ..edge.origins import Asked, Bounce, asked
-from ..errors import ConfigError, fault_for
+from ..errors import ConfigError
 from ..sessions import Seat
 from ..stores.base import CodeStore
 from ..systems import System
@@ -40,7 +40,7 @@ from .launchpad import Launchpad
 from .refusals import Refusals
 from .render import Renderer
 
-_WANTED, _WANTED_LIFE = "wanted", 900.0  # seconds that the page one came for is remembered
+_ASKING, _ASKING_LIFE = "asking", 900.0  # seconds that the page one came for is remembered
 _MOST_TYPED = 16 * 1024  # bytes of a form
 LONGEST = {"username": 256, "password": 1024}  # characters
 
@@ -92,11 +92,7 @@ class VaultPages:
         headers = tuple(scope["headers"])
         if system.logs_on is None or scope["method"] != "GET" or asked("GET", headers) is not Asked.DOCUMENT:
             return None
-        ticket = secrets.token_urlsafe(24)
-        target = scope["lanyard.target"].decode("latin-1")
-        value = {"session": seat.session.id, "system": system.name, "target": target}
-        await self._codes.put_code(_WANTED, ticket, json.dumps(value).encode(), self._now() + _WANTED_LIFE)
-        return Bounce(f"{self._public}/vault/{system.name}?page={ticket}")
+        return await self._asking(system, seat, scope["lanyard.target"].decode("latin-1"))
 
     async def overview(self, request: Request) -> Response:
         """What is kept, since when and last used."""
@@ -136,10 +132,10 @@ class VaultPages:
             return self._nothing(request)
         page = typed.get("page", "")
         credential = Credential(typed.get("username", "").strip(), typed.get("password", ""))
+        wanted = (await self._remembered(page, system, seat)).get("target")
         if problem := _unfit(credential):
-            return await self._form(
-                system, seat, page, status=422, problem=(problem, "Nothing was sent to the system.")
-            )
+            told = problem, "Nothing was sent to the system."
+            return self._renderer.redirect(await self._asking(system, seat, wanted, told))
 
         async def keep() -> None:
             p = seat.shift.principal
@@ -152,9 +148,10 @@ class VaultPages:
         try:
             await self._upstreams.prove(seat, system, credential, keep)
         except ConnectorError as error:
-            status = 422 if isinstance(error, CredentialRefused) else fault_for(error).status
-            return await self._form(system, seat, page, status=status, problem=_told(error, system.title))
-        return self._renderer.redirect(Bounce(await self._wanted(page, system, seat)))
+            told = _told(error, system.title)
+            return self._renderer.redirect(await self._asking(system, seat, wanted, told))
+        place = f"{self._public.partition('://')[0]}://{system.host}{wanted}"
+        return self._renderer.redirect(Bounce(place if wanted else self._launchpad.address(system)))
 
     async def forget(self, request: Request) -> Response:
         """POST: forget what is kept for a system."""
@@ -176,20 +173,35 @@ class VaultPages:
     def _nothing(self, request: Request) -> Response:
         return self._refusals.not_found(request.method, tuple(request.scope["headers"]))
 
-    async def _form(
-        self, system: System, seat: Seat, page: str, *, status: int = 200, problem: tuple[str, str] | None = None
-    ) -> Response:
+    async def _asking(
+        self, system: System, seat: Seat, target: str | None, problem: tuple[str, str] | None = None
+    ) -> Bounce:
+        """To the page that asks, by GET also after a try: a browser that went back to the answer of a POST would offer to
+        send it once more, password and all. What was wanted and what went wrong stay here, behind a ticket."""
+        ticket = secrets.token_urlsafe(24)
+        value = {"session": seat.session.id, "system": system.name, "target": target, "problem": problem}
+        await self._codes.put_code(_ASKING, ticket, json.dumps(value).encode(), self._now() + _ASKING_LIFE)
+        return Bounce(f"{self._public}/vault/{system.name}?page={ticket}")
+
+    async def _remembered(self, page: str, system: System, seat: Seat) -> dict[str, Any]:
+        """What is behind a ticket of this session's, for this system; nothing behind any other."""
+        value = await self._codes.read_code(_ASKING, page, self._now()) if 0 < len(page) < 64 else None
+        kept: dict[str, Any] = json.loads(value) if value else {}
+        ours = kept.get("session") == seat.session.id and kept.get("system") == system.name
+        return kept if ours else {}
+
+    async def _form(self, system: System, seat: Seat, page: str) -> Response:
         kept = next((k for k in await self._vault.kept(seat.shift.principal) if k.system == system.name), None)
         refused = self._upstreams.refused(seat, system)
         change = kept.change if kept else refused is not None and issubclass(refused, PasswordChangeDue)
+        asking = await self._remembered(page, system, seat)
         return self._renderer.page(
             "vault_ask.html",
-            status,
             system=system.name,
             title=system.title,
             helpdesk=system.table.helpdesk,
-            page=page if await self._remembered(page, system, seat) else "",
-            problem=problem,
+            page=page if asking else "",
+            problem=asking.get("problem"),
             kept=kept,
             refused=kept.refused is not None if kept else refused is not None,
             change=change,
@@ -197,21 +209,6 @@ class VaultPages:
             when=_when,
             **self._launchpad.who(seat),
         )
-
-    async def _remembered(self, page: str, system: System, seat: Seat) -> str | None:
-        """The target behind a ticket of this session's, for this system."""
-        value = await self._codes.read_code(_WANTED, page, self._now()) if 0 < len(page) < 64 else None
-        kept = json.loads(value) if value else {}
-        ours = kept.get("session") == seat.session.id and kept.get("system") == system.name
-        return str(kept["target"]) if ours else None
-
-    async def _wanted(self, page: str, system: System, seat: Seat) -> str:
-        """The page that one came for, at its own system only; else the system's first."""
-        target = await self._remembered(page, system, seat)
-        if target is None:
-            return self._launchpad.address(system)
-        await self._codes.take_code(_WANTED, page, self._now())
-        return f"{self._public.partition('://')[0]}://{system.host}{target}"
 
     async def _record(self, kind: EventType, system: str, seat: Seat) -> None:
         p = seat.shift.principal

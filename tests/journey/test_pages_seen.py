@@ -150,7 +150,7 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "open-elsewhere": (open_elsewhere, "This system is open on another of your devices", 409),
     "kept-log-ons": (kept_log_ons, "Kept log-ons", 200),
     "log-on-asked": (log_on_asked, "Log on to Patient administration", 200),
-    "log-on-not-taken": (log_on_not_taken, "Log on to Patient administration", 422),
+    "log-on-not-taken": (log_on_not_taken, "Log on to Patient administration", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }
 
