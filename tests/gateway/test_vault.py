@@ -179,6 +179,47 @@ async def test_a_new_key_in_front_opens_everything_and_then_wraps_everything(roo
         await room.opened(OLD).credential(NURSE, "pas")
 
 
+class Remote:
+    """A KMS as clouds offer one: keys have names, wrapped values a form of its own, and it may be away."""
+
+    def __init__(self) -> None:
+        self.wrapped: dict[str, tuple[bytes, str]] = {}
+        self.name = "keys/vault/1"
+        self.away = False
+
+    async def key_id(self) -> str:
+        return self.name
+
+    async def wrap(self, key: bytes, *, bound: str) -> str:
+        token = f"{self.name}:{len(self.wrapped)}"
+        self.wrapped[token] = (key, bound)
+        return token
+
+    async def unwrap(self, wrapped: str, *, bound: str) -> bytes:
+        key, for_whom = self.wrapped.get(wrapped, (b"", ""))
+        if self.away or not key or for_whom != bound:
+            raise StoreUnavailable("the KMS says no")
+        return key
+
+    def wrapped_by(self, wrapped: str) -> str:
+        return wrapped.partition(":")[0]
+
+
+async def test_a_key_that_never_leaves_its_place_serves_as_well(room: Room) -> None:
+    """Wrapped and unwrapped elsewhere, rotated there, and nothing opens while it is away."""
+    kms = Remote()
+    room.vault = Vault(room.store, kms, room.clock)
+    await room.keep()
+    kms.name = "keys/vault/2"
+    assert await room.vault.under_older_keys() == 1
+    assert await room.vault.rewrap() == 1
+    assert await room.vault.under_older_keys() == 0
+    assert await room.vault.credential(NURSE, "pas") == CARD
+    kms.away = True
+    with pytest.raises(StoreUnavailable):
+        await room.vault.credential(NURSE, "pas")
+
+
 async def test_what_is_kept_while_the_key_is_rotated_opens_afterwards(room: Room) -> None:
     """The data key was wrapped again between reading it and keeping under it: that is noticed, and done once more."""
     await room.keep("lab")

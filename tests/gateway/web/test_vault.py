@@ -92,7 +92,8 @@ def opened(folder: Path, old: Old, **more: object):  # type: ignore[no-untyped-d
     }  # fmt: skip
     pas = {"name": "pas", "title": "Patient administration", "connector": "webform", "helpdesk": "ext. 4357"}
     pas |= {"upstream": old.origin, "options": options, **more}
-    return front(folder, systems=[pas])
+    roles = {"nurse": "nurse", "doctor": "doctor", "officer": "privacy-officer"}
+    return front(folder, systems=[pas], sso={"roles": roles})
 
 
 @pytest.fixture
@@ -267,6 +268,17 @@ async def test_nobody_without_a_session_is_asked(house: Front, old: Old) -> None
 async def test_only_systems_with_a_log_on_of_their_own_are_asked_for(tab: Tab, path: str) -> None:
     """There is no page for anything else."""
     assert (await tab.get(MAIN + path)).status_code == 404
+
+
+async def test_nobody_logs_on_where_their_role_may_not_look(house: Front, old: Old) -> None:
+    """A privacy officer is not asked, and what they send is not tried there."""
+    house.provider.userinfo["roles"] = house.provider.claims["roles"] = ["officer"]
+    tab = house.tab()
+    assert "Your systems" in (await tab.sign_on()).text
+    assert (await tab.get(f"{MAIN}/vault/pas")).status_code == 404
+    assert (await tab.post(f"{MAIN}/vault/pas", RIGHT)).status_code == 404
+    assert "None of your systems" in (await tab.get(f"{MAIN}/vault")).text
+    assert old.tries == []
 
 
 async def test_a_system_that_does_not_answer_is_said_so(tab: Tab, old: Old) -> None:
