@@ -135,7 +135,7 @@ class LogsOn(Protocol):
     """A system that wants a log-on of its own before it answers."""
 
     async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
-        """Raises CredentialRefused, SystemUnavailable, SystemMisbehaves. Never tries twice."""
+        """Raises CredentialRefused, PasswordChangeDue, SystemUnavailable, SystemMisbehaves. Never tries twice."""
         ...
 
     async def is_logged_off(self, response: UpstreamResponse) -> bool:
@@ -170,6 +170,13 @@ class Polls(Protocol):
     def is_background(self, inbound: InboundRequest) -> bool:
         """Whether this request says nothing about anybody being there. Looked up once with the route."""
         ...
+
+
+@runtime_checkable
+class KnowsItsWrites(Protocol):
+    """A system that can say whether anything may be changed through it. One that cannot counts as one where it may."""
+
+    def may_change(self) -> bool: ...
 
 
 @runtime_checkable

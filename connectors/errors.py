@@ -7,6 +7,7 @@ ConnectorError
 ├── SystemMisbehaves      the system answered something that may not be passed on
 ├── AnswerTooLarge        an answer that must be read first is longer than `hold`
 ├── CredentialRefused     the system refused this clinician's credential: never retried by itself
+│   └── PasswordChangeDue the system wants a new password from this clinician before it lets them in
 ├── CredentialMissing     no credential is kept for this clinician and system
 └── NotBrokered           no route names this request, or the session cannot be had
 """
@@ -41,6 +42,10 @@ class AnswerTooLarge(ConnectorError):
 
 
 class CredentialRefused(ConnectorError):
+    pass
+
+
+class PasswordChangeDue(CredentialRefused):
     pass
 
 

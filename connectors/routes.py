@@ -120,6 +120,11 @@ class RouteTable:
         """From configuration. Raises RouteError."""
         return cls([_route(table, system) for table in tables], charset=charset, system=system)
 
+    @property
+    def changing(self) -> bool:
+        """Whether any route changes something."""
+        return any(route.changing for route in self._routes)
+
     async def describe(self, inbound: InboundRequest) -> tuple[Action, Resource] | None:
         """What a request asks for; None where no route names it. Raises BadRequest."""
         match = self.match(inbound)

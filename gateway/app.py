@@ -23,14 +23,14 @@ from sso.errors import StoreUnavailable
 from sso.oidc import OpenIdProvider
 
 from . import logs
-from .assembly import form_targets, journal_key, provider_settings, seal_of, sites_of, systems_of
+from .assembly import form_targets, journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
 from .audit.search import SearchCopy
 from .clock import SteadyClock
 from .config import Config
 from .context import Surroundings
-from .credentials import SealedFiles
+from .credentials import InOrder, SealedFiles, personal
 from .edge.guard import Guard
 from .edge.listening import listening
 from .edge.origins import Doors
@@ -48,6 +48,7 @@ from .sessions import Seat, Sessions
 from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
+from .vault import OperatorKeys, Vault
 from .web.app import main_site
 from .web.downtime import entries
 from .web.guard import GuardPages
@@ -61,6 +62,7 @@ from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
 from .web.switching import Switching
 from .web.unlock import Unlock
+from .web.vault import VaultPages
 
 _SWEEP_EVERY, _IDLE_EVERY = 300.0, 30.0  # seconds
 
@@ -103,15 +105,19 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         http = _http(config)
         stack.push_async_callback(http.aclose)
         provider = _provider(config, http, now)
-        files = SealedFiles({t.name: t.credentials for t in config.systems if t.credentials}, seal)
+        files = SealedFiles(
+            {t.name: t.credentials for t in config.systems if t.credentials}, seal, personal(systems.values())
+        )
+        vault = Vault(store, OperatorKeys(vault_seal_of(config)), now)
         upstreams = UpstreamSessions(
             store,
-            files,
+            InOrder(vault, files),
             journal,
             lambda system: client(reach[system.name]),
             now,
             sessions.seat_of,
             lambda system, outcome: metrics.log_ons.labels(system, outcome).inc(),
+            vault.tried,
         )
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)
@@ -187,9 +193,11 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             now,
         )
         unlock = Unlock(config.public_host, sessions, locks, switching, sign_on, refusals, renderer)
-        main = main_site(
-            sign_on, sign_off, launchpad, hand_off, unlock, refusals, f"{config.scheme}://{config.public_host}"
+        public = f"{config.scheme}://{config.public_host}"
+        vault_pages = VaultPages(
+            systems, vault, files, upstreams, store, journal, launchpad, refusals, renderer, now, public
         )
+        main = main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault_pages, refusals, public)
         kept = Kept(writes, store, upstreams, journal, renderer, config.gateway.public_url, now)
         guard_pages = GuardPages(sessions, locks, renderer, now)
         for name, system in systems.items():
@@ -210,6 +218,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             locks,
             guard_pages,
             now,
+            vault_pages,
         )
 
         def rejected(source: str, reason: str) -> None:
@@ -223,7 +232,8 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, locks.notice),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
-                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
+                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
+                                        _rewrapping(vault)))  # fmt: skip
         running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
         running.ops = ops_app(metrics, engine, journal, store, running.draining)
         await _loaded(config, bundle, journal, sorted(systems), now())
@@ -286,6 +296,7 @@ async def _journal(
 async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: list[str], at: float) -> None:
     """Say, in journal and log, what was taken and what is unsafe in it."""
     unsafe = [name for name in ("gateway.insecure_http", "sso.insecure_issuer") if _set(config, name)]
+    unsafe += [f"systems.{s.name}.insecure_shared_credentials" for s in config.systems if s.insecure_shared_credentials]
     loaded = {"hash": _hash(config), "insecure": unsafe, "systems": systems}
     await journal.record(AuditEvent(EventType.CONFIG_LOADED, at, loaded))
     await journal.record(
@@ -352,6 +363,17 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except StoreUnavailable as error:
             logs.log().error("the session store did not take a write", error=error)
+
+
+async def _rewrapping(vault: Vault) -> None:
+    """At the start, since a new key comes with a restart, and again for what a gateway that still had the old one has kept."""
+    while True:
+        try:
+            if done := await vault.rewrap():
+                logs.log().info("data keys of the vault were wrapped again", count=done)
+        except StoreUnavailable as error:
+            logs.log().error("data keys of the vault could not be wrapped again", error=error)
+        await asyncio.sleep(_SWEEP_EVERY)
 
 
 def _set(config: Config, name: str) -> bool:

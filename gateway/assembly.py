@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from connectors import registry
 from connectors.base import Share, SystemConfig
 from sso.provider import ClaimNames, ProviderSettings
-from sso.seal import Seal
+from sso.seal import Seal, read_keys
 
 from .config import Config, SecretRef, SsoTable, SystemTable
 from .edge.origins import ApiSite, MainSite, Site, SystemSite
@@ -173,6 +173,22 @@ def seal_of(config: Config) -> Seal:
         return Seal.of(secret("keys.seal", config.keys.seal))
     except ValueError as error:
         raise ConfigError([f"keys.seal: {error}"]) from None
+
+
+def vault_seal_of(config: Config) -> Seal:
+    """The keys that wrap the vault's data keys. `keys.seal` still opens, so that `keys.vault` may be set later.
+
+    Raises ConfigError."""
+    if config.keys.vault is None:
+        return seal_of(config)
+    try:
+        own = read_keys(secret("keys.vault", config.keys.vault))
+        Seal(own)  # before the others join: a key that stands twice in this file is this file's problem
+    except ValueError as error:
+        raise ConfigError([f"keys.vault: {error}"]) from None
+    seal_of(config)
+    others = read_keys(secret("keys.seal", config.keys.seal))
+    return Seal([*own, *(key for key in others if key not in own)])
 
 
 def journal_key(config: Config) -> bytes:

@@ -111,7 +111,7 @@ def audit_search(given: argparse.Namespace) -> int:
         if getattr(question, k)
     }
     # Written down before anything is shown, as every look is.
-    _journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": _operator()})
+    _journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": operator()})
     with contextlib.closing(open_copy(data_dir)) as copy:
         catch_up(data_dir, copy)
         found = search(copy, replace(question, request=_whole(copy, given.request)))
@@ -151,7 +151,7 @@ def asked_in(config: Config, request: str) -> str:
     """The engine's exact input for a request, as JSON; empty where the journal knows no such access. Journalled."""
     data_dir = Path(config.gateway.data_dir)
     asked = {"request": request, "input": True}
-    _journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, {"question": asked, "user": _operator()})
+    _journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, {"question": asked, "user": operator()})
     with contextlib.closing(open_copy(data_dir)) as copy:
         catch_up(data_dir, copy)
         found = search(copy, Question(request=_whole(copy, request)))
@@ -183,7 +183,7 @@ def _journal_own(data_dir: Path, key: bytes, kind: EventType, fields: dict[str, 
     """An event of the command line's own, beside a running gateway: another writer, another chain."""
 
     async def write() -> None:
-        journal = _own_journal(data_dir, key)
+        journal = own_journal(data_dir, key)
         try:
             await journal.record(AuditEvent(kind, time.time(), fields))
         finally:
@@ -192,7 +192,7 @@ def _journal_own(data_dir: Path, key: bytes, kind: EventType, fields: dict[str, 
     asyncio.run(write())
 
 
-def _own_journal(data_dir: Path, key: bytes) -> Journal:
+def own_journal(data_dir: Path, key: bytes) -> Journal:
     """Another command may be writing its own event just now: it is waited for."""
     until = time.monotonic() + _PATIENCE
     while True:
@@ -204,7 +204,8 @@ def _own_journal(data_dir: Path, key: bytes) -> Journal:
         time.sleep(_AGAIN)
 
 
-def _operator() -> str:
+def operator() -> str:
+    """The account that runs the command."""
     import getpass
 
     try:

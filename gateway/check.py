@@ -19,9 +19,9 @@ from sso.errors import SignOnError
 from sso.oidc import OpenIdProvider
 from sso.seal import Seal
 
-from .assembly import journal_key, provider_settings, seal_of, systems_of
+from .assembly import journal_key, provider_settings, seal_of, systems_of, vault_seal_of
 from .config import Config
-from .credentials import SealedFiles
+from .credentials import SealedFiles, personal
 from .errors import ConfigError
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
@@ -46,10 +46,10 @@ async def problems(config: Config, *, live: bool) -> list[str]:
             continue
         seal = made if isinstance(made, Seal) else seal
         systems = made if isinstance(made, dict) else systems
-    found += [*_files(config), *_policies(config)]
+    found += [*_vault_key(config), *_files(config), *_policies(config)]
     if seal is not None:
         files = {t.name: t.credentials for t in config.systems if t.credentials}
-        found += SealedFiles(files, seal).check()
+        found += SealedFiles(files, seal, personal(systems.values())).check()
     live = live and not found  # who is away may be away because of what is wrong here
     if not any(problem.startswith("sso.") for problem in found):
         found += await _provider(config, live=live)
@@ -65,6 +65,16 @@ def notices(config: Config) -> list[str]:
         for table in config.systems
         if table.guard != "on"
     ]
+
+
+def _vault_key(config: Config) -> list[str]:
+    if config.keys.vault is None:
+        return []
+    try:
+        vault_seal_of(config)
+    except ConfigError as error:
+        return [problem for problem in error.problems if problem.startswith("keys.vault")]
+    return []
 
 
 def _policies(config: Config) -> list[str]:

@@ -24,6 +24,7 @@ from .audit.recovery import JournalDamaged
 from .auditing import asked_in, audit_search, audit_verify
 from .credentials import seal_credentials
 from .errors import ConfigError, JournalUnavailable
+from .vaulting import vault_import, vault_release, vault_rewrap
 
 WELL, WANTING, CANNOT = 0, 1, 2
 
@@ -179,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         ("audit", "ask and prove the journal"),
         ("key", "make and use keys"),
         ("policy", "check policies"),
+        ("vault", "bring in and release clinicians' credentials"),
     ):
         groups[name] = commands.add_parser(name, help=does, description=does).add_subparsers(
             required=True, metavar="COMMAND"
@@ -252,6 +254,36 @@ def _parser() -> argparse.ArgumentParser:
         asking.add_argument(f"--{name}", default="", help=does)
     asking.add_argument("--limit", type=int, default=100, help="at most so many, newest first (default: 100)")
     asking.add_argument("--json", action="store_true", help="one JSON object a line")
+    bringing = command(
+        "vault import",
+        vault_import,
+        "keep a list of clinicians' credentials (JSON, as `lanyard key seal-credentials` takes it) for a system",
+        "lanyard vault import pas.json --system pas",
+    )
+    bringing.add_argument("file", metavar="FILE", help="the list; `-` for standard input")
+    bringing.add_argument("--system", required=True, help="the system's name")
+    releasing = command(
+        "vault release",
+        vault_release,
+        "show one credential on this terminal, for downtime: one person asks, another confirms within 15 minutes",
+        """lanyard vault release --system pas --subject n.okoye --operator "A Brown" --reason "gateway down, ward 7"\n"""
+        """         lanyard vault release --confirm 3F7K-Q2XM --operator "C Davis" --reason "rang ward 7: it is she" """.rstrip(),
+    )
+    for name, does in (
+        ("system", "the system's name"),
+        ("subject", "whose credential: the subject, as the journal says it"),
+        ("issuer", "whose issuer, where it is not `sso.issuer`"),
+        ("confirm", "the number that the first person was given"),
+    ):
+        releasing.add_argument(f"--{name}", default="", help=does)
+    releasing.add_argument("--operator", required=True, help="your own name: it is journalled")
+    releasing.add_argument("--reason", required=True, help="why: it is journalled")
+    command(
+        "vault rewrap",
+        vault_rewrap,
+        "wrap the data keys again under the first key, as the gateway does by itself, and say how many are left",
+        "lanyard vault rewrap --config lanyard.toml",
+    )
     return parser
 
 

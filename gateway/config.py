@@ -171,6 +171,7 @@ class GatewayTable(_Table):
 class KeysTable(_Table):
     seal: Secret
     journal: Secret
+    vault: Secret | None = None  # None: `seal`
 
 
 class ClaimsTable(_Table):
@@ -258,6 +259,7 @@ class SystemTable(_Table):
     host_header: Literal["upstream", "public"] = "upstream"
     share: Literal["session", "shift", "one_per_clinician"] | None = None
     credentials: str | None = None
+    insecure_shared_credentials: bool = False
     ca_file: str | None = None
     sni: str | None = None
     opened_from: list[Name] = []

@@ -71,6 +71,8 @@ class Fault:
     technical: bool = False  # the error's own words are for the helpdesk: a page says them last
 
 
+_KEPT = ("/vault", "Go to your kept log-ons")
+
 FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
     (
         connectors_errors.BodyTooLarge,
@@ -94,17 +96,34 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
         ),
     ),
     (
+        connectors_errors.PasswordChangeDue,  # before CredentialRefused, which it is
+        Fault(
+            502,
+            "password-change-due",
+            "The system wants a new password from you",
+            "Change it in the system itself, or with its helpdesk. Then give us the new one, under “Kept log-ons”.",
+            _KEPT,
+        ),
+    ),
+    (
         connectors_errors.CredentialRefused,
         Fault(
             502,
             "credential-refused",
             "The system refused your log-on",
-            "Your password there may have changed. We have not tried again.",
+            "Your password there may have changed. We have not tried again. Give us the new one, under “Kept log-ons”.",
+            _KEPT,
         ),
     ),
     (
         connectors_errors.CredentialMissing,
-        Fault(502, "credential-missing", "No log-on is kept for you in this system", "Ask the system's helpdesk."),
+        Fault(
+            502,
+            "credential-missing",
+            "No log-on is kept for you in this system",
+            "Give it once, under “Kept log-ons”: from then on the system opens by itself.",
+            _KEPT,
+        ),
     ),
     (
         connectors_errors.NotBrokered,

@@ -12,7 +12,14 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from connectors.errors import AnswerTooLarge, BadRequest, NotBrokered, SystemMisbehaves
+from connectors.errors import (
+    AnswerTooLarge,
+    BadRequest,
+    CredentialMissing,
+    CredentialRefused,
+    NotBrokered,
+    SystemMisbehaves,
+)
 from connectors.messages import InboundRequest
 
 from . import logs
@@ -36,6 +43,7 @@ from .web.kept import Kept, request_of
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.signon import SignOn
+from .web.vault import VaultPages
 
 _OURS = b"/.lanyard/"
 _KEPT = "/.lanyard/kept"
@@ -61,7 +69,9 @@ class Gateway:
         locks: Locks,
         guard_pages: GuardPages,
         now: Callable[[], float],
+        vault: VaultPages,
     ) -> None:
+        self._vault = vault
         self._main = main
         self._pipeline = pipeline
         self._sessions = sessions
@@ -198,7 +208,13 @@ class Gateway:
         if system.polls is None or not system.polls.is_background(request):
             self._sessions.touch(seat)
         begun = time.perf_counter()
-        outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
+        try:
+            outcome = await self._pipeline.broker(system, request, seat, self._line(system, request, seat, scope))
+        except (CredentialMissing, CredentialRefused):
+            if (ask := await self._vault.instead(system, scope, seat)) is None:
+                raise
+            await self._renderer.redirect(ask)(scope, receive, send)
+            return False
         self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():

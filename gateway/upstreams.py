@@ -1,9 +1,9 @@
 """Upstream sessions: log on once, notice that the system logged off, log on again.
 
 One UpstreamSession for each (session, system), since old systems keep the current patient on the server; a manifest's `share`
-may widen that. Log-on is single-flight. A credential that the system refused is not tried again in this shift. What may be
-repeated after a log-off is decided here and nowhere else (design: a write is never sent twice, and never unseen into a new
-upstream session).
+may widen that. Log-on is single-flight. A credential that the system refused is not tried again in this shift, unless somebody
+types it once more. What may be repeated after a log-off is decided here and nowhere else (design: a write is never sent twice,
+and never unseen into a new upstream session).
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from urllib.parse import urlsplit
 from connectors.base import Credential, Share, UpstreamSession
 from connectors.errors import ConnectorError, CredentialMissing, CredentialRefused
 from connectors.messages import InboundRequest, UpstreamResponse
-from policies.model import Resource
+from policies.model import Principal, Resource
+from sso.errors import StoreUnavailable
+from sso.flight import Flight
 
+from . import logs
 from .audit.event import AuditEvent, EventType
 from .credentials import CredentialSource
 from .errors import JournalUnavailable, OpenElsewhere, WriteNotSent
@@ -40,6 +43,13 @@ SAFE = frozenset({"GET", "HEAD"})
 _PAGES_REMEMBERED = 4096
 
 Key = tuple[str, str, str]  # (kind of owner, owner, system)
+Tried = Callable[[Principal, str, Credential, CredentialRefused | None], Awaitable[None]]
+
+
+async def _nobody_notes(
+    principal: Principal, system: str, credential: Credential, no: CredentialRefused | None
+) -> None:
+    pass
 
 
 class UpstreamSessionStore(Protocol):
@@ -96,9 +106,10 @@ class UpstreamSessions:
         now: Callable[[], float],
         seat_of: Callable[[str], Awaitable[Seat | None]],
         counted: Callable[[str, str], None] = lambda system, outcome: None,
+        tried: Tried = _nobody_notes,
     ) -> None:
         """`seat_of` tells whether a session is still live; `counted(system, outcome)` hears of every log-on: `ok`, or the
-        name of what went wrong."""
+        name of what went wrong; `tried` of every kept credential that a system took or refused."""
         self._seat_of = seat_of
         self._counted = counted
         self._store = store
@@ -108,7 +119,10 @@ class UpstreamSessions:
         self._now = now
         self._live: dict[Key, LogOn] = {}
         self._turns: dict[Key, asyncio.Lock] = {}
-        self._refused: dict[tuple[str, str], bytes] = {}  # (shift, system) -> hash of the credential refused
+        self._tried = tried
+        self._proofs: dict[tuple[Key, bytes], Flight[None]] = {}
+        # (shift, system) -> hash of the credential refused, and the refusal
+        self._refused: dict[tuple[str, str], tuple[bytes, type[CredentialRefused]]] = {}
 
     async def logged_on(self, seat: Seat, system: System) -> LogOn | None:
         """The log-on that this request goes through; None where the system wants none.
@@ -141,6 +155,52 @@ class UpstreamSessions:
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
         """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""
         return await self._one_at_a_time(seat, system, dead.key, after=dead.generation)
+
+    def refused(self, seat: Seat, system: System) -> type[CredentialRefused] | None:
+        """How the system refused what was kept, in this shift."""
+        found = self._refused.get((seat.shift.id, system.name))
+        return found[1] if found else None
+
+    async def prove(
+        self, seat: Seat, system: System, credential: Credential, keep: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Log on with what was typed just now, then `keep` it. That log-on is the one that is used from there on.
+
+        Tried once; a second click on the same button waits for the first. Raises CredentialRefused, OpenElsewhere,
+        ConnectorError, and what `keep` raises.
+        """
+        key = self._key(seat, system)
+        mark = (key, _fingerprint(credential))
+        flight = self._proofs.setdefault(mark, Flight(lambda: self._prove(seat, system, key, credential, keep)))
+        try:
+            await flight.join()
+        finally:
+            if not flight.under_way:
+                self._proofs.pop(mark, None)
+
+    async def _prove(
+        self, seat: Seat, system: System, key: Key, credential: Credential, keep: Callable[[], Awaitable[None]]
+    ) -> None:
+        one_only = system.share is Share.ONE_PER_CLINICIAN
+        async with system.bulkhead:
+            old = self._live.get(key) or await self._kept(key)
+            if old is not None and one_only:  # it would turn the new log-on away while the old one is open
+                if old.holder != seat.session.id and (other := await self._seat_of(old.holder)) is not None:
+                    raise OpenElsewhere(f"you have `{system.title}` open on another device: {_where(other.session)}")
+                self._live.setdefault(key, old)
+                await self._end(old, system, by="replaced")
+            async with self._turn(key):
+                fresh = await self._try(seat, system, credential)
+                self._refused.pop((seat.shift.id, system.name), None)
+                before = self._live.get(key) or old
+                generation = before.generation + 1 if before else 1
+                made = LogOn(key, seat.session.id, fresh, generation, again=before is not None)
+                self._live[key] = made
+                await self._put(made)
+                await keep()
+            if before is not None and not one_only:
+                await self._left(before, system)
+                await self._record(EventType.UPSTREAM_LOGGED_OFF, system, before.holder, by="replaced")
 
     def may_repeat(self, inbound: InboundRequest, resource: Resource) -> bool:
         """Only a bodiless GET or HEAD on a route that is not declared as changing."""
@@ -207,13 +267,16 @@ class UpstreamSessions:
                 return  # somebody else has ended it
             del self._live[live.key]
             await self._store.delete_upstream(live.key)
-            assert system.logs_on is not None
-            try:
-                async with self._client(system) as client:
-                    await system.logs_on.log_off(live.session, client)
-            except ConnectorError:
-                pass  # it will expire there by itself; the clinician's sign-off does not wait for it
+            await self._left(live, system)
         await self._record(EventType.UPSTREAM_LOGGED_OFF, system, live.holder, by=by)
+
+    async def _left(self, live: LogOn, system: System) -> None:
+        assert system.logs_on is not None
+        try:
+            async with self._client(system) as client:
+                await system.logs_on.log_off(live.session, client)
+        except ConnectorError:
+            pass  # it will expire there by itself; the clinician's sign-off does not wait for it
 
     def _turn(self, key: Key) -> asyncio.Lock:
         return self._turns.setdefault(key, asyncio.Lock())
@@ -245,19 +308,27 @@ class UpstreamSessions:
             return made
 
     async def _log_on(self, seat: Seat, system: System) -> UpstreamSession:
-        assert system.logs_on is not None
         credential = await self._credential(seat, system)
-        tried = (seat.shift.id, system.name)
-        if self._refused.get(tried) == _fingerprint(credential):
-            raise CredentialRefused(
-                f"`{system.title}` refused your log-on earlier in this shift: it is not tried again"
-            )
+        mark = (seat.shift.id, system.name)
+        fingerprint = _fingerprint(credential)
+        before = self._refused.get(mark)
+        if before is not None and before[0] == fingerprint:
+            raise before[1](f"`{system.title}` refused your log-on earlier in this shift: it is not tried again")
+        try:
+            session = await self._try(seat, system, credential)
+        except CredentialRefused as refusal:
+            self._refused[mark] = (fingerprint, type(refusal))
+            await self._note(seat, system, credential, refusal)
+            raise
+        await self._note(seat, system, credential, None)
+        return session
+
+    async def _try(self, seat: Seat, system: System, credential: Credential) -> UpstreamSession:
+        assert system.logs_on is not None
         try:
             async with self._client(system) as client:
                 session = await system.logs_on.log_on(credential, client)
         except ConnectorError as error:
-            if isinstance(error, CredentialRefused):
-                self._refused[tried] = _fingerprint(credential)
             self._counted(system.name, type(error).__name__)
             await self._record(
                 EventType.UPSTREAM_LOG_ON_FAILED, system, seat.session.id, seat=seat, reason=type(error).__name__
@@ -266,6 +337,15 @@ class UpstreamSessions:
         self._counted(system.name, "ok")
         await self._record(EventType.UPSTREAM_LOGGED_ON, system, seat.session.id, seat=seat)
         return session
+
+    async def _note(
+        self, seat: Seat, system: System, credential: Credential, refusal: CredentialRefused | None
+    ) -> None:
+        """What cannot be noted stops nobody: the log-on has been made or refused, and this process remembers that."""
+        try:
+            await self._tried(seat.shift.principal, system.name, credential, refusal)
+        except StoreUnavailable as error:
+            logs.log().error("the vault did not take a note", error=error)
 
     async def _credential(self, seat: Seat, system: System) -> Credential:
         credential = await self._credentials.credential(seat.shift.principal, system.name)

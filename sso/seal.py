@@ -81,6 +81,11 @@ class Seal:
         """From the content of a key file. Raises ValueError."""
         return cls(read_keys(data))
 
+    @property
+    def current(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
     def seal(self, plain: bytes, *, purpose: str) -> str:
         """The sealed form, URL-safe. It opens only for the same purpose."""
         nonce = secrets.token_bytes(_NONCE_BYTES)

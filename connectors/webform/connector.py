@@ -47,6 +47,7 @@ class WebformConnector:
             success=Sign.declared(options["success"]),
             failure=Sign.declared(options["failure"]),
             charset=self._charset,
+            change_password=Sign.declared(options.get("change_password", {})),
         )
         self._jars: dict[str, Jar] = {}
 
@@ -103,7 +104,7 @@ class WebformConnector:
         return self._routes.patients_in(inbound, await response.body.peek(LOOK_AHEAD))
 
     async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
-        """Raises CredentialRefused, SystemUnavailable, SystemMisbehaves. Never tries twice."""
+        """Raises CredentialRefused, PasswordChangeDue, SystemUnavailable, SystemMisbehaves. Never tries twice."""
         walk = LogOnWalk(self.config.name, self.config.title, self._origin, self._login, client)
         return await walk.walk(credential)
 
@@ -132,6 +133,10 @@ class WebformConnector:
 
     def is_background(self, inbound: InboundRequest) -> bool:
         return self._routes.is_background(inbound)
+
+    def may_change(self) -> bool:
+        """By a declared route, or by any page that no route names."""
+        return self._routes.changing or not self._refuse_unnamed
 
     async def health(self, client: httpx2.AsyncClient) -> None:
         """The login page answers. Raises ConnectorError."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ..base import Credential, UpstreamSession
-from ..errors import CredentialRefused, SystemMisbehaves
+from ..errors import CredentialRefused, PasswordChangeDue, SystemMisbehaves
 from ..messages import Headers
 from .form import FormPlace, Submission, fill
 from .jar import Jar
@@ -33,6 +33,7 @@ class LoginPage:
     success: Sign
     failure: Sign
     charset: str
+    change_password: Sign = Sign()  # noqa: RUF009 - frozen: one for all is as good as one for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class LogOnWalk:
         self._jar = Jar(origin)
 
     async def walk(self, credential: Credential) -> UpstreamSession:
-        """Raises CredentialRefused, SystemUnavailable, SystemMisbehaves."""
+        """Raises CredentialRefused, PasswordChangeDue, SystemUnavailable, SystemMisbehaves."""
         shown = await self._get(self._origin + self._page.path)
         form = fill(shown.page, self._page.charset, self._page.place, credential)
         seen = await self._submit(urljoin(shown.url, form.action), shown.url, form)
@@ -68,16 +69,22 @@ class LogOnWalk:
 
     def _judge(self, seen: _Seen) -> None:
         page = self._page
-        cookies = frozenset(cookie["name"] for cookie in self._jar.kept())
-        for status, location in ((seen.first_status, seen.first_location), (seen.status, seen.location)):
-            if page.failure.shown(status, location, seen.page[:LOOK_AHEAD], page.charset, cookies):
-                raise CredentialRefused(f"`{self._title}` did not take your user name and password")
-        for status, location in ((seen.first_status, seen.first_location), (seen.status, seen.location)):
-            if page.success.shown(status, location, seen.page[:LOOK_AHEAD], page.charset, cookies):
-                return
+        answers = ((seen.first_status, seen.first_location), (seen.status, seen.location))
+        if self._shows(page.failure, seen, answers):
+            raise CredentialRefused(f"`{self._title}` did not take your user name and password")
+        # Where the walk ended counts as a place too: a change page is often the last of several redirects.
+        if self._shows(page.change_password, seen, (*answers, (seen.status, seen.url.encode()))):
+            raise PasswordChangeDue(f"`{self._title}` wants a new password from you before it lets you in")
+        if self._shows(page.success, seen, answers):
+            return
         raise SystemMisbehaves(
             f"`{self._title}` showed neither the sign of success nor that of failure after the log-on (status {seen.status})"
         )
+
+    def _shows(self, sign: Sign, seen: _Seen, answers: tuple[tuple[int, bytes | None], ...]) -> bool:
+        cookies = frozenset(cookie["name"] for cookie in self._jar.kept())
+        start, charset = seen.page[:LOOK_AHEAD], self._page.charset
+        return any(sign.shown(status, location, start, charset, cookies) for status, location in answers)
 
     async def _get(self, url: str) -> _Seen:
         return await self._follow(await self._ask("GET", url), url)

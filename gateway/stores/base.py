@@ -6,6 +6,7 @@ ShiftStore and SessionStore are sso's words; the rest is here. Everything that i
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Protocol
 
 from sso.session import Session, SessionStore
@@ -62,7 +63,49 @@ class FactorStore(Protocol):
     async def clear_tally(self, kind: str, key: str) -> None: ...
 
 
-class Store(ShiftStore, SessionStore, CodeStore, UpstreamStore, FactorStore, Protocol):
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """A row of the vault. `key` is the hash of (issuer, subject, system); the rest is sealed by the vault."""
+
+    key: str
+    about: str
+    value: str
+
+
+class VaultStore(Protocol):
+    """Data keys and what is sealed under them, by hashes. `person` is the hash of (issuer, subject)."""
+
+    async def vault_key(self, person: str) -> str | None:
+        """The person's wrapped data key."""
+        ...
+
+    async def vault_keys(self) -> list[tuple[str, str]]:
+        """Every person, with the wrapped data key."""
+        ...
+
+    async def rewrap_vault_key(self, person: str, old: str, new: str) -> bool:
+        """False, and nothing changed, where another than `old` stands by now."""
+        ...
+
+    async def put_credential(self, person: str, wrapped: str, kept: SealedCredential) -> bool:
+        """Keep or replace. `wrapped` becomes the person's data key where there is none; False, and nothing kept, where
+        another stands there: what was sealed under this one would never open."""
+        ...
+
+    async def note_credential(self, kept: SealedCredential) -> None:
+        """New words about the same value; nothing where the value is another by now, or gone."""
+        ...
+
+    async def credential(self, key: str) -> SealedCredential | None: ...
+
+    async def credentials_of(self, person: str) -> list[SealedCredential]: ...
+
+    async def forget_credential(self, person: str, key: str) -> bool:
+        """Whether it was there. A person's data key goes with the last of them."""
+        ...
+
+
+class Store(ShiftStore, SessionStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol):
     """All of it, and what a cache needs."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:

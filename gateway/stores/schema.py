@@ -77,6 +77,23 @@ tallies = Table(
     Column("expires", Float, nullable=False),
 )
 
+# The vault: hashes of (issuer, subject) and (issuer, subject, system), and what only the vault's own keys open.
+vault_keys = Table(
+    "vault_key",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("wrapped", Text, nullable=False),
+)
+credentials = Table(
+    "credential",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("credential_person", "person"),
+)
+
 
 def bring_up_to_date(c: Connection) -> None:
     """Raises StoreUnavailable for a file that a later release has written: it may hold what this one would lose."""

@@ -1,4 +1,4 @@
-"""The contract of every store of shifts, sessions, codes and upstream sessions, as tests.
+"""The contract of every store of shifts, sessions, codes, upstream sessions and the vault, as tests.
 
 A subclass gives `open()` (a store on the same place as before, as another process would open it) and is collected by
 pytest; nothing here imports it. Times are seconds since any epoch.
@@ -13,7 +13,7 @@ from policies.model import Device, DeviceClass, Ownership, Posture, Principal
 from sso.session import Session, token_hash
 from sso.shift import Shift
 
-from .base import Store
+from .base import SealedCredential, Store
 
 T0 = 1_800_000_000.0
 MAIN, PAS = "records.example.nhs.uk", "pas.records.example.nhs.uk"
@@ -231,3 +231,42 @@ class StoreContract:
         assert await self.store.by_token(token_hash("new")) is not None
         assert await self.store.get_upstream(("session-2", "pas")) == b"jar"
         assert await self.store.read_code("enter", "code", T0 + 80000) == b"value"
+
+    async def test_a_credential_is_kept_under_the_data_key_that_stands_there(self) -> None:
+        """The first brings its data key; whoever sealed under another keeps nothing, and starts again."""
+        first, second = SealedCredential("k1", "about", "value"), SealedCredential("k2", "about", "value")
+        assert await self.store.put_credential("person", "wrapped", first)
+        other = await self.open()
+        assert not await other.put_credential("person", "another", second)
+        assert await other.vault_key("person") == "wrapped"
+        assert await other.credentials_of("person") == [first]
+        assert await other.put_credential("person", "wrapped", SealedCredential("k1", "about 2", "value 2"))
+        assert await self.store.credential("k1") == SealedCredential("k1", "about 2", "value 2")
+        assert await self.store.credential("k2") is None
+        assert await self.store.credentials_of("somebody else") == []
+
+    async def test_words_about_a_credential_do_not_outlive_it(self) -> None:
+        """What is noted of a value that was replaced meanwhile is lost, not written beside the new one."""
+        await self.store.put_credential("person", "wrapped", SealedCredential("k1", "new", "value"))
+        await self.store.note_credential(SealedCredential("k1", "used", "value"))
+        assert await self.store.credential("k1") == SealedCredential("k1", "used", "value")
+        await self.store.note_credential(SealedCredential("k1", "refused", "an older value"))
+        assert await self.store.credential("k1") == SealedCredential("k1", "used", "value")
+
+    async def test_a_data_key_goes_with_the_last_credential(self) -> None:
+        """Nobody forgets for somebody else, and the key stays while anything is sealed under it."""
+        for key in ("k1", "k2"):
+            await self.store.put_credential("person", "wrapped", SealedCredential(key, "about", "value"))
+        assert not await self.store.forget_credential("somebody else", "k1")
+        assert await self.store.forget_credential("person", "k1")
+        assert await self.store.vault_key("person") == "wrapped"
+        assert await self.store.forget_credential("person", "k2")
+        assert await self.store.vault_key("person") is None
+        assert not await self.store.forget_credential("person", "k2")
+
+    async def test_a_data_key_is_wrapped_again_once(self) -> None:
+        """The second of two who rotate at the same time changes nothing."""
+        await self.store.put_credential("person", "old", SealedCredential("k1", "about", "value"))
+        assert await self.store.rewrap_vault_key("person", "old", "new")
+        assert not await (await self.open()).rewrap_vault_key("person", "old", "newer")
+        assert await self.store.vault_keys() == [("person", "new")]

@@ -17,6 +17,7 @@ from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
 from .unlock import Unlock
+from .vault import VaultPages
 
 Page = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
@@ -33,6 +34,7 @@ def main_site(
     launchpad: Launchpad,
     hand_off: HandOff,
     unlock: Unlock,
+    vault: VaultPages,
     refusals: Refusals,
     public_origin: str,
 ) -> Starlette:
@@ -85,6 +87,9 @@ def main_site(
             Route("/handoff/look", own(hand_off.look), methods=["POST"]),
             Route("/handoff/claimed", own(hand_off.claimed)),
             Route("/handoff/confirm", own(hand_off.confirm), methods=["POST"]),
+            Route("/vault", own(vault.overview)),
+            Route("/vault/{system}", own(vault.ask), methods=["GET", "POST"]),
+            Route("/vault/{system}/forget", own(vault.forget), methods=["POST"]),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )

@@ -160,10 +160,13 @@ class Launchpad:
         access = AccessRequest(seat.shift.principal, Action.ENTER, resource, context)
         return isinstance(self._engine.decide(access, Facts()), Permit)
 
-    def _tile(self, system: System) -> Tile:
+    def address(self, system: System) -> str:
+        """The page that a system's tile opens."""
         prefix = f"/{system.name}" if system.table.mount == "path" else ""
-        address = f"{self._scheme}://{system.host}{prefix}{system.table.start}"
-        return Tile(system.title, address, system.state.value, STATES[system.state], system.table.helpdesk)
+        return f"{self._scheme}://{system.host}{prefix}{system.table.start}"
+
+    def _tile(self, system: System) -> Tile:
+        return Tile(system.title, self.address(system), system.state.value, STATES[system.state], system.table.helpdesk)
 
     def _who(self, seat: Seat) -> dict[str, Any]:
         p = seat.shift.principal
@@ -173,6 +176,9 @@ class Launchpad:
             "ends": _clock(seat.shift.ends),
             "away": seat.shift.provider_away,
         }
+
+    # What the vault's pages need of this one.
+    seated, who, may_open = _seated, _who, _may_open
 
 
 def _clock(at: float) -> str:

@@ -60,6 +60,9 @@ def test_the_commands_are_known() -> None:
         "policy explain",
         "audit verify",
         "audit search",
+        "vault import",
+        "vault release",
+        "vault rewrap",
     }
 
 

@@ -116,6 +116,27 @@ def signed_off(ward: Ward) -> Page:
     return page
 
 
+def kept_log_ons(ward: Ward) -> Page:
+    page = ward.signed_on("n.okoye")
+    page.goto(f"{ward.url}/vault")
+    return page
+
+
+def log_on_asked(ward: Ward) -> Page:
+    page = ward.signed_on("n.okoye")
+    page.goto(f"{ward.url}/vault/pas")
+    return page
+
+
+def log_on_not_taken(ward: Ward) -> Page:
+    page = log_on_asked(ward)
+    page.locator("[name=username]").fill("   ")
+    page.locator("[name=password]").fill("anything")
+    page.get_by_role("button", name="Log on and keep").click()
+    page.locator(".problem").wait_for()
+    return page
+
+
 # Each page, its heading and its status.
 PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "sign-on": (signing_on, "Sign on", 200),
@@ -127,6 +148,9 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "no-such-page": (no_such_page, "There is no such page", 404),
     "system-down": (system_down, "The system does not answer", 502),
     "open-elsewhere": (open_elsewhere, "This system is open on another of your devices", 409),
+    "kept-log-ons": (kept_log_ons, "Kept log-ons", 200),
+    "log-on-asked": (log_on_asked, "Log on to Patient administration", 200),
+    "log-on-not-taken": (log_on_not_taken, "Log on to Patient administration", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from connectors.base import Credential, UpstreamSession
-from connectors.errors import CredentialRefused, SystemMisbehaves
+from connectors.errors import CredentialRefused, PasswordChangeDue, SystemMisbehaves
 from connectors.webform.form import FormPlace
 from connectors.webform.log_on import LoginPage, LogOnWalk
 from connectors.webform.signs import Sign
@@ -32,13 +32,14 @@ class Old:
         return self.after(request)
 
 
-async def log_on(old: Old, success: Sign | None = None) -> UpstreamSession:
+async def log_on(old: Old, success: Sign | None = None, change: Sign | None = None) -> UpstreamSession:
     page = LoginPage(
         "/app/login",
         FormPlace("", "u", "p"),
         success or Sign(status=302, location="/home"),
         Sign(text=("Wrong",)),
         "utf-8",
+        change or Sign(),
     )
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(old.answer)) as client:
         return await LogOnWalk("pas", "Old PAS", "http://old.test", page, client).walk(CARD)
@@ -69,6 +70,33 @@ async def test_a_refused_credential_is_told_and_not_tried_again() -> None:
         await log_on(old)
     assert len([r for r in old.seen if r.method == "POST"]) == 1
     assert "secret-word" not in str(caught.value)
+
+
+def wants_a_change(request: httpx2.Request) -> httpx2.Response:
+    """Taken, led home, and from there to the page for a new password."""
+    onward = {"/app/check": "/home", "/home": "/account/change?why=expired"}
+    if request.url.path in onward:
+        return httpx2.Response(302, headers={"location": onward[request.url.path]})
+    return httpx2.Response(200, content=b"Choose a new password")
+
+
+@pytest.mark.parametrize(
+    "sign", [Sign(text=("Choose a new",)), Sign(location="/account/change"), Sign(status=200, location="/account/")]
+)
+async def test_a_forced_password_change_is_told_as_one(sign: Sign) -> None:
+    """By its text or by where the log-on ends, also behind the sign of success; without the declared sign it looks like one."""
+    with pytest.raises(PasswordChangeDue) as caught:
+        await log_on(Old(wants_a_change), change=sign)
+    assert "secret-word" not in str(caught.value)
+    assert await log_on(Old(wants_a_change))
+
+
+async def test_a_wrong_password_is_no_password_change() -> None:
+    """A page of refusal that offers a change is a refusal."""
+    old = Old(lambda request: httpx2.Response(200, content=b"Wrong. Choose a new password?"))
+    with pytest.raises(CredentialRefused) as caught:
+        await log_on(old, change=Sign(text=("Choose a new",)))
+    assert not isinstance(caught.value, PasswordChangeDue)
 
 
 async def test_neither_sign_is_a_changed_page() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.stores.base import key_hash
+from gateway.stores.base import SealedCredential, key_hash
 from gateway.stores.schema import VERSION
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, T0, session, shift
@@ -90,3 +90,17 @@ async def test_a_file_of_a_later_release_is_not_opened(tmp_path: Path) -> None:
         db.execute(f"pragma user_version = {VERSION + 1}")
     with pytest.raises(StoreUnavailable, match="later release"):
         opened(tmp_path / "sessions.db")
+
+
+async def test_a_file_from_before_the_vault_gets_its_tables(tmp_path: Path) -> None:
+    """What was there stays, and something can be kept."""
+    path = tmp_path / "sessions.db"
+    store = opened(path)
+    await store.seat(shift(), session(), MAIN, token_hash("token"))
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("drop table vault_key; drop table credential; pragma user_version = 1")
+    store = opened(path)
+    assert await store.by_token(token_hash("token")) == (session(), shift(), MAIN)
+    assert await store.put_credential("person", "wrapped", SealedCredential("k", "about", "value"))
+    await store.close()

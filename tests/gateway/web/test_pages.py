@@ -30,6 +30,9 @@ PAGES = (
     "framed",
     "refused sign-on",
     "cross-site",
+    "vault",
+    "log-on",
+    "log-on-refused",
 )
 
 
@@ -54,8 +57,12 @@ async def page(tab: Tab, name: str) -> httpx2.Response:
             return await tab.ask("POST", f"{MAIN}/sign-off", {"accept": "text/html"})
     await tab.sign_on()
     if name == "failure":
-        return (await tab.follow(f"{PAS}/"))[0]
-    return await tab.get(MAIN + {"launchpad": "/", "shift": "/shift", "not-found": "/nowhere"}[name])
+        return (await tab.follow(f"{API}/epr/metadata"))[0]
+    paths = {"launchpad": "/", "shift": "/shift", "not-found": "/nowhere", "vault": "/vault", "log-on": "/vault/pas"}
+    if name == "log-on-refused":
+        told = await tab.post(f"{MAIN}/vault/pas", {"username": "", "password": ""})
+        return await tab.get(told.headers["location"])
+    return await tab.get(MAIN + paths[name])
 
 
 @pytest.mark.parametrize("name", PAGES)
