@@ -9,9 +9,10 @@ import ipaddress
 from dataclasses import dataclass
 
 from connectors.messages import Headers
-from policies.model import Device, DeviceClass, Ownership, Posture
+from policies.model import Device, Ownership, Posture
 
 from .config import Config
+from .device_class import device_class
 
 UNKNOWN = "unknown"  # an address that cannot be told (RFC 7239, section 6.2); it lies in no zone
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -77,7 +78,7 @@ class Surroundings:
         ownership = Ownership.SHARED if posture is Posture.ON_SITE else Ownership.UNKNOWN
         idle = zone.idle if zone and zone.idle is not None else getattr(self._idle, ownership.value)
         name = zone.name if zone else ""
-        return Device("", "", _device_class(headers), ownership, zone=name, posture=posture), idle
+        return Device("", "", device_class(headers), ownership, zone=name, posture=posture), idle
 
     def _is_trusted(self, address: str) -> bool:
         ip = _address(address)
@@ -99,15 +100,3 @@ def _address(text: str) -> Address | None:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         return ip.ipv4_mapped
     return ip
-
-
-def _device_class(headers: Headers) -> DeviceClass:
-    agent = b""
-    for name, value in headers:
-        if name == b"sec-ch-ua-mobile" and value == b"?1":
-            return DeviceClass.PHONE
-        if name == b"user-agent":
-            agent = value
-    if b"iPad" in agent or b"Tablet" in agent or (b"Android" in agent and b"Mobile" not in agent):
-        return DeviceClass.TABLET
-    return DeviceClass.PHONE if b"Mobi" in agent or b"iPhone" in agent else DeviceClass.DESKTOP

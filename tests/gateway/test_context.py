@@ -134,6 +134,15 @@ AGENTS: dict[str, tuple[Headers, DeviceClass]] = {
     "an iPad": (((b"user-agent", b"Mozilla/5.0 (iPad; CPU OS 18_0)"),), DeviceClass.TABLET),
     "an Android tablet": (((b"user-agent", b"Mozilla/5.0 (Linux; Android 14; SM-X210)"),), DeviceClass.TABLET),
     "an Android phone": (((b"user-agent", b"Mozilla/5.0 (Linux; Android 14; Pixel 8) Mobile"),), DeviceClass.PHONE),
+    "a tablet's hint": (((b"sec-ch-ua-form-factors", b'"Tablet"'), (b"user-agent", b"Mozilla/5.0 (X11; Linux)")), DeviceClass.TABLET),
+    "a tablet with Windows": (((b"user-agent", b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; Tablet PC 2.0)"),), DeviceClass.DESKTOP),
+    "a Mac": (((b"user-agent", b"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15"),), DeviceClass.DESKTOP),
+    "a Chromebook": (((b"user-agent", b"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36"),), DeviceClass.DESKTOP),
+    "Firefox on a phone": (((b"user-agent", b"Mozilla/5.0 (Android 14; Mobile; rv:130.0) Gecko/130.0 Firefox/130.0"),), DeviceClass.PHONE),
+    "Firefox on a tablet": (((b"user-agent", b"Mozilla/5.0 (Android 14; Tablet; rv:130.0) Gecko/130.0"),), DeviceClass.TABLET),
+    "a script": (((b"user-agent", b"curl/8.9.1"),), DeviceClass.DESKTOP),
+    "a user agent of 30 kB": (((b"user-agent", b"Mozilla/5.0 (" + b"iPhone; " * 4000),), DeviceClass.PHONE),
+    "bytes beyond ASCII": (((b"user-agent", b"\xff\x00\x85"),), DeviceClass.DESKTOP),
     "nothing": ((), DeviceClass.DESKTOP),
 }  # fmt: skip
 
