@@ -30,6 +30,7 @@ from .audit.search import SearchCopy
 from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
+from .devices import devices_of
 from .edge.guard import Guard
 from .edge.listening import listening
 from .edge.origins import Doors
@@ -46,6 +47,7 @@ from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
+from .web.devices import DevicePages
 from .web.launchpad import Launchpad
 from .web.refusals import Refusals
 from .web.render import Renderer
@@ -119,6 +121,8 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             now,
             ending,
         )
+        devices = devices_of(config, store, sessions, journal, seal, surroundings, now)
+        device_pages = DevicePages(devices, sessions, sign_off, journal, surroundings, renderer, config.public_host)
         sign_on = SignOn(
             _sign_on_settings(config),
             provider,
@@ -130,11 +134,22 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics,
             now,
             sign_off,
+            devices,
         )
         launchpad = Launchpad(
-            systems, engine, sessions, doors, sign_on, sign_off, renderer, config.scheme, config.public_host
+            systems,
+            engine,
+            sessions,
+            doors,
+            sign_on,
+            sign_off,
+            renderer,
+            config.scheme,
+            config.public_host,
+            device_pages,
         )
-        main = main_site(sign_on, sign_off, launchpad, refusals, f"{config.scheme}://{config.public_host}")
+        origin = f"{config.scheme}://{config.public_host}"
+        main = main_site(sign_on, sign_off, launchpad, device_pages, refusals, origin)
         gateway = Gateway(
             main, pipeline, sessions, doors, journal, surroundings, refusals, renderer, metrics, sign_on, now
         )

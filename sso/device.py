@@ -188,6 +188,10 @@ class DeviceStore(Protocol):
         """All, newest first, revoked ones included."""
         ...
 
+    async def devices_of(self, issuer: str, subject: str) -> list[Enrolment]:
+        """A person's own that are in use or wait for approval, newest first."""
+        ...
+
     async def revoke_device(self, device_id: str, now: float) -> list[Session]:
         """The device and its live sessions end at once, with `device-revoked`; the sessions that it ended."""
         ...

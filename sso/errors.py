@@ -87,7 +87,7 @@ DEVICE_REASONS = {
     "device-certificate": "the client certificate has no usable names, or is enrolled already",
     "device-name": "a device's name or ward is missing, too long, or not printable",
     "device-invitation": "the link was used, is older than fifteen minutes, or was never made",
-    "device-known": "this device is enrolled already",
+    "device-many": "the clinician has as many devices of their own as one may have",
 }
 
 

@@ -1,6 +1,6 @@
 """What the gateway asks of a store: small, asynchronous, and either an answer or StoreUnavailable.
 
-ShiftStore and SessionStore are sso's words; the rest is here. Everything that is kept is sealed, and found by a hash.
+ShiftStore, SessionStore and DeviceStore are sso's words; the rest is here. Everything that is kept is sealed, and found by a hash.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
+from sso.device import DeviceStore
 from sso.session import Session, SessionStore
 from sso.shift import Shift, ShiftStore
 
@@ -47,11 +48,14 @@ class UpstreamStore(Protocol):
     async def delete_upstream(self, key: tuple[str, ...]) -> None: ...
 
 
-class Store(ShiftStore, SessionStore, CodeStore, UpstreamStore, Protocol):
+class Store(ShiftStore, SessionStore, DeviceStore, CodeStore, UpstreamStore, Protocol):
     """All of it, and what a cache needs."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
-        """A shift, a session in it and its first cookie's hash, or nothing of the three."""
+        """A shift, a session in it and its first cookie's hash, or nothing of the three.
+
+        Raises DeviceRefused when the session's device was revoked meanwhile.
+        """
         ...
 
     async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Float, Index, MetaData, String, Table
 
 from sso.errors import StoreUnavailable
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 shifts = Table(
@@ -60,6 +60,28 @@ upstreams = Table(
     Column("hash", String, primary_key=True),
     Column("session", String, nullable=False),
     Column("value", Text, nullable=False),
+)
+
+# Devices
+
+devices = Table(
+    "device",
+    metadata,
+    Column("id", String, primary_key=True),  # hash
+    Column("certificate", String),  # hash of (issuer, subject)
+    Column("owner", String),  # hash of (issuer, subject)
+    Column("created", Float, nullable=False),
+    Column("revoked", Float),
+    Column("value", Text, nullable=False),
+    Index("device_certificate", "certificate"),
+    Index("device_owner", "owner"),
+)
+seated_on = Table(
+    "seated_on",
+    metadata,
+    Column("session", String, primary_key=True),  # hash
+    Column("device", String, nullable=False),  # hash
+    Index("seated_on_device", "device"),
 )
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..edge.csrf import SAFE
+from .devices import DevicePages
 from .launchpad import Launchpad
 from .refusals import Refusals
 from .signoff import SignOff
@@ -22,7 +23,12 @@ _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
 def main_site(
-    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, refusals: Refusals, public_origin: str
+    sign_on: SignOn,
+    sign_off: SignOff,
+    launchpad: Launchpad,
+    devices: DevicePages,
+    refusals: Refusals,
+    public_origin: str,
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel)."""
 
@@ -45,7 +51,7 @@ def main_site(
         routes=[
             Route("/", own(launchpad.home)),
             Route("/sign-on", own(sign_on.page)),
-            Route("/sign-on/start", own(sign_on.start)),
+            Route("/sign-on/start", own(sign_on.start), methods=["GET", "POST"]),
             Route("/sign-on/callback", sign_on.callback, methods=["GET", "POST"]),
             Route("/sign-off", own(sign_off.sign_off), methods=["POST"]),
             Route("/signed-off", own(sign_off.signed_off)),
@@ -54,6 +60,11 @@ def main_site(
             Route("/enter", own(launchpad.enter)),
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
+            Route("/device/enrol", own(devices.invited)),
+            Route("/device/enrol", own(devices.enrol), methods=["POST"]),
+            Route("/device/own", own(devices.enrol_own), methods=["POST"]),
+            Route("/device/remove", own(devices.remove), methods=["POST"]),
+            Route("/device/challenge", own(devices.challenge), methods=["POST"]),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )

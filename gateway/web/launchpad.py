@@ -19,6 +19,7 @@ from ..edge import cookies
 from ..edge.origins import Bounce, Doors
 from ..sessions import Seat, Sessions
 from ..systems import System
+from .devices import DevicePages
 from .paths import own_path
 from .render import Renderer
 from .signoff import SignOff
@@ -52,6 +53,7 @@ class Launchpad:
         renderer: Renderer,
         scheme: str,
         public_host: str,
+        devices: DevicePages,
     ) -> None:
         self._systems = systems
         self._engine = engine
@@ -62,6 +64,7 @@ class Launchpad:
         self._renderer = renderer
         self._scheme = scheme
         self._public_host = public_host
+        self._devices = devices
 
     async def home(self, request: Request) -> Response:
         return await self._seated(request, self._home)
@@ -78,7 +81,7 @@ class Launchpad:
             {
                 "id": session.id,
                 "here": session.id == seat.session.id,
-                "device": session.device.device_class.value,
+                "device": session.device.name or session.device.device_class.value.capitalize(),
                 "where": session.device.zone or "outside the hospital's network",
                 "since": _clock(session.created),
                 "seen": _clock(session.last_seen),
@@ -86,7 +89,8 @@ class Launchpad:
             }
             for session in await self._sessions.of_shift(seat.shift)
         ]
-        return self._renderer.page("shift.html", sessions=sessions, **self._who(seat))
+        devices = await self._devices.of_shift(seat)
+        return self._renderer.page("shift.html", sessions=sessions, devices=devices, **self._who(seat))
 
     async def end_session(self, request: Request) -> Response:
         """POST: end another session of my shift."""

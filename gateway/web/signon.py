@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from policies.model import Ownership, Principal
-from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
+from sso.errors import DEVICE_REASONS, DeviceRefused, InteractionNeeded, ProviderAway, SignOnRefused
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn, not_under_way
 from sso.session import new_token, token_hash
 from sso.shift import Shift
@@ -20,12 +20,14 @@ from sso.shift import Shift
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..context import Surroundings
+from ..devices import Devices, Here
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..errors import fault_for
 from ..metrics import Metrics
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
+from .bodies import form_of
 from .paths import own_path
 from .render import Renderer
 from .signoff import ANEW, ANEW_LIFE, SignOff, session_event, shift_event
@@ -59,6 +61,7 @@ class SignOn:
         metrics: Metrics,
         now: Callable[[], float],
         sign_off: SignOff,
+        devices: Devices,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -70,6 +73,7 @@ class SignOn:
         self._metrics = metrics
         self._now = now
         self._sign_off = sign_off
+        self._devices = devices
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
 
@@ -82,27 +86,47 @@ class SignOn:
     async def page(self, request: Request) -> Response:
         """Where somebody without a session lands."""
         back = own_path(request.query_params.get("next", "/"))
-        return self._renderer.page("signon.html", back=back, anew=await self._anew(request))
+        unproved = DEVICE_REASONS.get(request.query_params.get("device", ""), "")
+        return self._renderer.page("signon.html", back=back, anew=await self._anew(request), unproved=unproved)
 
     async def start(self, request: Request) -> Response:
-        """Leave for the provider."""
-        back = own_path(request.query_params.get("next", "/"))
-        step_up = request.query_params.get("proof") == "stronger"
+        """Leave for the provider. By POST a page's script adds the proof of the device that it is on."""
+        asked = await form_of(request) if request.method == "POST" else request.query_params
+        back = own_path(asked.get("next", "/"))
+        step_up = asked.get("proof") == "stronger"
         acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
-        fresh = step_up or await self._anew(request)
-        return await self._leave(request, back, acr_values=acr, fresh=fresh)
+        try:
+            here = await self._here(request, asked if request.method == "POST" else {})
+        except DeviceRefused as refused:
+            return await self._not_this_device(request, refused, back)
+        fresh = step_up or await self._anew(request, here)
+        return await self._leave(request, back, acr_values=acr, fresh=fresh, device=here.enrolment.id if here else "")
 
-    async def _anew(self, request: Request) -> bool:
+    async def _here(self, request: Request, sent: Mapping[str, str]) -> Here | None:
+        return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
+
+    async def _not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
+        """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
+        if refused.reason == "device-revoked":
+            remedy = "Use another device. If this one is still in use, ask for a new link and enrol it again."
+            return await self._refused(request, SignOnRefused(refused.reason, str(refused), remedy=remedy))
+        source = self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
+        self._journal.reject(source, refused.reason)
+        return self._renderer.redirect(Bounce(f"/sign-on?next={quote(back, safe='')}&device={refused.reason}"))
+
+    async def _anew(self, request: Request, here: Here | None = None) -> bool:
         """Whether somebody was here whom a click would bring back while the provider's session lives: then it must ask.
 
         After a sign-off and after an end from elsewhere on every device; on a shared one also after idling, after the shift's
-        end, and when we do not know any more how it ended.
+        end, and when we do not know any more how it ended. An enrolled one remembers for itself, whatever became of cookies.
         """
         headers = tuple(request.scope["headers"])
         token = cookies.cookie(headers, cookies.SESSION)
         if token and await self._sessions.seated(token, self._settings.public_host) is not None:
             return False
         if cookies.cookies(headers, ANEW):
+            return True
+        if here is not None and here.before and here.enrolment.ownership is Ownership.SHARED:
             return True
         if not token:
             return False
@@ -124,6 +148,7 @@ class SignOn:
         fresh: bool = False,
         prompt: str | None = None,
         subject: str = "",
+        device: str = "",
     ) -> Response:
         binding = new_token()
         pending = PendingSignOn.new(
@@ -134,6 +159,7 @@ class SignOn:
             acr_values=acr_values,
             subject=subject,
             fresh=fresh,
+            device=device,
         )
         address = await self._provider.begin(pending, prompt=prompt)
         await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)
@@ -163,7 +189,10 @@ class SignOn:
         previous = await self._seat(request)
         if pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
-        seat, token = await self._seat_down(request, signed_on, previous)
+        try:
+            seat, token = await self._seat_down(request, signed_on, previous, pending.device)
+        except DeviceRefused as refused:
+            return await self._not_this_device(request, refused, pending.return_path)
         # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
         shared = seat.session.device.ownership is Ownership.SHARED
         anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
@@ -189,10 +218,15 @@ class SignOn:
         await self._journal.record(shift_event(EventType.SHIFT_RENEWED, self._now(), seat.shift))
         return self._renderer.redirect(Bounce(pending.return_path, done))
 
-    async def _seat_down(self, request: Request, signed_on: SignedOn, previous: Seat | None) -> tuple[Seat, str]:
+    async def _seat_down(
+        self, request: Request, signed_on: SignedOn, previous: Seat | None, device_id: str
+    ) -> tuple[Seat, str]:
         headers = tuple(request.scope["headers"])
         source = self._surroundings.source(request.scope["client"][0], headers)
         device, idle = self._surroundings.device(source, headers)
+        if device_id:
+            device = await self._devices.still(device_id, device, signed_on.principal)
+            idle = self._surroundings.idle(source, device.ownership) if device.id else idle
         if previous is not None:
             self._sign_off.end_upstreams(previous, False)
             p = previous.shift.principal
@@ -231,6 +265,8 @@ class SignOn:
                 self._now(),
                 seat,
                 device=device.device_class.value,
+                device_id=device.id,
+                device_name=device.name,
                 zone=device.zone,
                 source=source,
             )
