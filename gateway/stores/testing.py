@@ -37,11 +37,11 @@ def session(name: str = "session-1", shift_id: str = "shift-1", **changes: Any) 
                       "device": device, **changes})  # fmt: skip
 
 
-def enrolled(name: str = "device-1", **changes: Any) -> Enrolment:
+def enrolled(device_id: str = "device-1", **changes: Any) -> Enrolment:
     """A ward's PC with a key."""
     known: dict[str, Any] = {"name": "Ward 7 PC 3", "ward": "Ward 7", "ownership": Ownership.SHARED, "managed": True,
                              "created": T0, "key": PublicKey("x", "y")}  # fmt: skip
-    return Enrolment(name, **{**known, **changes})
+    return Enrolment(device_id, **{**known, **changes})
 
 
 class StoreContract:

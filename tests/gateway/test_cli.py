@@ -60,6 +60,10 @@ def test_the_commands_are_known() -> None:
         "policy explain",
         "audit verify",
         "audit search",
+        "device list",
+        "device enrol",
+        "device approve",
+        "device revoke",
     }
 
 
