@@ -86,7 +86,8 @@ class SignOn:
     async def page(self, request: Request) -> Response:
         """Where somebody without a session lands."""
         back = own_path(request.query_params.get("next", "/"))
-        unproved = DEVICE_REASONS.get(request.query_params.get("device", ""), "")
+        reason = request.query_params.get("device", "")
+        unproved = reason if reason in DEVICE_REASONS else ""
         return self._renderer.page("signon.html", back=back, anew=await self._anew(request), unproved=unproved)
 
     async def start(self, request: Request) -> Response:

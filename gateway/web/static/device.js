@@ -57,7 +57,7 @@
     // A key that this browser holds already is replaced by a link only: nobody makes a ward's PC their own.
     const show = (device) => {
       if (form.dataset.enrols === "link" || !device || !device.id) form.hidden = false;
-      else say(`This browser holds the key of ${device.name}.`);
+      else say(`This browser is enrolled as ${device.name}.`);
     };
     kept().then(show, () => show(null));
     form.addEventListener("submit", async (event) => {

@@ -148,7 +148,7 @@ async def test_a_proof_is_good_once_and_for_its_purpose(house: Front, store: Sql
         back = await begun(tab, {**fields, "next": "/shift"})
         assert back.headers["location"] == f"/sign-on?next=%2Fshift&device={reason}"
         page = await tab.get(MAIN + back.headers["location"])
-        assert "could not be recognised" in page.text
+        assert f"Reason: {reason}" in page.text
         assert "data-proves" not in page.text, "it would fail again"
 
 
