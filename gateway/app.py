@@ -31,6 +31,7 @@ from .clock import SteadyClock
 from .config import Config
 from .context import Surroundings
 from .credentials import InOrder, SealedFiles, personal
+from .devices import devices_of
 from .edge.guard import Guard
 from .edge.listening import listening
 from .edge.origins import Doors
@@ -50,6 +51,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
 from .web.app import main_site
+from .web.devices import DevicePages
 from .web.downtime import entries
 from .web.guard import GuardPages
 from .web.handoff import HandOff
@@ -142,6 +144,8 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         locks = Locks(sessions, store, journal, now, sign_off.end_one)
         stack.callback(locks.close)
         switching = Switching(config.gateway.public_url, locks, doors)
+        devices = devices_of(config, store, sessions, journal, seal, surroundings, now)
+        device_pages = DevicePages(devices, sessions, sign_off, journal, surroundings, renderer, config.public_host)
         sign_on = SignOn(
             _sign_on_settings(config),
             provider,
@@ -165,7 +169,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
                 sign_off,
                 locks,
                 switching,
+                devices,
             ),
+            devices,
         )
         writes = KeptWrites(store, now)
         launchpad = Launchpad(
@@ -180,6 +186,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             config.scheme,
             config.public_host,
             entries(config),
+            device_pages,
         )
         hand_off = HandOff(
             config.gateway.public_url,
@@ -197,7 +204,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         vault_pages = VaultPages(
             systems, vault, files, upstreams, store, journal, launchpad, refusals, renderer, now, public
         )
-        main = main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault_pages, refusals, public)
+        main = main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault_pages, device_pages, refusals, public)
         kept = Kept(writes, store, upstreams, journal, renderer, config.gateway.public_url, now)
         guard_pages = GuardPages(sessions, locks, renderer, now)
         for name, system in systems.items():

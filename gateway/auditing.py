@@ -38,7 +38,7 @@ def audit_verify(given: argparse.Namespace) -> int:
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
         task = progress.add_task("reading the journal")
         report = verify(data_dir, key, lambda n: progress.update(task, description=f"{n:,} events verified"))
-    _journal_own(data_dir, key, EventType.AUDIT_VERIFIED, {"events": report.events, "whole": report.whole})
+    journal_own(data_dir, key, EventType.AUDIT_VERIFIED, {"events": report.events, "whole": report.whole})
     if given.json:
         print(json.dumps(_report_values(report)))
     else:
@@ -72,7 +72,7 @@ def _print_report(report: Report, seconds: float) -> None:
         return
     table = Table("writer", "events", "proven until", "found", box=None, pad_edge=False)
     for writer in report.writers:
-        until = _instant(writer.until) if writer.events else "-"
+        until = instant(writer.until) if writer.events else "-"
         state = writer.bad or ("whole, being written" if writer.being_written else "whole")
         state += ", not closed in good order" if _open_ended(writer) else ""
         table.add_row(writer.name, f"{writer.events:,}", until, state)
@@ -80,7 +80,7 @@ def _print_report(report: Report, seconds: float) -> None:
     for writer in filter(_open_ended, report.writers):
         print(
             f"`{writer.name}` was not closed in good order (killed, or the power failed): every event up to "
-            f"{_instant(writer.until)} is proven, but the journal alone cannot prove that none followed"
+            f"{instant(writer.until)} is proven, but the journal alone cannot prove that none followed"
         )
     print(f"{report.unended} intents without an end: they count as released")
     rate = f"{report.events / seconds:,.0f} events/s" if seconds > 0 else ""
@@ -111,7 +111,7 @@ def audit_search(given: argparse.Namespace) -> int:
         if getattr(question, k)
     }
     # Written down before anything is shown, as every look is.
-    _journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": operator()})
+    journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": operator()})
     with contextlib.closing(open_copy(data_dir)) as copy:
         catch_up(data_dir, copy)
         found = search(copy, replace(question, request=_whole(copy, given.request)))
@@ -123,11 +123,12 @@ def audit_search(given: argparse.Namespace) -> int:
                 )
             )
     else:
-        _print_found(found)
+        print_found(found)
     return 0 if found else 1
 
 
-def _print_found(found: list[Found]) -> None:
+def print_found(found: list[Found]) -> None:
+    """A table for a person."""
     if not found:
         print("nothing found")
         return
@@ -137,7 +138,7 @@ def _print_found(found: list[Found]) -> None:
         patients = ", ".join(value for _, value in f.get("patients", ()))
         how = " ".join(str(f.get(k)) for k in ("action", "kind", "reason", "outcome") if f.get(k))
         table.add_row(
-            _instant(event.at),
+            instant(event.at),
             event.type,
             f.get("name") or f.get("subject") or "",
             f.get("system") or "",
@@ -151,7 +152,7 @@ def asked_in(config: Config, request: str) -> str:
     """The engine's exact input for a request, as JSON; empty where the journal knows no such access. Journalled."""
     data_dir = Path(config.gateway.data_dir)
     asked = {"request": request, "input": True}
-    _journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, {"question": asked, "user": operator()})
+    journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, {"question": asked, "user": operator()})
     with contextlib.closing(open_copy(data_dir)) as copy:
         catch_up(data_dir, copy)
         found = search(copy, Question(request=_whole(copy, request)))
@@ -179,7 +180,7 @@ def _part(name: str, value: str) -> bytes:
     return f'"{name}":"{value}"'.encode()
 
 
-def _journal_own(data_dir: Path, key: bytes, kind: EventType, fields: dict[str, object]) -> None:
+def journal_own(data_dir: Path, key: bytes, kind: EventType, fields: dict[str, object]) -> None:
     """An event of the command line's own, beside a running gateway: another writer, another chain."""
 
     async def write() -> None:
@@ -205,7 +206,7 @@ def own_journal(data_dir: Path, key: bytes) -> Journal:
 
 
 def operator() -> str:
-    """The account that runs the command."""
+    """Whoever runs this command, as the machine knows them."""
     import getpass
 
     try:
@@ -214,7 +215,8 @@ def operator() -> str:
         return "unknown"
 
 
-def _instant(at: float) -> str:
+def instant(at: float) -> str:
+    """UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 

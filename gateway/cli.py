@@ -23,6 +23,7 @@ from .assembly import seal_of
 from .audit.recovery import JournalDamaged
 from .auditing import asked_in, audit_search, audit_verify
 from .credentials import seal_credentials
+from .enrolling import device_approve, device_enrol, device_list, device_revoke
 from .errors import ConfigError, JournalUnavailable
 from .vaulting import vault_import, vault_release, vault_rewrap
 
@@ -178,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     for name, does in (
         ("audit", "ask and prove the journal"),
+        ("device", "know devices, and end them"),
         ("key", "make and use keys"),
         ("policy", "check policies"),
         ("vault", "bring in and release clinicians' credentials"),
@@ -232,6 +234,36 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument("file", nargs="?", help="the question, JSON or TOML (default: standard input)")
     explaining.add_argument("--request", metavar="ID", help="the question of the request with this number (journalled)")
     explaining.add_argument("--policies", metavar="DIR", help="ask these policies (default: the configured or bundled)")
+    listing = command("device list", device_list, "the devices that are known", "lanyard device list --json")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    enrolling = command(
+        "device enrol",
+        device_enrol,
+        "print a one-time link that makes the browser it is opened in a known device (journalled)",
+        "lanyard device enrol --name 'Ward 7 PC 3' --ward 'Ward 7' --ownership shared --managed",
+    )
+    enrolling.add_argument("--name", required=True, help="what people call it")
+    enrolling.add_argument("--ward", default="", help="where it stands")
+    whose = ("shared", "issued")
+    enrolling.add_argument("--ownership", required=True, choices=whose, help="who uses it: everybody, or one person")
+    enrolling.add_argument("--managed", action="store_true", help="the hospital manages it")
+    for part in ("issuer", "subject"):
+        enrolling.add_argument(
+            f"--certificate-{part}",
+            default="",
+            metavar="NAME",
+            help=f"enrol at once by its client certificate: the {part} as the proxy writes it",
+        )
+    for name, run, does in (
+        ("approve", device_approve, "let a clinician's own device count as theirs (journalled)"),
+        (
+            "revoke",
+            device_revoke,
+            "take a device out of use within a second, and say what was opened on it (journalled)",
+        ),
+    ):
+        ending = command(f"device {name}", run, does, f"lanyard device {name} 5f0c2a91b3d4")
+        ending.add_argument("id", help="its id, or the beginning that `lanyard device list` shows")
     proving = command(
         "audit verify", audit_verify, "prove that the journal is whole", "lanyard audit verify --config lanyard.toml"
     )

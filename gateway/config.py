@@ -229,6 +229,7 @@ class ShiftTable(_Table):
 
 class DevicesTable(_Table):
     mode: Literal["observe", "enforce"] = "observe"
+    approve_personal: bool = True
 
 
 class ZoneTable(_Table):

@@ -9,11 +9,16 @@ import ipaddress
 from dataclasses import dataclass
 
 from connectors.messages import Headers
-from policies.model import Device, DeviceClass, Ownership, Posture
+from policies.model import Device, Ownership, Posture
+from sso.device import Certificate
+from sso.errors import DeviceRefused
 
 from .config import Config
+from .device_class import device_class
 
 UNKNOWN = "unknown"  # an address that cannot be told (RFC 7239, section 6.2); it lies in no zone
+# As nginx, HAProxy and Apache are told to write them (docs/devices.md); no browser's own ever goes on to a system.
+_VERIFIED, _ISSUER, _SUBJECT = b"x-ssl-client-verify", b"x-ssl-client-i-dn", b"x-ssl-client-s-dn"
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -75,9 +80,33 @@ class Surroundings:
         zone = self.zone(source)
         posture = zone.posture if zone else Posture.OFF_SITE
         ownership = Ownership.SHARED if posture is Posture.ON_SITE else Ownership.UNKNOWN
-        idle = zone.idle if zone and zone.idle is not None else getattr(self._idle, ownership.value)
         name = zone.name if zone else ""
-        return Device("", "", _device_class(headers), ownership, zone=name, posture=posture), idle
+        return Device("", "", device_class(headers), ownership, zone=name, posture=posture), self.idle(
+            source, ownership
+        )
+
+    def idle(self, source: str, ownership: Ownership) -> float:
+        """Seconds: the zone's own, else the ownership's."""
+        zone = self.zone(source)
+        return float(zone.idle if zone and zone.idle is not None else getattr(self._idle, ownership.value))
+
+    def certificate(self, peer: str, headers: Headers) -> Certificate | None:
+        """The client certificate that a trusted proxy has verified; None for anybody else's word, and for a doubtful one.
+
+        A header that stands twice is doubtful: one of the two may be the browser's.
+        """
+        if not self._trusted or not self._is_trusted(peer):
+            return None
+        found: dict[bytes, list[bytes]] = {name: [] for name in (_VERIFIED, _ISSUER, _SUBJECT)}
+        for name, value in headers:
+            if name in found:
+                found[name].append(value)
+        if found[_VERIFIED] != [b"SUCCESS"] or any(len(values) != 1 for values in found.values()):
+            return None
+        try:
+            return Certificate.named(found[_ISSUER][0].decode(), found[_SUBJECT][0].decode())
+        except (UnicodeDecodeError, DeviceRefused):
+            return None
 
     def _is_trusted(self, address: str) -> bool:
         ip = _address(address)
@@ -99,15 +128,3 @@ def _address(text: str) -> Address | None:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         return ip.ipv4_mapped
     return ip
-
-
-def _device_class(headers: Headers) -> DeviceClass:
-    agent = b""
-    for name, value in headers:
-        if name == b"sec-ch-ua-mobile" and value == b"?1":
-            return DeviceClass.PHONE
-        if name == b"user-agent":
-            agent = value
-    if b"iPad" in agent or b"Tablet" in agent or (b"Android" in agent and b"Mobile" not in agent):
-        return DeviceClass.TABLET
-    return DeviceClass.PHONE if b"Mobi" in agent or b"iPhone" in agent else DeviceClass.DESKTOP

@@ -232,13 +232,30 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
         ),
     ),
     (
+        sso_errors.DeviceRefused,
+        Fault(
+            403,
+            "device-refused",
+            "This device could not be recognised",
+            "Sign on without it: it then counts as a device that is not known here. To be known again, enrol it anew.",
+            ("/sign-on", "Go to the sign-on page"),
+        ),
+    ),
+    (
         sso_errors.SignOnRefused,
         Fault(403, "sign-on-refused", "You could not be signed on", "Start again from the sign-on page."),
     ),
 )
 
 # Errors whose message is written for the person who asked: no patient, no secret, nothing of our inside.
-FOR_PEOPLE = (connectors_errors.ConnectorError, WriteNotSent, WriteUnknown, OpenElsewhere, CrossSite)
+FOR_PEOPLE = (
+    connectors_errors.ConnectorError,
+    WriteNotSent,
+    WriteUnknown,
+    OpenElsewhere,
+    CrossSite,
+    sso_errors.DeviceRefused,
+)
 
 UNEXPECTED = Fault(
     500,

@@ -198,6 +198,7 @@ class Sessions:
 
         The browser's session from before ends: its cookie is worth nothing from here on. Returns the seat, the cookie's
         value, and whether a shift was started. The session is written last and at once with its shift.
+        Raises DeviceRefused when the device was revoked meanwhile.
         """
         now = self._now()
         if previous is not None:
@@ -337,6 +338,15 @@ class Sessions:
                 await self.end_session(session, reason)
                 ended.append(session)
         self._shifts.pop(shift.id, None)
+        return ended
+
+    async def revoke_device(self, device_id: str) -> list[Session]:
+        """A device and every session on it, at once here, within a second elsewhere; the sessions that it ended."""
+        ended = await self._store.revoke_device(device_id, self._now())
+        for kept in ended:
+            session = self._sessions.get(kept.id, kept)
+            session.ended, session.end_reason = kept.ended, kept.end_reason
+            self._forget(session)
         return ended
 
     async def meant(self, issuer: str, *, sid: str, subject: str) -> list[Meant]:

@@ -6,6 +6,7 @@ SignOnError
 └── ProviderAway           the identity provider cannot be reached: a live shift goes on, a new one cannot start
     └── ProviderUnfit      its metadata, or our settings for it, may not be used: no sign-on until somebody acts
 StoreUnavailable           sessions cannot be read or written: 503, never "continue"
+DeviceRefused              a device could not be enrolled, or could not prove that it is the one: it counts as unknown, or is refused
 """
 
 from __future__ import annotations
@@ -69,3 +70,30 @@ class ProviderUnfit(ProviderAway):
 
 class StoreUnavailable(Exception):
     pass
+
+
+# Every `reason` of DeviceRefused, for the journal and the documentation.
+DEVICE_REASONS = {
+    "device-unknown": "no device is enrolled by this id",
+    "device-pending": "the device waits for its approval",
+    "device-revoked": "the device was taken out of use",
+    "device-challenge": "the challenge is not ours, was changed, or was made for another device",
+    "device-purpose": "the proof was made for something else",
+    "device-origin": "the proof was made for another address",
+    "device-expired": "the challenge is older than a minute",
+    "device-replayed": "the proof was used before",
+    "device-signature": "the signature is not the enrolled key's, or not in the form that browsers make",
+    "device-key": "the key is no public P-256 key",
+    "device-certificate": "the client certificate has no usable names, or is enrolled already",
+    "device-name": "a device's name or ward is missing, too long, or not printable",
+    "device-invitation": "the link was used, is older than fifteen minutes, or was never made",
+    "device-many": "the clinician has as many devices of their own as one may have",
+}
+
+
+class DeviceRefused(Exception):
+    """Messages name no key, proof or invitation. `reason` is a key of DEVICE_REASONS."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

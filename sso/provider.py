@@ -90,6 +90,7 @@ class PendingSignOn:
     subject: str = field(default="", repr=False)  # set: only this subject may come back (re-check, step-up)
     # The clinician is to be asked again (`prompt=login`): a proof from before this sign-on is refused.
     fresh: bool = False
+    device: str = ""  # the enrolled device that proved itself as this sign-on began
 
     @classmethod
     def new(
@@ -103,10 +104,13 @@ class PendingSignOn:
         max_age: int | None = None,
         subject: str = "",
         fresh: bool = False,
+        device: str = "",
     ) -> PendingSignOn:
         """With fresh secrets: 256 bits each for state and nonce, a 64-character verifier (RFC 7636, section 4.1)."""
         state, nonce, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-        return cls(state, nonce, verifier, browser, redirect_uri, return_path, now, acr_values, max_age, subject, fresh)
+        return cls(
+            state, nonce, verifier, browser, redirect_uri, return_path, now, acr_values, max_age, subject, fresh, device
+        )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

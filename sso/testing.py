@@ -19,11 +19,15 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from policies.model import Principal
 
+from .device import Proof
 from .errors import SignOnRefused
 from .provider import Callback, IdentityProvider, PendingSignOn, ProviderSettings
 from .session import token_hash
@@ -68,6 +72,27 @@ def signed(header: dict[str, Any], payload: bytes, key: RSAKey | ECKey) -> str:
     registry = jws.JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
     input_ = f"{encoded(json.dumps(header).encode())}.{encoded(payload)}"
     return f"{input_}.{encoded(registry.get_alg(header['alg']).sign(input_.encode(), key))}"
+
+
+class BrowserKey:
+    """A device's key as a browser keeps it, and the proofs that it makes."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+
+    def jwk(self) -> dict[str, str]:
+        """The public half as the script sends it."""
+        point = self._key.public_key().public_numbers()
+        x, y = (encoded(number.to_bytes(32)) for number in (point.x, point.y))
+        return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+
+    def proof(self, origin: str, proof_for: str, device: str, challenge: str, *, der: bool = False) -> Proof:
+        """`der`: the signature as most libraries write it, and WebCrypto does not."""
+        message = "\n".join(("lanyard-device-proof-1", origin, proof_for, device, challenge)).encode()
+        signature = self._key.sign(message, ec.ECDSA(SHA256()))
+        if not der:
+            signature = b"".join(number.to_bytes(32) for number in decode_dss_signature(signature))
+        return Proof(device, challenge, encoded(signature))
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What the gateway asks of a store: small, asynchronous, and either an answer or StoreUnavailable.
 
-ShiftStore and SessionStore are sso's words; the rest is here. Everything that is kept is sealed, and found by a hash.
+ShiftStore, SessionStore and DeviceStore are sso's words; the rest is here. Everything that is kept is sealed, and found by a hash.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
+from sso.device import DeviceStore
 from sso.session import Session, SessionStore
 from sso.shift import Shift, ShiftStore
 
@@ -105,11 +106,14 @@ class VaultStore(Protocol):
         ...
 
 
-class Store(ShiftStore, SessionStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol):
+class Store(ShiftStore, SessionStore, DeviceStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol):
     """All of it, and what a cache needs."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
-        """A shift, a session in it and its first cookie's hash, or nothing of the three."""
+        """A shift, a session in it and its first cookie's hash, or nothing of the three.
+
+        Raises DeviceRefused when the session's device was revoked meanwhile.
+        """
         ...
 
     async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:

@@ -94,6 +94,28 @@ credentials = Table(
     Index("credential_person", "person"),
 )
 
+# Devices
+
+devices = Table(
+    "device",
+    metadata,
+    Column("id", String, primary_key=True),  # hash
+    Column("certificate", String),  # hash of (issuer, subject)
+    Column("owner", String),  # hash of (issuer, subject)
+    Column("created", Float, nullable=False),
+    Column("revoked", Float),
+    Column("value", Text, nullable=False),
+    Index("device_certificate", "certificate"),
+    Index("device_owner", "owner"),
+)
+seated_on = Table(
+    "seated_on",
+    metadata,
+    Column("session", String, primary_key=True),  # hash
+    Column("device", String, nullable=False),  # hash
+    Index("seated_on_device", "device"),
+)
+
 
 def bring_up_to_date(c: Connection) -> None:
     """Raises StoreUnavailable for a file that a later release has written: it may hold what this one would lose."""

@@ -25,11 +25,13 @@ from sso.session import Session
 from sso.shift import Shift
 
 from .base import SealedCredential, key_hash
+from .devices import DeviceRows, refuse_revoked, remember_seat
 from .schema import (
     bring_up_to_date,
     codes,
     credentials,
     factors,
+    seated_on,
     sessions,
     shifts,
     tallies,
@@ -45,7 +47,7 @@ _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
-class SqliteStore:
+class SqliteStore(DeviceRows):
     def __init__(
         self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
     ) -> None:
@@ -140,9 +142,10 @@ class SqliteStore:
         await self._do(lambda c: self._put_session(c, session))
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
-        """A shift, a session in it and its first cookie, or nothing of the three."""
+        """A shift, a session in it and its first cookie, or nothing of the three. Raises DeviceRefused."""
 
         def work(c: Connection) -> None:
+            refuse_revoked(c, session.device.id)
             self._put_shift(c, shift)
             self._put_session(c, session)
             self._put_token(c, session.id, host, hashed)
@@ -216,6 +219,7 @@ class SqliteStore:
             "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}"),
         }
         _replace(c, sessions, row, "id", sessions.c.ended.is_(None))
+        remember_seat(c, hashed, session.device.id)
 
     async def session(self, session_id: str) -> Session | None:
         def ask(c: Connection) -> Session | None:
@@ -415,6 +419,7 @@ class SqliteStore:
             c.execute(delete(sessions).where(sessions.c.forget <= now))
             c.execute(delete(tokens).where(tokens.c.session.not_in(select(sessions.c.id))))
             c.execute(delete(upstreams).where(upstreams.c.session.not_in(select(sessions.c.id))))
+            c.execute(delete(seated_on).where(seated_on.c.session.not_in(select(sessions.c.id))))
             c.execute(delete(shifts).where(shifts.c.ends + _KEPT_AFTER_END <= now))
 
         await self._do(work)

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from policies.model import Device, DeviceClass, Ownership, Posture, Principal
+from sso.device import Certificate, Enrolment, PublicKey
+from sso.errors import DeviceRefused
 from sso.session import Session, token_hash
 from sso.shift import Shift
 
@@ -33,6 +35,13 @@ def session(name: str = "session-1", shift_id: str = "shift-1", **changes: Any) 
     )
     return Session(**{"id": name, "shift_id": shift_id, "created": T0, "last_seen": T0, "idle": 300.0, "stays": 60.0,
                       "device": device, **changes})  # fmt: skip
+
+
+def enrolled(device_id: str = "device-1", **changes: Any) -> Enrolment:
+    """A ward's PC with a key."""
+    known: dict[str, Any] = {"name": "Ward 7 PC 3", "ward": "Ward 7", "ownership": Ownership.SHARED, "managed": True,
+                             "created": T0, "key": PublicKey("x", "y")}  # fmt: skip
+    return Enrolment(device_id, **{**known, **changes})
 
 
 class StoreContract:
@@ -270,3 +279,75 @@ class StoreContract:
         assert await self.store.rewrap_vault_key("person", "old", "new")
         assert not await (await self.open()).rewrap_vault_key("person", "old", "newer")
         assert await self.store.vault_keys() == [("person", "new")]
+
+    # Devices
+
+    async def test_an_enrolled_device_is_there_for_whoever_opens_the_store_next(self) -> None:
+        """Field by field, by key and by certificate, newest first."""
+        pc = enrolled(last_proved=T0 + 5)
+        kiosk = enrolled("device-2", key=None, certificate=Certificate("CN=CA", "CN=kiosk"), created=T0 + 1)
+        phone = enrolled("device-3", owner=(NURSE.issuer, NURSE.subject), pending=True, ownership=Ownership.PERSONAL,
+                         created=T0 + 2)  # fmt: skip
+        for device in (pc, kiosk, phone):
+            await self.store.put_device(device)
+        other = await self.open()
+        assert await other.devices() == [phone, kiosk, pc]
+        assert await other.device("device-1") == pc
+        assert await other.device("device-9") is None
+        assert await other.devices_of(NURSE.issuer, NURSE.subject) == [phone]
+        assert await other.devices_of("https://other.example", NURSE.subject) == []
+        await other.revoke_device("device-3", T0 + 3)
+        assert await other.devices_of(NURSE.issuer, NURSE.subject) == []
+
+    async def test_a_certificate_finds_its_device_by_both_names(self) -> None:
+        """The one in use before one that was revoked, and that before nothing."""
+        certificate = Certificate("CN=CA", "CN=kiosk")
+        await self.store.put_device(enrolled("old", key=None, certificate=certificate, revoked=T0 + 1))
+        found = await self.store.device_by_certificate(certificate)
+        assert found is not None
+        assert found.id == "old"
+        await self.store.put_device(enrolled("new", key=None, certificate=certificate))
+        found = await self.store.device_by_certificate(certificate)
+        assert found is not None
+        assert found.id == "new"
+        assert await self.store.device_by_certificate(Certificate("CN=CACN", "=kiosk")) is None
+        assert await self.store.device_by_certificate(Certificate("CN=Other", "CN=kiosk")) is None
+
+    async def test_a_revoked_device_ends_what_is_seated_on_it_and_nothing_else(self) -> None:
+        """Its live sessions, in whatever shift, and the version moves for everybody else."""
+        await self.store.put_device(enrolled())
+        await self.store.put_device(enrolled("device-2"))
+        elsewhere = Device("device-2", "Ward 7 PC 4")
+        await self.store.seat(shift(), session(), MAIN, token_hash("one"))
+        await self.store.seat(shift("shift-2"), session("session-2", "shift-2"), MAIN, token_hash("two"))
+        await self.store.seat(shift(), session("session-3", device=elsewhere), MAIN, token_hash("three"))
+        await self.store.put_session(session("session-2", "shift-2", ended=T0 + 1, end_reason="signed-off"))
+        before = await self.store.version()
+        other = await self.open()
+        assert [s.id for s in await other.revoke_device("device-1", T0 + 9)] == ["session-1"]
+        assert await other.revoke_device("device-1", T0 + 10) == []
+        assert await other.revoke_device("device-9", T0 + 10) == []
+        assert await self.store.version() != before
+        ends = [(s.ended, s.end_reason) for name in "123" if (s := await self.store.session(f"session-{name}"))]
+        assert ends == [(T0 + 9, "device-revoked"), (T0 + 1, "signed-off"), (None, "")]
+
+    async def test_what_was_revoked_stays_revoked(self) -> None:
+        """A write by somebody who has not heard of it does not take it back."""
+        await self.store.put_device(enrolled())
+        await (await self.open()).revoke_device("device-1", T0 + 9)
+        await self.store.put_device(enrolled(last_proved=T0 + 10))
+        found = await self.store.device("device-1")
+        assert found is not None
+        assert (found.revoked, found.last_proved) == (T0 + 9, None)
+
+    async def test_nobody_is_seated_on_a_revoked_device(self) -> None:
+        """Also when it was revoked after it had proved itself: nothing of the seat is written."""
+        await self.store.put_device(enrolled(revoked=T0))
+        refused = ""
+        try:
+            await self.store.seat(shift(), session(), MAIN, token_hash("token"))
+        except DeviceRefused as error:
+            refused = error.reason
+        assert refused == "device-revoked"
+        assert await self.store.by_token(token_hash("token")) is None
+        assert await self.store.session("session-1") is None

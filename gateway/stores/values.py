@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from policies.model import Device, DeviceClass, Ownership, Posture, Principal
+from sso.device import Certificate, Enrolment, PublicKey
 from sso.session import Session
 from sso.shift import Shift
 
@@ -36,3 +37,18 @@ def session_of(value: dict[str, Any]) -> Session:
         posture=Posture(d["posture"]),
     )
     return Session(device=device, **value)
+
+
+def enrolment_value(enrolment: Enrolment) -> dict[str, Any]:
+    return asdict(enrolment)
+
+
+def enrolment_of(value: dict[str, Any]) -> Enrolment:
+    key, certificate, owner = value.pop("key"), value.pop("certificate"), value.pop("owner")
+    value["ownership"] = Ownership(value["ownership"])
+    return Enrolment(
+        key=PublicKey(**key) if key else None,
+        certificate=Certificate(**certificate) if certificate else None,
+        owner=(owner[0], owner[1]) if owner else None,
+        **value,
+    )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..edge.csrf import SAFE
+from .devices import DevicePages
 from .handoff import HandOff
 from .launchpad import Launchpad
 from .refusals import Refusals
@@ -35,6 +36,7 @@ def main_site(
     hand_off: HandOff,
     unlock: Unlock,
     vault: VaultPages,
+    devices: DevicePages,
     refusals: Refusals,
     public_origin: str,
 ) -> Starlette:
@@ -62,7 +64,7 @@ def main_site(
         routes=[
             Route("/", own(launchpad.home)),
             Route("/sign-on", own(sign_on.page)),
-            Route("/sign-on/start", own(sign_on.start)),
+            Route("/sign-on/start", own(sign_on.start), methods=["GET", "POST"]),
             Route("/sign-on/callback", sign_on.callback, methods=["GET", "POST"]),
             Route("/sign-off", own(sign_off.sign_off), methods=["POST"]),
             Route("/signed-off", own(sign_off.signed_off)),
@@ -90,6 +92,11 @@ def main_site(
             Route("/vault", own(vault.overview)),
             Route("/vault/{system}", own(vault.ask), methods=["GET", "POST"]),
             Route("/vault/{system}/forget", own(vault.forget), methods=["POST"]),
+            Route("/device/enrol", own(devices.invited)),
+            Route("/device/enrol", own(devices.enrol), methods=["POST"]),
+            Route("/device/own", own(devices.enrol_own), methods=["POST"]),
+            Route("/device/remove", own(devices.remove), methods=["POST"]),
+            Route("/device/challenge", own(devices.challenge), methods=["POST"]),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )

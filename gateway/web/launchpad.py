@@ -20,6 +20,7 @@ from ..edge.origins import Bounce, Doors
 from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
 from ..systems import System
+from .devices import DevicePages
 from .downtime import Entry
 from .paths import own_path
 from .render import Renderer
@@ -56,6 +57,7 @@ class Launchpad:
         scheme: str,
         public_host: str,
         downtime: list[Entry],
+        devices: DevicePages,
     ) -> None:
         self._systems = systems
         self._engine = engine
@@ -68,6 +70,7 @@ class Launchpad:
         self._scheme = scheme
         self._public_host = public_host
         self._downtime = downtime
+        self._devices = devices
 
     async def home(self, request: Request) -> Response:
         return await self._seated(request, self._home)
@@ -100,7 +103,7 @@ class Launchpad:
             {
                 "id": session.id,
                 "here": session.id == seat.session.id,
-                "device": session.device.device_class.value,
+                "device": session.device.name or session.device.device_class.value.capitalize(),
                 "where": session.device.zone or "outside the hospital's network",
                 "since": _clock(session.created),
                 "seen": _clock(session.last_seen),
@@ -109,7 +112,13 @@ class Launchpad:
             }
             for session in await self._sessions.of_shift(seat.shift)
         ]
-        return self._renderer.page("shift.html", sessions=sessions, pin=bool(seat.session.device.id), **self._who(seat))
+        return self._renderer.page(
+            "shift.html",
+            sessions=sessions,
+            pin=bool(seat.session.device.id),
+            devices=await self._devices.of_shift(seat),
+            **self._who(seat),
+        )
 
     async def end_session(self, request: Request) -> Response:
         """POST: end another session of my shift."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from sso.session import FEDERATED, token_hash
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..context import Surroundings
+from ..devices import Devices
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..locks import Locks, covers
@@ -38,6 +40,7 @@ class Seating:
         sign_off: SignOff,
         locks: Locks,
         switching: Switching,
+        devices: Devices,
     ) -> None:
         self._public_host = public_host
         self._sessions = sessions
@@ -49,6 +52,7 @@ class Seating:
         self._sign_off = sign_off
         self._locks = locks
         self._switching = switching
+        self._devices = devices
 
     async def at_lock(
         self, request: Request, pending: PendingSignOn, signed_on: SignedOn, held: Seat, name: bytes
@@ -67,15 +71,16 @@ class Seating:
                 Bounce(pending.return_path if unlocked else unlock_at(pending.return_path), done)
             )
         if (known.issuer, known.subject) == (found.issuer, found.subject):  # in another role, or by a weaker proof
-            return await self.arrived(request, pending.return_path, signed_on, held, name)
+            return await self.arrived(request, pending, signed_on, held, name)
         mark = self._switching.mark(tuple(request.scope["headers"]))
         await self._switching.away(held, mark, pending.return_path)
-        return await self.arrived(request, "/", signed_on, None, name, mark=mark, entered=held.session.hosts)
+        elsewhere = replace(pending, return_path="/")
+        return await self.arrived(request, elsewhere, signed_on, None, name, mark=mark, entered=held.session.hosts)
 
     async def arrived(
         self,
         request: Request,
-        back: str,
+        pending: PendingSignOn,
         signed_on: SignedOn,
         previous: Seat | None,
         name: bytes,
@@ -86,13 +91,15 @@ class Seating:
         """Seat whoever signed on: in the session that a switch at this browser left, else in a new one.
 
         `mark` is a new one of this browser's, `entered` the hosts at which somebody else's cookies are to be taken back.
+        Raises DeviceRefused where the device that the sign-on began at has been revoked since.
         """
+        back = pending.return_path
         desk = mark or self._switching.marked(tuple(request.scope["headers"]))
         own = await self._locks.left_at(token_hash(desk), signed_on.principal) if desk else None
         left = own.session.left if own else ""
         token = await self._resumed(own, signed_on, previous) if own else ""
         if own is None or not token:
-            own, token = await self._seat_down(request, signed_on, previous, follows=bool(desk))
+            own, token = await self._seat_down(request, signed_on, previous, pending.device, follows=bool(desk))
         elif back == "/":
             back = left or back
         # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
@@ -122,11 +129,14 @@ class Seating:
             await self._journal.record(event)
 
     async def _seat_down(
-        self, request: Request, signed_on: SignedOn, previous: Seat | None, *, follows: bool
+        self, request: Request, signed_on: SignedOn, previous: Seat | None, device_id: str, *, follows: bool
     ) -> tuple[Seat, str]:
         headers = tuple(request.scope["headers"])
         source = self._surroundings.source(request.scope["client"][0], headers)
         device, idle = self._surroundings.device(source, headers)
+        if device_id:
+            device = await self._devices.still(device_id, device, signed_on.principal)
+            idle = self._surroundings.idle(source, device.ownership) if device.id else idle
         if previous is not None:
             await self._replaced(previous, signed_on)
             known, found = previous.shift.principal, signed_on.principal
@@ -162,6 +172,8 @@ class Seating:
                 self._now(),
                 seat,
                 device=device.device_class.value,
+                device_id=device.id,
+                device_name=device.name,
                 zone=device.zone,
                 source=source,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from policies.model import Ownership, Principal
-from sso.errors import InteractionNeeded, ProviderAway, SignOnRefused
+from sso.errors import DEVICE_REASONS, DeviceRefused, InteractionNeeded, ProviderAway, SignOnRefused
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn, not_under_way
 from sso.session import new_token, token_hash
 from sso.shift import Shift
@@ -20,6 +20,7 @@ from sso.shift import Shift
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..context import Surroundings
+from ..devices import Devices, Here
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..errors import fault_for
@@ -27,6 +28,7 @@ from ..locks import Locks
 from ..metrics import Metrics
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
+from .bodies import form_of
 from .paths import own_path
 from .render import Renderer
 from .seating import Seating
@@ -64,6 +66,7 @@ class SignOn:
         sign_off: SignOff,
         locks: Locks,
         seating: Seating,
+        devices: Devices,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -77,6 +80,7 @@ class SignOn:
         self._sign_off = sign_off
         self._locks = locks
         self._seating = seating
+        self._devices = devices
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
         self._provider_away, self._asked = False, 0.0
@@ -90,27 +94,48 @@ class SignOn:
     async def page(self, request: Request) -> Response:
         """Where somebody without a session lands."""
         back = own_path(request.query_params.get("next", "/"))
-        return self._renderer.page("signon.html", back=back, anew=await self._anew(request))
+        reason = request.query_params.get("device", "")
+        unproved = reason if reason in DEVICE_REASONS else ""
+        return self._renderer.page("signon.html", back=back, anew=await self._anew(request), unproved=unproved)
 
     async def start(self, request: Request) -> Response:
-        """Leave for the provider."""
-        back = own_path(request.query_params.get("next", "/"))
-        step_up = request.query_params.get("proof") == "stronger"
+        """Leave for the provider. By POST a page's script adds the proof of the device that it is on."""
+        asked = await form_of(request) if request.method == "POST" else request.query_params
+        back = own_path(asked.get("next", "/"))
+        step_up = asked.get("proof") == "stronger"
         acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
-        fresh = step_up or await self._anew(request)
-        return await self._leave(request, back, acr_values=acr, fresh=fresh)
+        try:
+            here = await self._here(request, asked if request.method == "POST" else {})
+        except DeviceRefused as refused:
+            return await self._not_this_device(request, refused, back)
+        fresh = step_up or await self._anew(request, here)
+        return await self._leave(request, back, acr_values=acr, fresh=fresh, device=here.enrolment.id if here else "")
 
-    async def _anew(self, request: Request) -> bool:
+    async def _here(self, request: Request, sent: Mapping[str, str]) -> Here | None:
+        return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
+
+    async def _not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
+        """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
+        if refused.reason == "device-revoked":
+            remedy = "Use another device. If this one is still in use, ask for a new link and enrol it again."
+            return await self._refused(request, SignOnRefused(refused.reason, str(refused), remedy=remedy))
+        source = self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
+        self._journal.reject(source, refused.reason)
+        return self._renderer.redirect(Bounce(f"/sign-on?next={quote(back, safe='')}&device={refused.reason}"))
+
+    async def _anew(self, request: Request, here: Here | None = None) -> bool:
         """Whether somebody was here whom a click would bring back while the provider's session lives: then it must ask.
 
         After a sign-off, a lock, and an end from elsewhere on every device; on a shared one also after the shift's end, and when
-        we do not know any more how it ended.
+        we do not know any more how it ended. An enrolled one remembers for itself, whatever became of cookies.
         """
         headers = tuple(request.scope["headers"])
         token = cookies.cookie(headers, cookies.SESSION)
         if token and await self._sessions.seated(token, self._settings.public_host) is not None:
             return False
         if cookies.cookies(headers, ANEW):
+            return True
+        if here is not None and here.before and here.enrolment.ownership is Ownership.SHARED:
             return True
         if not token:
             return False
@@ -141,6 +166,7 @@ class SignOn:
         fresh: bool = False,
         prompt: str | None = None,
         subject: str = "",
+        device: str = "",
     ) -> Response:
         binding = new_token()
         pending = PendingSignOn.new(
@@ -151,6 +177,7 @@ class SignOn:
             acr_values=acr_values,
             subject=subject,
             fresh=fresh,
+            device=device,
         )
         address = await self._provider.begin(pending, prompt=prompt)
         await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)
@@ -183,7 +210,10 @@ class SignOn:
         previous = await self._seat(request)
         if pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
-        return await self._seating.arrived(request, pending.return_path, signed_on, previous, name)
+        try:
+            return await self._seating.arrived(request, pending, signed_on, previous, name)
+        except DeviceRefused as refused:
+            return await self._not_this_device(request, refused, pending.return_path)
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
         """A silent check came back. It confirms the shift that is seated here now, and never seats anybody.

@@ -13,7 +13,7 @@ from gateway.config import settings
 from gateway.errors import FAULTS, UNEXPECTED
 from policies.bundle import Bundle
 from policies.rule import RESERVED
-from sso.errors import REASONS
+from sso.errors import DEVICE_REASONS, REASONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -78,3 +78,8 @@ def test_every_reason_of_the_journal_has_its_line() -> None:
 def test_every_reason_of_a_refused_sign_on_has_its_line() -> None:
     """So does whoever could not sign on."""
     assert REASONS.keys() - rows("reasons.md").keys() == set()
+
+
+def test_every_reason_of_a_refused_device_has_its_line() -> None:
+    """So does whoever is told that their device is not the one that it was."""
+    assert DEVICE_REASONS.keys() - rows("reasons.md").keys() == set()

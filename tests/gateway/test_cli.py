@@ -63,6 +63,10 @@ def test_the_commands_are_known() -> None:
         "vault import",
         "vault release",
         "vault rewrap",
+        "device list",
+        "device enrol",
+        "device approve",
+        "device revoke",
     }
 
 

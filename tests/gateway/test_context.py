@@ -10,6 +10,7 @@ from connectors.messages import Headers
 from gateway.config import Config
 from gateway.context import UNKNOWN, Surroundings
 from policies.model import DeviceClass, Ownership, Posture
+from sso.device import Certificate
 
 PROXY, PEER = "10.0.0.5", "198.51.100.7"
 
@@ -127,6 +128,44 @@ def test_an_unknown_device_on_site_is_a_shared_one(
     assert (device.ownership, device.posture, device.managed, seconds) == (ownership, posture, False, idle)
 
 
+ISSUER, SUBJECT = (b"x-ssl-client-i-dn", b"CN=Trust CA"), (b"x-ssl-client-s-dn", b"CN=kiosk-12")
+VERIFIED = (b"x-ssl-client-verify", b"SUCCESS")
+
+
+def test_a_trusted_proxy_names_the_client_certificate() -> None:
+    """Issuer and subject as it writes them, once it has verified them itself."""
+    named = surroundings().certificate(PROXY, (SUBJECT, ISSUER, VERIFIED))
+    assert named == Certificate("CN=Trust CA", "CN=kiosk-12")
+
+
+DOUBTFUL: dict[str, tuple[str, Headers]] = {
+    "a browser": (PEER, (VERIFIED, ISSUER, SUBJECT)),
+    "nothing": (PROXY, ()),
+    "not verified": (PROXY, ((b"x-ssl-client-verify", b"NONE"), ISSUER, SUBJECT)),
+    "failed": (PROXY, ((b"x-ssl-client-verify", b"FAILED:expired"), ISSUER, SUBJECT)),
+    "nearly": (PROXY, ((b"x-ssl-client-verify", b"success"), ISSUER, SUBJECT)),
+    "not said": (PROXY, (ISSUER, SUBJECT)),
+    "verified twice": (PROXY, (VERIFIED, VERIFIED, ISSUER, SUBJECT)),
+    "two subjects": (PROXY, (VERIFIED, ISSUER, SUBJECT, (b"x-ssl-client-s-dn", b"CN=admin"))),
+    "no issuer": (PROXY, (VERIFIED, SUBJECT)),
+    "an empty subject": (PROXY, (VERIFIED, ISSUER, (b"x-ssl-client-s-dn", b""))),
+    "no text": (PROXY, (VERIFIED, ISSUER, (b"x-ssl-client-s-dn", b"CN=\xff"))),
+    "another spelling": (PROXY, (VERIFIED, ISSUER, (b"x_ssl_client_s_dn", b"CN=kiosk-12"))),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_a_doubtful_certificate_is_none(case: str) -> None:
+    """Anybody else's word, a word that stands twice, half a name."""
+    assert surroundings().certificate(*DOUBTFUL[case]) is None
+
+
+def test_without_configured_proxies_no_certificate_is_believed() -> None:
+    """The default trusts no one."""
+    gateway = {"public_url": "https://records.example.nhs.uk", "data_dir": "/var/lib/lanyard"}
+    assert surroundings(gateway=gateway).certificate("127.0.0.1", (VERIFIED, ISSUER, SUBJECT)) is None
+
+
 AGENTS: dict[str, tuple[Headers, DeviceClass]] = {
     "a phone's hint": (((b"sec-ch-ua-mobile", b"?1"), (b"user-agent", b"Mozilla/5.0 (X11; Linux)")), DeviceClass.PHONE),
     "a desktop's hint": (((b"sec-ch-ua-mobile", b"?0"), (b"user-agent", b"Mozilla/5.0 (Windows NT 10.0)")), DeviceClass.DESKTOP),
@@ -134,6 +173,15 @@ AGENTS: dict[str, tuple[Headers, DeviceClass]] = {
     "an iPad": (((b"user-agent", b"Mozilla/5.0 (iPad; CPU OS 18_0)"),), DeviceClass.TABLET),
     "an Android tablet": (((b"user-agent", b"Mozilla/5.0 (Linux; Android 14; SM-X210)"),), DeviceClass.TABLET),
     "an Android phone": (((b"user-agent", b"Mozilla/5.0 (Linux; Android 14; Pixel 8) Mobile"),), DeviceClass.PHONE),
+    "a tablet's hint": (((b"sec-ch-ua-form-factors", b'"Tablet"'), (b"user-agent", b"Mozilla/5.0 (X11; Linux)")), DeviceClass.TABLET),
+    "a tablet with Windows": (((b"user-agent", b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; Tablet PC 2.0)"),), DeviceClass.DESKTOP),
+    "a Mac": (((b"user-agent", b"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15"),), DeviceClass.DESKTOP),
+    "a Chromebook": (((b"user-agent", b"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36"),), DeviceClass.DESKTOP),
+    "Firefox on a phone": (((b"user-agent", b"Mozilla/5.0 (Android 14; Mobile; rv:130.0) Gecko/130.0 Firefox/130.0"),), DeviceClass.PHONE),
+    "Firefox on a tablet": (((b"user-agent", b"Mozilla/5.0 (Android 14; Tablet; rv:130.0) Gecko/130.0"),), DeviceClass.TABLET),
+    "a script": (((b"user-agent", b"curl/8.9.1"),), DeviceClass.DESKTOP),
+    "a user agent of 30 kB": (((b"user-agent", b"Mozilla/5.0 (" + b"iPhone; " * 4000),), DeviceClass.PHONE),
+    "bytes beyond ASCII": (((b"user-agent", b"\xff\x00\x85"),), DeviceClass.DESKTOP),
     "nothing": ((), DeviceClass.DESKTOP),
 }  # fmt: skip
 

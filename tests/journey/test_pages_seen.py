@@ -62,6 +62,21 @@ def signing_on(ward: Ward) -> Page:
     return page
 
 
+def enrolling(ward: Ward) -> Page:
+    said = ward.place.hospital.lanyard(
+        "device", "enrol", "--name", "Ward 7 PC 3", "--ward", "7", "--ownership", "shared"
+    )
+    page = ward.window().new_page()
+    page.goto(said.stdout.splitlines()[0])
+    return page
+
+
+def not_recognised(ward: Ward) -> Page:
+    page = ward.window().new_page()
+    page.goto(f"{ward.url}/sign-on?device=device-signature")
+    return page
+
+
 def not_signed_on(ward: Ward) -> Page:
     page = signing_on(ward)
     ward.sign_on(page, "x.guest")
@@ -140,6 +155,8 @@ def log_on_not_taken(ward: Ward) -> Page:
 # Each page, its heading and its status.
 PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "sign-on": (signing_on, "Sign on", 200),
+    "enrol-device": (enrolling, "Enrol this device", 200),
+    "device-not-recognised": (not_recognised, "Sign on", 200),
     "not-signed-on": (not_signed_on, "You could not be signed on", 403),
     "launchpad": (launchpad, "Your systems", 200),
     "nothing-to-open": (nothing_to_open, "Your systems", 200),

@@ -61,6 +61,7 @@ NEVER_FROM_OUTSIDE = """
  HTTP-114 X-Cluster-Client-IP | HTTP-115 X-Forwarded-For
  ours X-Lanyard-User | ours x_lanyard_patient | cgi X-Original-URL | cgi X_Original_Url | override X-HTTP-Method-Override
  override X_Http_Method | override X-Method-Override | webauth X-WEBAUTH-USER | webauth x_webauth_user | auth X-Auth-Token
+ tls X-SSL-Client-Verify | tls X-SSL-Client-I-DN | tls X_SSL_Client_S_DN
  tls SSL_CLIENT_S_DN | tls X-SSL-Client-Cert | tls X-ARR-ClientCert | tls Client-Cert | siteminder SM_USER | webseal iv-user
  shibboleth Shib-Session-ID | azure X-MS-CLIENT-PRINCIPAL-NAME | google X-Goog-Authenticated-User-Email | credential Authorization
  hop Transfer-Encoding | hop Upgrade | hop HTTP2-Settings | hop Trailer | body Expect | id X-Request-ID

@@ -26,7 +26,7 @@ def opened(path: Path) -> SqliteStore:
 
 
 async def first_release(path: Path) -> None:
-    """A file as the first release left it: no version, and sessions that know no session of the provider."""
+    """A file as the first release left it: no version, no devices, and sessions that know no session of the provider."""
     store = opened(path)
     await store.seat(shift(), session(), MAIN, token_hash("token"))
     await store.close()
@@ -37,6 +37,8 @@ async def first_release(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("drop index session_provider_session")
         db.execute("alter table session drop column provider_session")
+        db.execute("drop table device")
+        db.execute("drop table seated_on")
         db.execute("update session set value = ?", (value,))
         db.execute("pragma user_version = 0")
         db.commit()

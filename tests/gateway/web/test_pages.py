@@ -33,6 +33,8 @@ PAGES = (
     "vault",
     "log-on",
     "log-on-refused",
+    "not this device",
+    "no such link",
 )
 
 
@@ -53,6 +55,10 @@ async def page(tab: Tab, name: str) -> httpx2.Response:
             return await tab.ask("GET", f"{PAS}/", {"sec-fetch-dest": "frame", "accept": "text/html"})
         case "refused sign-on":
             return await tab.get(f"{MAIN}/sign-on/callback?state=x&error=access_denied")
+        case "not this device":
+            return await tab.get(f"{MAIN}/sign-on?device=device-signature")
+        case "no such link":
+            return await tab.get(f"{MAIN}/device/enrol?invitation=x")
         case "cross-site":
             return await tab.ask("POST", f"{MAIN}/sign-off", {"accept": "text/html"})
     await tab.sign_on()
@@ -108,8 +114,11 @@ async def test_a_page_is_sound(tab: Tab, name: str) -> None:
 async def test_a_page_holds_no_script_and_no_style(tab: Tab, name: str) -> None:
     """Neither element nor attribute: the policy would stop them, and a page that needs them would break."""
     tree = html.fromstring((await page(tab, name)).text)
-    assert [script.get("src") for script in tree.xpath("//script")] == ["/.lanyard/static/back.js"]
-    assert [script.text for script in tree.xpath("//script")] == [None]
+    known = {f"/.lanyard/static/{name}.js" for name in ("back", "device")}
+    sources = [script.get("src") for script in tree.xpath("//script")]
+    assert sources[0] == "/.lanyard/static/back.js"
+    assert set(sources) <= known
+    assert {script.text for script in tree.xpath("//script")} == {None}
     assert tree.xpath("//style|//@style|//@*[starts-with(name(), 'on')]") == []
     assert [a for a in tree.xpath("//@href|//@src|//@action") if a.startswith("javascript:")] == []
 

@@ -1,0 +1,213 @@
+"""`lanyard device`: which devices are known, how one becomes known, and its end. Works beside a running gateway."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.table import Table
+
+from policies.model import Ownership
+from sso.device import INVITATION_LIFE, Certificate, Enrolment, Invitation
+from sso.errors import DeviceRefused
+from sso.session import new_token
+
+from . import config as configuration
+from .assembly import journal_key, seal_of
+from .audit.event import EventType
+from .audit.search import Found, catch_up, found_by, open_copy
+from .auditing import instant, journal_own, operator, own_journal, print_found
+from .config import Config
+from .context import Surroundings
+from .devices import Devices, devices_of
+from .errors import ConfigError
+from .sessions import Sessions
+from .stores.sqlite import SqliteStore
+
+T = TypeVar("T")
+_SHOWN = 12  # characters of an id, which are enough to name a device
+_LISTED = 100  # of what was opened
+
+
+def device_list(given: argparse.Namespace) -> int:
+    config = configuration.load(given.config)
+    found = asyncio.run(_all(config))
+    if given.json:
+        for enrolment in found:
+            print(json.dumps(_values(enrolment)))
+    elif not found:
+        print("no device is enrolled")
+    else:
+        _print_devices(found)
+    return 0
+
+
+def device_enrol(given: argparse.Namespace) -> int:
+    """A one-time link; or at once, for a device that shows a client certificate."""
+    try:
+        ownership = Ownership(given.ownership)
+        invitation = Invitation.named(given.name, given.ward, ownership, managed=given.managed, by=operator())
+        if given.certificate_issuer or given.certificate_subject:
+            certificate = Certificate.named(given.certificate_issuer, given.certificate_subject)
+            made = _run(given, lambda _, devices: devices.enrol_certificate(invitation, certificate))
+            print(f"{made.id[:_SHOWN]}: `{made.name}` is enrolled by its certificate")
+            return 0
+    except DeviceRefused as refused:
+        raise ConfigError([str(refused)]) from None
+    token = new_token()
+    _run(given, lambda _, devices: devices.invite(token, invitation, time.time() + INVITATION_LIFE))
+    public = configuration.load(given.config).gateway.public_url
+    print(f"{public}/device/enrol?invitation={quote(token)}")
+    print(f"open this once, within 15 minutes, in the browser of `{invitation.name}`")
+    return 0
+
+
+def device_approve(given: argparse.Namespace) -> int:
+    async def approve(store: SqliteStore, devices: Devices) -> str:
+        enrolment = await _named(store, given.id)
+        if enrolment.revoked is not None:
+            raise ConfigError([f"`{enrolment.name}` was taken out of use: it has to be enrolled again"])
+        if not enrolment.pending:
+            return f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` is in use already"
+        await devices.approve(enrolment, operator())
+        return f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` is approved; it counts from the next sign-on"
+
+    print(_run(given, approve))
+    return 0
+
+
+def device_revoke(given: argparse.Namespace) -> int:
+    """Out of use within a second, and what was opened on it. The look at the journal is journalled too."""
+
+    async def revoke(store: SqliteStore, devices: Devices) -> tuple[Enrolment, int]:
+        enrolment = await _named(store, given.id)
+        ended = [] if enrolment.revoked is not None else await devices.revoke(enrolment, operator())
+        return enrolment, len(ended)
+
+    enrolment, ended = _run(given, revoke)
+    if enrolment.revoked is not None:
+        print(
+            f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` was taken out of use at {instant(enrolment.revoked)} already"
+        )
+    else:
+        print(f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` is out of use; sessions ended: {ended}")
+    found = _opened_on(configuration.load(given.config), enrolment.id)
+    print(
+        f"opened on it, newest first ({min(len(found), _LISTED)} of {len(found)}):"
+        if found
+        else "nothing was opened on it"
+    )
+    if found:
+        print_found(found[:_LISTED])
+    return 0
+
+
+async def _all(config: Config) -> list[Enrolment]:
+    async with _open(config) as store:
+        return await store.devices()
+
+
+@contextlib.asynccontextmanager
+async def _open(config: Config) -> AsyncIterator[SqliteStore]:
+    store = _store_of(config)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _store_of(config: Config) -> SqliteStore:
+    """Also before the gateway has ever run."""
+    data_dir = Path(config.gateway.data_dir)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return SqliteStore(data_dir / "sessions.db", seal_of(config))
+
+
+def _run(given: argparse.Namespace, work: Callable[[SqliteStore, Devices], Awaitable[T]]) -> T:
+    """With the installation's store, and a journal of the command line's own."""
+    config = configuration.load(given.config)
+
+    async def run() -> T:
+        async with _open(config) as store:
+            journal = own_journal(Path(config.gateway.data_dir), journal_key(config))
+            try:
+                sessions = Sessions(store, time.time, longest=config.shift.longest)
+                surroundings = Surroundings(config)
+                return await work(
+                    store, devices_of(config, store, sessions, journal, seal_of(config), surroundings, time.time)
+                )
+            finally:
+                await journal.close()
+
+    return asyncio.run(run())
+
+
+async def _named(store: SqliteStore, beginning: str) -> Enrolment:
+    """The one device whose id begins so. Raises ConfigError for none and for several."""
+    found = [one for one in await store.devices() if len(beginning) >= 4 and one.id.startswith(beginning)]
+    if len(found) == 1:
+        return found[0]
+    what = "no device's id begins" if not found else "several devices' ids begin"
+    raise ConfigError([f"{what} with `{beginning}`: give as `lanyard device list` shows it"])
+
+
+def _opened_on(config: Config, device_id: str) -> list[Found]:
+    """Accesses in the sessions that were seated on the device, newest first."""
+    data_dir = Path(config.gateway.data_dir)
+
+    asked: dict[str, object] = {"question": {"device": device_id}, "user": operator()}
+    journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, asked)
+    with contextlib.closing(open_copy(data_dir)) as copy:
+        catch_up(data_dir, copy)
+        return _accesses(copy, device_id)
+
+
+def _accesses(copy: sqlite3.Connection, device_id: str) -> list[Found]:
+    seated = found_by(copy, "session.seated", "device_id", [device_id], since=0.0)
+    if not seated:
+        return []
+    sessions = sorted({event.fields["session"] for event in seated})
+    return found_by(copy, "access.intent", "session", sessions, since=min(event.at for event in seated))
+
+
+def _state(enrolment: Enrolment) -> str:
+    if enrolment.revoked is not None:
+        return "revoked"
+    return "pending" if enrolment.pending else "in use"
+
+
+def _values(e: Enrolment) -> dict[str, object]:
+    return {
+        "id": e.id,
+        "name": e.name,
+        "ward": e.ward,
+        "ownership": e.ownership.value,
+        "managed": e.managed,
+        "state": _state(e),
+        "proof": "certificate" if e.certificate else "key",
+        "certificate": [e.certificate.issuer, e.certificate.subject] if e.certificate else None,
+        "owner": list(e.owner) if e.owner else None,
+        "created": e.created,
+        "last_proved": e.last_proved,
+        "revoked": e.revoked,
+    }
+
+
+def _print_devices(found: list[Enrolment]) -> None:
+    table = Table("id", "name", "ward", "whose", "state", "by", "last proved", box=None, pad_edge=False)
+    for e in found:
+        whose = e.ownership.value + (f" ({e.owner[1]})" if e.owner else "") + (", managed" if e.managed else "")
+        proved = instant(e.last_proved) if e.last_proved else "never"
+        table.add_row(
+            e.id[:_SHOWN], e.name, e.ward, whose, _state(e), "certificate" if e.certificate else "key", proved
+        )
+    Console().print(table)

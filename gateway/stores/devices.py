@@ -1,0 +1,112 @@
+"""Enrolled devices in the embedded store, and which sessions are seated on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from sso.device import Certificate, Enrolment
+from sso.errors import DeviceRefused
+from sso.seal import Seal
+from sso.session import Session
+
+from .base import key_hash
+from .schema import devices, seated_on, sessions
+from .values import enrolment_of, enrolment_value
+
+T = TypeVar("T")
+
+
+class DeviceRows:
+    """The part of SqliteStore that is a DeviceStore."""
+
+    _seal: Seal
+
+    async def _do(self, work: Callable[[Connection], T]) -> T:
+        raise NotImplementedError
+
+    def _put_session(self, c: Connection, session: Session) -> None:
+        raise NotImplementedError
+
+    def _session(self, hashed: str, value: str) -> Session:
+        raise NotImplementedError
+
+    async def put_device(self, enrolment: Enrolment) -> None:
+        await self._do(lambda c: self._put_device(c, enrolment))
+
+    def _put_device(self, c: Connection, enrolment: Enrolment) -> None:
+        hashed, certificate = key_hash(enrolment.id), enrolment.certificate
+        row = {
+            "id": hashed,
+            "certificate": key_hash(certificate.issuer, certificate.subject) if certificate else None,
+            "owner": key_hash(*enrolment.owner) if enrolment.owner else None,
+            "created": enrolment.created,
+            "revoked": enrolment.revoked,
+            "value": self._seal.seal(json.dumps(enrolment_value(enrolment)).encode(), purpose=f"device:{hashed}"),
+        }
+        in_use = devices.c.revoked.is_(None)
+        c.execute(upsert(devices).values(row).on_conflict_do_update(index_elements=["id"], set_=row, where=in_use))
+
+    async def device(self, device_id: str) -> Enrolment | None:
+        found = await self._devices(select(devices.c.id, devices.c.value).where(devices.c.id == key_hash(device_id)))
+        return found[0] if found else None
+
+    async def device_by_certificate(self, certificate: Certificate) -> Enrolment | None:
+        """The one in use comes before any that was revoked."""
+        named = devices.c.certificate == key_hash(certificate.issuer, certificate.subject)
+        asked = select(devices.c.id, devices.c.value).where(named)
+        found = await self._devices(asked.order_by(devices.c.revoked.is_not(None), devices.c.created.desc()).limit(1))
+        return found[0] if found else None
+
+    async def devices(self) -> list[Enrolment]:
+        return await self._devices(select(devices.c.id, devices.c.value).order_by(devices.c.created.desc()))
+
+    async def devices_of(self, issuer: str, subject: str) -> list[Enrolment]:
+        own = devices.c.owner == key_hash(issuer, subject), devices.c.revoked.is_(None)
+        return await self._devices(select(devices.c.id, devices.c.value).where(*own).order_by(devices.c.created.desc()))
+
+    async def _devices(self, asked: Any) -> list[Enrolment]:
+        return await self._do(lambda c: [self._enrolment(hashed, value) for hashed, value in c.execute(asked)])
+
+    def _enrolment(self, hashed: str, value: str) -> Enrolment:
+        return enrolment_of(json.loads(self._seal.unseal(value, purpose=f"device:{hashed}")))
+
+    async def revoke_device(self, device_id: str, now: float) -> list[Session]:
+        hashed = key_hash(device_id)
+
+        def work(c: Connection) -> list[Session]:
+            value = c.execute(
+                select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))
+            ).scalar()
+            if value is None:
+                return []
+            enrolment = self._enrolment(hashed, value)
+            self._put_device(c, replace(enrolment, revoked=now))
+            seated = select(seated_on.c.session).where(seated_on.c.device == hashed)
+            live = select(sessions.c.id, sessions.c.value).where(sessions.c.id.in_(seated), sessions.c.ended.is_(None))
+            ended = [self._session(row.id, row.value) for row in c.execute(live).all()]
+            for session in ended:
+                session.ended, session.end_reason = now, "device-revoked"
+                self._put_session(c, session)
+            return ended
+
+        return await self._do(work)
+
+
+def refuse_revoked(c: Connection, device_id: str) -> None:
+    """Between a device's proof and the seat, somebody may have revoked it. Raises DeviceRefused."""
+    if device_id:
+        revoked = select(devices.c.id).where(devices.c.id == key_hash(device_id), devices.c.revoked.is_not(None))
+        if c.execute(revoked).first() is not None:
+            raise DeviceRefused("device-revoked", "this device was taken out of use")
+
+
+def remember_seat(c: Connection, session: str, device_id: str) -> None:
+    """`session`: the hash of its id. A session never changes its device."""
+    if device_id:
+        c.execute(upsert(seated_on).values(session=session, device=key_hash(device_id)).on_conflict_do_nothing())
