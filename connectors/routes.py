@@ -22,21 +22,7 @@ Place = Literal["path", "query", "form", "json", "answer"]
 NHS_NUMBER = "nhs-number"
 _WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2)
 _ROUTE_KEYS = frozenset(
-    {
-        "id",
-        "methods",
-        "path",
-        "action",
-        "kind",
-        "disclosure",
-        "changing",
-        "asset",
-        "background",
-        "patient",
-        "body",
-        "limit",
-        "parameters",
-    }
+    "id methods path action kind disclosure changing asset background patient body limit parameters".split()
 )
 _PATIENT_KEYS = frozenset({"in", "name", "pattern", "namespace"})
 _DISCLOSURES = {

@@ -23,25 +23,21 @@ from sso.errors import StoreUnavailable
 from sso.oidc import OpenIdProvider
 
 from . import logs
-from .assembly import form_targets, journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
+from .assembly import journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
 from .audit.search import SearchCopy
 from .clock import SteadyClock
 from .config import Config
-from .context import Surroundings
 from .credentials import InOrder, SealedFiles, personal
-from .devices import devices_of
 from .edge.guard import Guard
 from .edge.listening import listening
-from .edge.origins import Doors
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
-from .kept import KeptWrites
-from .locks import Locks
 from .metrics import Metrics
 from .ops import ops_app
+from .pages import Rooms, pages_of
 from .pipeline import Pipeline
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
@@ -50,21 +46,6 @@ from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
-from .web.app import main_site
-from .web.devices import DevicePages
-from .web.downtime import entries
-from .web.guard import GuardPages
-from .web.handoff import HandOff
-from .web.kept import Kept
-from .web.launchpad import Launchpad
-from .web.refusals import Refusals
-from .web.render import Renderer
-from .web.seating import Seating
-from .web.signoff import SignOff
-from .web.signon import SignOn, SignOnSettings
-from .web.switching import Switching
-from .web.unlock import Unlock
-from .web.vault import VaultPages
 
 _SWEEP_EVERY, _IDLE_EVERY = 300.0, 30.0  # seconds
 
@@ -124,109 +105,16 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)
         pipeline = Pipeline(engine, journal, transport, upstreams, (), now)
-        surroundings = Surroundings(config)
-        renderer = Renderer(https=config.scheme == "https", form_targets=form_targets(config, systems))
-        refusals = Refusals(renderer, config.gateway.public_url)
-        doors = Doors(store, sessions, now, config.gateway.public_url, config.scheme)
         ending = _Ending(upstreams, systems)
-        sign_off = SignOff(
-            config.gateway.public_url,
-            config.public_host,
-            provider,
-            sessions,
-            store,
-            doors,
-            journal,
-            renderer,
-            now,
-            ending,
-        )
-        locks = Locks(sessions, store, journal, now, sign_off.end_one)
-        stack.callback(locks.close)
-        switching = Switching(config.gateway.public_url, locks, doors)
-        devices = devices_of(config, store, sessions, journal, seal, surroundings, now)
-        device_pages = DevicePages(devices, sessions, sign_off, journal, surroundings, renderer, config.public_host)
-        sign_on = SignOn(
-            _sign_on_settings(config),
-            provider,
-            sessions,
-            store,
-            journal,
-            surroundings,
-            renderer,
-            metrics,
-            now,
-            sign_off,
-            locks,
-            Seating(
-                config.public_host,
-                sessions,
-                journal,
-                surroundings,
-                renderer,
-                metrics,
-                now,
-                sign_off,
-                locks,
-                switching,
-                devices,
-            ),
-            devices,
-        )
-        writes = KeptWrites(store, now)
-        launchpad = Launchpad(
-            systems,
-            engine,
-            sessions,
-            doors,
-            sign_on,
-            sign_off,
-            writes,
-            renderer,
-            config.scheme,
-            config.public_host,
-            entries(config),
-            device_pages,
-        )
-        hand_off = HandOff(
-            config.gateway.public_url,
-            config.public_host,
-            sessions,
-            store,
-            sign_off,
-            journal,
-            surroundings,
-            renderer,
-            now,
-        )
-        unlock = Unlock(config.public_host, sessions, locks, switching, sign_on, refusals, renderer)
-        public = f"{config.scheme}://{config.public_host}"
-        vault_pages = VaultPages(
-            systems, vault, files, upstreams, store, journal, launchpad, refusals, renderer, now, public
-        )
-        main = main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault_pages, device_pages, refusals, public)
-        kept = Kept(writes, store, upstreams, journal, renderer, config.gateway.public_url, now)
-        guard_pages = GuardPages(sessions, locks, renderer, now)
+        pages = pages_of(
+            Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, files, vault, upstreams,
+                  ending, now),
+            stack,
+        )  # fmt: skip
         for name, system in systems.items():
             if (page_guard := system.passage.guard) is not None:
                 page_guard.left_alone = metrics.left_alone(name)
-        gateway = Gateway(
-            main,
-            pipeline,
-            sessions,
-            doors,
-            journal,
-            surroundings,
-            refusals,
-            renderer,
-            metrics,
-            sign_on,
-            kept,
-            locks,
-            guard_pages,
-            now,
-            vault_pages,
-        )
+        gateway = Gateway(pages, pipeline, sessions, journal, metrics, now)
 
         def rejected(source: str, reason: str) -> None:
             journal.reject(source, reason)
@@ -237,7 +125,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
-                                        _every(_IDLE_EVERY, locks.notice),
+                                        _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
                                         _rewrapping(vault)))  # fmt: skip
@@ -255,17 +143,6 @@ def _data_dir(config: Config) -> Path:
     except OSError as error:
         raise ConfigError([f"gateway.data_dir: `{path}` cannot be made: {error.strerror}"]) from None
     return path
-
-
-def _sign_on_settings(config: Config) -> SignOnSettings:
-    return SignOnSettings(
-        config.gateway.public_url,
-        config.public_host,
-        tuple(config.sso.acr_values),
-        tuple(config.sso.step_up_acr_values),
-        config.sso.recheck,
-        config.shift.grace,
-    )
 
 
 def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]) -> OpenIdProvider:

@@ -28,6 +28,7 @@ from .errors import ConfigError, JournalUnavailable
 from .vaulting import vault_import, vault_release, vault_rewrap
 
 WELL, WANTING, CANNOT = 0, 1, 2
+Command = Callable[..., argparse.ArgumentParser]  # adds one, and gives its parser for its arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -234,6 +235,13 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument("file", nargs="?", help="the question, JSON or TOML (default: standard input)")
     explaining.add_argument("--request", metavar="ID", help="the question of the request with this number (journalled)")
     explaining.add_argument("--policies", metavar="DIR", help="ask these policies (default: the configured or bundled)")
+    _device_commands(command)
+    _audit_commands(command)
+    _vault_commands(command)
+    return parser
+
+
+def _device_commands(command: Command) -> None:
     listing = command("device list", device_list, "the devices that are known", "lanyard device list --json")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     enrolling = command(
@@ -264,6 +272,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         ending = command(f"device {name}", run, does, f"lanyard device {name} 5f0c2a91b3d4")
         ending.add_argument("id", help="its id, or the beginning that `lanyard device list` shows")
+
+
+def _audit_commands(command: Command) -> None:
     proving = command(
         "audit verify", audit_verify, "prove that the journal is whole", "lanyard audit verify --config lanyard.toml"
     )
@@ -286,6 +297,9 @@ def _parser() -> argparse.ArgumentParser:
         asking.add_argument(f"--{name}", default="", help=does)
     asking.add_argument("--limit", type=int, default=100, help="at most so many, newest first (default: 100)")
     asking.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _vault_commands(command: Command) -> None:
     bringing = command(
         "vault import",
         vault_import,
@@ -316,7 +330,6 @@ def _parser() -> argparse.ArgumentParser:
         "wrap the data keys again under the first key, as the gateway does by itself, and say how many are left",
         "lanyard vault rewrap --config lanyard.toml",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Any, assert_never
 from urllib.parse import parse_qsl, quote
 
 from prometheus_client import Counter, Histogram
-from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
@@ -25,25 +24,19 @@ from connectors.messages import InboundRequest
 from . import logs
 from .audit.event import AuditEvent, EventType, RequestLine
 from .audit.journal import Journal
-from .context import Surroundings
 from .edge import cookies, csrf
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
-from .edge.origins import ApiSite, Asked, Bounce, Doors, MainSite, Site, SystemSite, asked
+from .edge.origins import ApiSite, Asked, Bounce, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
 from .kept import KeptWrite
-from .locks import Locks
 from .metrics import Metrics
+from .pages import Pages
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
 from .sessions import Seat, Sessions
 from .systems import System
 from .web.app import static
-from .web.guard import GuardPages
-from .web.kept import Kept, request_of
-from .web.refusals import Refusals
-from .web.render import Renderer
-from .web.signon import SignOn
-from .web.vault import VaultPages
+from .web.kept import request_of
 
 _OURS = b"/.lanyard/"
 _KEPT = "/.lanyard/kept"
@@ -55,36 +48,27 @@ _VIOLATIONS = (SystemMisbehaves, AnswerTooLarge)
 class Gateway:
     def __init__(
         self,
-        main: Starlette,
+        pages: Pages,
         pipeline: Pipeline,
         sessions: Sessions,
-        doors: Doors,
         journal: Journal,
-        surroundings: Surroundings,
-        refusals: Refusals,
-        renderer: Renderer,
         metrics: Metrics,
-        sign_on: SignOn,
-        kept: Kept,
-        locks: Locks,
-        guard_pages: GuardPages,
         now: Callable[[], float],
-        vault: VaultPages,
     ) -> None:
-        self._vault = vault
-        self._main = main
+        self._main = pages.main
+        self._renderer = pages.renderer
+        self._refusals = pages.refusals
+        self._surroundings = pages.surroundings
+        self._doors = pages.doors
+        self._locks = pages.locks
+        self._sign_on = pages.sign_on
+        self._kept = pages.kept
+        self._guard_pages = pages.guard
+        self._vault = pages.vault
         self._pipeline = pipeline
         self._sessions = sessions
-        self._doors = doors
         self._journal = journal
-        self._surroundings = surroundings
-        self._refusals = refusals
-        self._renderer = renderer
         self._metrics = metrics
-        self._sign_on = sign_on
-        self._kept = kept
-        self._locks = locks
-        self._guard_pages = guard_pages
         self._now = now
         self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 

@@ -21,12 +21,13 @@ from .audit.journal import Journal
 from .edge import csrf
 from .errors import UpstreamUnavailable, WriteNotSent, WriteUnknown
 from .facts import FactSource, facts_about
+from .log_ons import LogOn
 from .proxy import headers
 from .proxy.forward import forward
 from .proxy.upstream import Transport
 from .sessions import Seat
 from .systems import System
-from .upstreams import SAFE, LogOn, UpstreamSessions
+from .upstreams import SAFE, UpstreamSessions
 
 ASSET = "asset"  # the kind of a route that gives style sheets, scripts, images and fonts
 PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)

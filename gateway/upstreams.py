@@ -14,7 +14,6 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from . import logs
 from .audit.event import AuditEvent, EventType
 from .credentials import CredentialSource
 from .errors import JournalUnavailable, OpenElsewhere, WriteNotSent
+from .log_ons import Key, LogOn
 from .systems import System
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from .sessions import Seat
 
 SAFE = frozenset({"GET", "HEAD"})
-_PAGES_REMEMBERED = 4096
 
-Key = tuple[str, str, str]  # (kind of owner, owner, system)
 Tried = Callable[[Principal, str, Credential, CredentialRefused | None], Awaitable[None]]
 
 
@@ -66,34 +64,6 @@ class Records(Protocol):
     """The part of the journal that is needed here."""
 
     async def record(self, event: AuditEvent) -> int: ...
-
-
-@dataclass(slots=True)
-class LogOn:
-    """A live log-on: the session, how many there were before it, and which pages it has shown."""
-
-    key: Key
-    holder: str  # the session that it was made for
-    session: UpstreamSession
-    generation: int
-    again: bool  # an earlier log-on of the same owner died: forms of its pages must not be sent into this one
-    dirty: bool = False
-    pages: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
-
-    def showed(self, target: bytes) -> None:
-        """Remember that this log-on's page is on a screen."""
-        page = _page(target)
-        self.pages[page] = None
-        self.pages.move_to_end(page)
-        if len(self.pages) > _PAGES_REMEMBERED:
-            self.pages.popitem(last=False)
-
-    def knows(self, target: bytes) -> bool:
-        return _page(target) in self.pages
-
-
-def _page(target: bytes) -> bytes:
-    return hashlib.blake2b(target, digest_size=16).digest()
 
 
 class UpstreamSessions:

@@ -24,22 +24,21 @@ from sso.seal import Seal, SealError
 from sso.session import Session
 from sso.shift import Shift
 
-from .base import SealedCredential, key_hash
+from .base import key_hash
 from .devices import DeviceRows, refuse_revoked, remember_seat
+from .factors import FactorRows
 from .schema import (
     bring_up_to_date,
     codes,
-    credentials,
-    factors,
     seated_on,
     sessions,
     shifts,
     tallies,
     tokens,
     upstreams,
-    vault_keys,
 )
 from .values import session_of, shift_of, shift_value
+from .vault import VaultRows
 
 T = TypeVar("T")
 
@@ -47,7 +46,7 @@ _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
-class SqliteStore(DeviceRows):
+class SqliteStore(DeviceRows, FactorRows, VaultRows):
     def __init__(
         self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
     ) -> None:
@@ -329,89 +328,6 @@ class SqliteStore(DeviceRows):
     async def delete_upstream(self, key: tuple[str, ...]) -> None:
         await self._do(lambda c: c.execute(delete(upstreams).where(upstreams.c.hash == key_hash(*key))) and None)
 
-    # Factors and tallies
-
-    async def put_factor(self, issuer: str, subject: str, kind: str, value: bytes) -> None:
-        hashed = key_hash(issuer, subject, kind)
-        row = {"hash": hashed, "value": self._seal.seal(value, purpose=f"factor:{hashed}")}
-        await self._do(lambda c: _replace(c, factors, row, "hash"))
-
-    async def factor(self, issuer: str, subject: str, kind: str) -> bytes | None:
-        hashed = key_hash(issuer, subject, kind)
-
-        def ask(c: Connection) -> bytes | None:
-            value = c.execute(select(factors.c.value).where(factors.c.hash == hashed)).scalar()
-            return self._seal.unseal(value, purpose=f"factor:{hashed}") if value else None
-
-        return await self._do(ask)
-
-    async def tally(self, kind: str, key: str, now: float, expires: float) -> int:
-        def work(c: Connection) -> int:
-            row = {"hash": key_hash(kind, key), "count": 1, "expires": expires}
-            c.execute(delete(tallies).where(tallies.c.hash == row["hash"], tallies.c.expires <= now))
-            one_more = (
-                upsert(tallies)
-                .values(row)
-                .on_conflict_do_update(index_elements=["hash"], set_={"count": tallies.c.count + 1})
-            )
-            return int(c.execute(one_more.returning(tallies.c.count)).scalar_one())
-
-        return await self._do(work)
-
-    async def clear_tally(self, kind: str, key: str) -> None:
-        await self._do(lambda c: c.execute(delete(tallies).where(tallies.c.hash == key_hash(kind, key))) and None)
-
-    # The vault: what stands there is sealed by the vault itself
-
-    async def vault_key(self, person: str) -> str | None:
-        return await self._do(lambda c: _vault_key(c, person))
-
-    async def vault_keys(self) -> list[tuple[str, str]]:
-        return await self._do(
-            lambda c: [
-                (row.person, row.wrapped) for row in c.execute(select(vault_keys.c.person, vault_keys.c.wrapped))
-            ]
-        )
-
-    async def rewrap_vault_key(self, person: str, old: str, new: str) -> bool:
-        same = update(vault_keys).where(vault_keys.c.person == person, vault_keys.c.wrapped == old)
-        return await self._do(lambda c: c.execute(same.values(wrapped=new)).rowcount == 1)
-
-    async def put_credential(self, person: str, wrapped: str, kept: SealedCredential) -> bool:
-        def work(c: Connection) -> bool:
-            c.execute(upsert(vault_keys).values(person=person, wrapped=wrapped).on_conflict_do_nothing())
-            if _vault_key(c, person) != wrapped:
-                return False
-            row = {"hash": kept.key, "person": person, "about": kept.about, "value": kept.value}
-            _replace(c, credentials, row, "hash")
-            return True
-
-        return await self._do(work)
-
-    async def note_credential(self, kept: SealedCredential) -> None:
-        same = update(credentials).where(credentials.c.hash == kept.key, credentials.c.value == kept.value)
-        await self._do(lambda c: c.execute(same.values(about=kept.about)) and None)
-
-    async def credential(self, key: str) -> SealedCredential | None:
-        found = await self._credentials(credentials.c.hash == key)
-        return found[0] if found else None
-
-    async def credentials_of(self, person: str) -> list[SealedCredential]:
-        return await self._credentials(credentials.c.person == person)
-
-    async def _credentials(self, where: Any) -> list[SealedCredential]:
-        asked = select(credentials.c.hash, credentials.c.about, credentials.c.value).where(where)
-        return await self._do(lambda c: [SealedCredential(*row) for row in c.execute(asked)])
-
-    async def forget_credential(self, person: str, key: str) -> bool:
-        def work(c: Connection) -> bool:
-            gone = c.execute(delete(credentials).where(credentials.c.hash == key, credentials.c.person == person))
-            left = select(credentials.c.person)
-            c.execute(delete(vault_keys).where(vault_keys.c.person == person, vault_keys.c.person.not_in(left)))
-            return gone.rowcount == 1
-
-        return await self._do(work)
-
     async def sweep(self, now: float) -> None:
         def work(c: Connection) -> None:
             c.execute(delete(tallies).where(tallies.c.expires <= now))
@@ -445,10 +361,6 @@ class SqliteStore(DeviceRows):
 def _forgotten(session: Session) -> float:
     """When: a day after its end, which it may come to without being told."""
     return (session.ended or session.last_seen + session.idle + session.stays) + _KEPT_AFTER_END
-
-
-def _vault_key(c: Connection, person: str) -> str | None:
-    return c.execute(select(vault_keys.c.wrapped).where(vault_keys.c.person == person)).scalar()
 
 
 def _pragmas(connection: Any, _record: Any) -> None:

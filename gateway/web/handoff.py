@@ -18,9 +18,11 @@ from sso.session import new_token, token_hash
 from ..audit.event import EventType
 from ..audit.journal import Journal
 from ..context import Surroundings
+from ..devices import Devices
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..edge.pace import Pace
+from ..locks import Locks
 from ..pipeline import PROOF_FRESH
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
@@ -42,6 +44,8 @@ class HandOff:
         surroundings: Surroundings,
         renderer: Renderer,
         now: Callable[[], float],
+        devices: Devices,
+        locks: Locks,
     ) -> None:
         self._public_url = public_url
         self._public_host = public_host
@@ -52,6 +56,8 @@ class HandOff:
         self._surroundings = surroundings
         self._renderer = renderer
         self._now = now
+        self._devices = devices
+        self._locks = locks
         self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
 
     # At the new device

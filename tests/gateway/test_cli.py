@@ -60,6 +60,7 @@ def test_the_commands_are_known() -> None:
         "policy explain",
         "audit verify",
         "audit search",
+        "downtime",
         "vault import",
         "vault release",
         "vault rewrap",

@@ -1,0 +1,135 @@
+"""Everything that people see, wired: the part of the composition root that stands between a browser and the rooms."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+
+from policies.engine import PolicyEngine
+from sso.provider import IdentityProvider
+from sso.seal import Seal
+
+from .assembly import form_targets
+from .audit.journal import Journal
+from .config import Config
+from .context import Surroundings
+from .credentials import SealedFiles
+from .devices import devices_of
+from .edge.origins import Doors
+from .kept import KeptWrites
+from .locks import Locks
+from .metrics import Metrics
+from .sessions import Seat, Sessions
+from .stores.base import Store
+from .systems import System
+from .upstreams import UpstreamSessions
+from .vault import Vault
+from .web.app import main_site
+from .web.devices import DevicePages
+from .web.downtime import entries
+from .web.guard import GuardPages
+from .web.handoff import HandOff
+from .web.kept import Kept
+from .web.launchpad import Launchpad
+from .web.refusals import Refusals
+from .web.render import Renderer
+from .web.seating import Seating
+from .web.signoff import SignOff
+from .web.signon import SignOn, SignOnSettings
+from .web.switching import Switching
+from .web.unlock import Unlock
+from .web.vault import VaultPages
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What pages are made of."""
+
+    config: Config
+    systems: dict[str, System]
+    engine: PolicyEngine
+    journal: Journal
+    metrics: Metrics
+    seal: Seal
+    store: Store
+    sessions: Sessions
+    provider: IdentityProvider
+    files: SealedFiles
+    vault: Vault
+    upstreams: UpstreamSessions
+    end_upstreams: Callable[[Seat, bool], None]  # log off at systems, behind the page
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the gateway asks of them."""
+
+    main: Starlette
+    renderer: Renderer
+    refusals: Refusals
+    surroundings: Surroundings
+    doors: Doors
+    locks: Locks
+    sign_on: SignOn
+    kept: Kept
+    guard: GuardPages
+    vault: VaultPages
+
+
+def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
+    config, now, url, host = r.config, r.now, r.config.gateway.public_url, r.config.public_host
+    public = f"{config.scheme}://{host}"
+    surroundings = Surroundings(config)
+    renderer = Renderer(https=config.scheme == "https", form_targets=form_targets(config, r.systems))
+    refusals = Refusals(renderer, url)
+    doors = Doors(r.store, r.sessions, now, url, config.scheme)
+    sign_off = SignOff(url, host, r.provider, r.sessions, r.store, doors, r.journal, renderer, now, r.end_upstreams)
+    locks = Locks(r.sessions, r.store, r.journal, now, sign_off.end_one)
+    stack.callback(locks.close)
+    switching = Switching(url, locks, doors)
+    devices = devices_of(config, r.store, r.sessions, r.journal, r.seal, surroundings, now)
+    device_pages = DevicePages(devices, r.sessions, sign_off, r.journal, surroundings, renderer, host)
+    seating = Seating(
+        host, r.sessions, r.journal, surroundings, renderer, r.metrics, now, sign_off, locks, switching, devices
+    )
+    sign_on = SignOn(
+        _sign_on_settings(config), r.provider, r.sessions, r.store, r.journal, surroundings, renderer, r.metrics, now,
+        sign_off, locks, seating, devices,
+    )  # fmt: skip
+    writes = KeptWrites(r.store, now)
+    launchpad = Launchpad(
+        r.systems, r.engine, r.sessions, doors, sign_on, sign_off, writes, renderer, config.scheme, host,
+        entries(config), device_pages,
+    )  # fmt: skip
+    hand_off = HandOff(url, host, r.sessions, r.store, sign_off, r.journal, surroundings, renderer, now, devices, locks)
+    unlock = Unlock(host, r.sessions, locks, switching, sign_on, refusals, renderer)
+    vault = VaultPages(
+        r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
+    )
+    return Pages(
+        main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault, device_pages, refusals, public),
+        renderer,
+        refusals,
+        surroundings,
+        doors,
+        locks,
+        sign_on,
+        Kept(writes, r.store, r.upstreams, r.journal, renderer, url, now),
+        GuardPages(r.sessions, locks, renderer, now),
+        vault,
+    )
+
+
+def _sign_on_settings(config: Config) -> SignOnSettings:
+    return SignOnSettings(
+        config.gateway.public_url,
+        config.public_host,
+        tuple(config.sso.acr_values),
+        tuple(config.sso.step_up_acr_values),
+        config.sso.recheck,
+        config.shift.grace,
+    )
