@@ -132,6 +132,8 @@ def _round(place: Hospital, walker: Walker, figures: Figures, console: Console) 
         console.print(f"[dim]·[/] opening {title}")
         url, answer = walker.get(address, at)
         _well(url, answer)
+        if urlsplit(url).path.startswith("/vault/"):
+            raise Wanting(f"{title} asks for a log-on: none is kept, or the system refused it")
         figures.systems[title] = state
         if urlsplit(url).path.startswith("/viewer/"):
             _epr(walker, url)

@@ -75,6 +75,8 @@ def vault_import(given: argparse.Namespace) -> int:
     system = _system(config, given.system)
     what = "standard input" if given.file == "-" else f"`{given.file}`"
     entries = parse(sys.stdin.buffer.read() if given.file == "-" else _read(given.file), what)
+    if not all((c.username + c.secret).isprintable() for c in entries.values()):
+        raise ConfigError([f"{what}: holds a user name or password with a character that cannot be printed"])
     if system.name in personal([system]):
         refuse_shared(entries, what)
     return asyncio.run(_import(config, system.name, entries))

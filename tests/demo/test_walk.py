@@ -210,11 +210,11 @@ def test_a_round_that_finds_something_wanting_says_what(
 
 
 def test_a_password_that_the_old_system_refuses_is_found(brought: Hospital, tmp_path: Path) -> None:
-    """The gateway cannot log on there: exit 1, told as the page's status, and tried once."""
+    """The gateway cannot log on there and asks: exit 1, said as that, and tried once."""
     brought.pas.users = tuple(replace(user, pas_password="changed") for user in USERS)
     code, said, figures = walked(brought, tmp_path)
     assert (code, figures["log_ons_avoided"]) == (1, 0)
-    assert "found wanting: /pas/main answered with status 502" in said
+    assert "found wanting: Patient administration (old) asks for a log-on" in said
     assert brought.pas._wrong == {USERS[0].pas_user: 1}
 
 

@@ -90,6 +90,7 @@ def test_what_a_clinician_has_proved_is_left_alone(place: Installation, lanyard:
     [
         ([LIST[0], LIST[0]], "names a person twice"),
         ([LIST[0], {**LIST[1], "username": " abell "}], "the system's own audit would name nobody"),
+        ([LIST[0], {**LIST[1], "secret": "a\x1b[2J"}], "cannot be printed"),
         ([{"subject": "n-2"}], "not a JSON list of objects"),
         ("text", "not a JSON list of objects"),
     ],
