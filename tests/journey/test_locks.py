@@ -53,7 +53,9 @@ def pas() -> Iterator[Recorder]:
             assert cookie is not None
             users[cookie[0].decode()] = seen.content.decode().partition("u=")[2].partition("&")[0]
         elif seen.path.startswith("/records/"):
-            page = RECORD.format(user=users[seen.header("cookie")[0]]) + FORM.format(number=seen.path.strip("/").split("/")[-1])
+            page = RECORD.format(user=users[seen.header("cookie")[0]]) + FORM.format(
+                number=seen.path.strip("/").split("/")[-1]
+            )
             return reply(f"<!doctype html><title>PAS</title><p>{page}".encode())
         return said
 

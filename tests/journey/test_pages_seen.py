@@ -108,6 +108,13 @@ def open_elsewhere(ward: Ward) -> Page:
     return page
 
 
+def locked(ward: Ward) -> Page:
+    page = ward.signed_on("n.okoye", "theatre")
+    page.get_by_role("button", name="Lock").click()
+    page.wait_for_url(f"{ward.url}/unlock")
+    return page
+
+
 def signed_off(ward: Ward) -> Page:
     page = ward.signed_on("dr.lee")
     page.get_by_role("button", name="Sign off").click()
@@ -127,6 +134,7 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "no-such-page": (no_such_page, "There is no such page", 404),
     "system-down": (system_down, "The system does not answer", 502),
     "open-elsewhere": (open_elsewhere, "This system is open on another of your devices", 409),
+    "locked": (locked, "Locked", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }
 

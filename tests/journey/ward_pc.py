@@ -26,6 +26,6 @@ def device(self: Surroundings, source: str, headers: Any) -> tuple[Device, float
     return Device("pc-3", "Ward 7 PC 3", DeviceClass.DESKTOP, Ownership.SHARED), 300.0
 
 
-Surroundings.device = device  # type: ignore[method-assign]
+Surroundings.device = device  # type: ignore[method-assign]  # in place of what the configuration says
 app.open_gateway = lambda config: opened(config, now=clock)
 sys.exit(cli.main(sys.argv[2:]))
