@@ -370,11 +370,13 @@ class Sessions:
         return [shift for kept in await asked if (shift := self._shifts.get(kept.id, kept)).live(now)]
 
     async def _meant(self, shift: Shift, sid: str) -> Meant:
-        """Also idle ones end: another gateway may know that they are not."""
+        """Also idle ones end: another gateway may know that they are not. Not those that were switched from: that the provider knows
+        somebody else in that browser now is what a switch is, and whoever comes back proves anew who they are."""
         now = self._now()
         kept = [self._sessions.get(s.id, s) for s in await self._store.of_shift(shift.id)]
-        named = [s for s in kept if s.ended is None and s.provider_session == sid]
-        return Meant(shift, named, whole=not any(s.live(now) for s in kept if s.provider_session != sid))
+        named = [s for s in kept if s.provider_session == sid and s.lock_reason != SWITCHED]
+        whole = not any(s.live(now) for s in kept if s not in named)
+        return Meant(shift, [s for s in named if s.ended is None], whole)
 
     async def tokens_gone(self, shift: Shift, sid: str) -> None:
         """The provider's session `sid` is over and the shift goes on. Were its refresh token still used, the refusal would end

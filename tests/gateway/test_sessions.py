@@ -160,8 +160,8 @@ async def test_a_broken_store_is_neither_signed_off_nor_let_through(ward: Ward) 
 # Ends by time
 
 
-async def test_an_idle_session_ends_at_its_instant(ward: Ward) -> None:
-    """Live just before, ended at the very end of the idle time, and `touch` begins it again."""
+async def test_an_idle_session_locks_at_its_instant(ward: Ward) -> None:
+    """Open just before, locked at the very end of the idle time, and `touch` begins it again."""
     sessions, _ = ward.gateway()
     seat, token = await sit(sessions)
     ward.clock.at += IDLE - 0.5
@@ -171,6 +171,37 @@ async def test_an_idle_session_ends_at_its_instant(ward: Ward) -> None:
     assert await sessions.seated(token, MAIN) is not None
     ward.clock.at += 0.5
     assert await sessions.seated(token, MAIN) is None
+    assert await sessions.at_lock(token, MAIN) is not None
+    assert await sessions.at_lock(token, PAS) is None
+    ward.clock.at += STAYS
+    assert await sessions.at_lock(token, MAIN) is None
+
+
+async def test_a_lock_elsewhere_is_seen_within_a_second(ward: Ward) -> None:
+    """And an unlocking; whoever was busy here meanwhile takes neither back."""
+    here, _ = ward.gateway()
+    there, _ = ward.gateway()
+    seat, token = await sit(here)
+    assert await there.seated(token, MAIN) is not None
+    here.touch(seat)
+    other = await there.seat_of(seat.session.id)
+    assert other is not None
+    await there.lock(other.session, "follow-me")
+    await here.host_token(seat, PAS)
+    await here.flush(all_of_it=True)
+    ward.clock.at += 1
+    assert await here.seated(token, MAIN) is None
+    held = await here.at_lock(token, MAIN)
+    assert held is not None
+    assert held.session.lock_reason == "follow-me"
+    turn = held.session.turn
+    assert not await here.unlock(held.session, "pin", ward.clock.at, turn=turn - 1), "another lock than was looked at"
+    assert await here.unlock(held.session, "pin", ward.clock.at, turn=turn)
+    assert not await here.unlock(held.session, "pin", ward.clock.at, turn=turn), "once"
+    ward.clock.at += 1
+    found = await there.seated(token, MAIN)
+    assert found is not None
+    assert (found.session.proof, found.proved) == ("pin", ward.clock.at - 1)
 
 
 async def test_a_shift_ends_at_its_instant_however_busy(ward: Ward) -> None:
@@ -442,6 +473,16 @@ async def test_a_log_out_of_a_session_that_is_over_ends_the_shift_when_nobody_is
             await sessions.end_session(session, "signed-off")
     assert await log_out(sessions, "phone") == [True]
     assert await log_out(sessions, "phone") == []
+
+
+async def test_a_log_out_leaves_a_session_that_was_switched_from(ward: Ward) -> None:
+    """The provider ends it since somebody else signs on in that browser; its clinician comes back by a proof in any case."""
+    sessions, _ = ward.gateway()
+    desk, token = await sit(sessions, sid="desk")
+    await sessions.lock(desk.session, "switched", desk="mark")
+    assert await sessions.at_lock(token, MAIN) is None, "its cookies are worth nothing"
+    (meant,) = await sessions.meant(NURSE.issuer, sid="desk", subject=NURSE.subject)
+    assert (meant.whole, meant.sessions) == (False, [])
 
 
 async def test_a_log_out_of_a_session_that_was_signed_off_here_leaves_the_other_device(ward: Ward) -> None:

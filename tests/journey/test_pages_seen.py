@@ -123,6 +123,13 @@ def open_elsewhere(ward: Ward) -> Page:
     return page
 
 
+def locked(ward: Ward) -> Page:
+    page = ward.signed_on("n.okoye", "theatre")
+    page.get_by_role("button", name="Lock").click()
+    page.wait_for_url(f"{ward.url}/unlock")
+    return page
+
+
 def signed_off(ward: Ward) -> Page:
     page = ward.signed_on("dr.lee")
     page.get_by_role("button", name="Sign off").click()
@@ -168,6 +175,7 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "kept-log-ons": (kept_log_ons, "Kept log-ons", 200),
     "log-on-asked": (log_on_asked, "Log on to Patient administration", 200),
     "log-on-not-taken": (log_on_not_taken, "Log on to Patient administration", 200),
+    "locked": (locked, "Locked", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }
 

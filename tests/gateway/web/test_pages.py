@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -35,6 +36,9 @@ PAGES = (
     "log-on-refused",
     "not this device",
     "no such link",
+    "unlock",
+    "locked",
+    "set a pin",
 )
 
 
@@ -42,6 +46,14 @@ PAGES = (
 async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
     async with front(tmp_path) as house:
         yield house.tab()
+
+
+async def with_a_device(tab: Tab) -> None:
+    """Its session is on an enrolled one."""
+    token = tab.cookies["records.localhost:8080"]["__Host-lanyard"].encode()
+    seat = await tab.front.running.gateway._app._sessions.seated(token, "records.localhost:8080")
+    assert seat is not None
+    seat.session.device = replace(seat.session.device, id="pc-3")
 
 
 async def page(tab: Tab, name: str) -> httpx2.Response:
@@ -62,6 +74,12 @@ async def page(tab: Tab, name: str) -> httpx2.Response:
         case "cross-site":
             return await tab.ask("POST", f"{MAIN}/sign-off", {"accept": "text/html"})
     await tab.sign_on()
+    if name in ("unlock", "locked"):
+        await tab.post(f"{MAIN}/lock")
+        return await (tab.get(f"{MAIN}/unlock") if name == "unlock" else tab.post(f"{MAIN}/shift/end"))
+    if name == "set a pin":
+        await with_a_device(tab)
+        return await tab.get(f"{MAIN}/shift/pin")
     if name == "failure":
         return (await tab.follow(f"{API}/epr/metadata"))[0]
     paths = {"launchpad": "/", "shift": "/shift", "not-found": "/nowhere", "vault": "/vault", "log-on": "/vault/pas"}

@@ -1,0 +1,182 @@
+"""A ward PC in a real browser: locked by idling, unlocked by PIN, handed from one clinician to another and back."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.counterparts.processes import missing
+from tests.counterparts.provider import OTP, USERS
+
+from .certificate import certificate
+from .hospital import Hospital, hospital, system
+from .recorder import Recorder, Seen, recorder, reply
+from .screen import settled
+from .test_browser import ARGUMENTS, ARTEFACTS
+from .ward import LOGIN, answers, old_system
+
+pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
+
+CHROMIUM = shutil.which("chromium")
+RECORD = "RECORD-OF-{user}"
+FORM = "<form method=post action=/records/{number}/scan><input name=note><button>Save</button></form>"
+PIN = "284917"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing("chromium fonts-dejavu-core", command="chromium")
+    ARTEFACTS.mkdir(exist_ok=True)
+    with sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pas() -> Iterator[Recorder]:
+    """Its pages say for whom they were made, and have a form."""
+    users: dict[str, str] = {}  # by cookie
+
+    def by_user(seen: Seen) -> bytes:
+        said = answers(seen)
+        if seen.path == LOGIN and seen.method == "POST":
+            cookie = re.search(rb"JSESSIONID=[^;]+", said)
+            assert cookie is not None
+            users[cookie[0].decode()] = seen.content.decode().partition("u=")[2].partition("&")[0]
+        elif seen.path.startswith("/records/"):
+            page = RECORD.format(user=users[seen.header("cookie")[0]]) + FORM.format(
+                number=seen.path.strip("/").split("/")[-1]
+            )
+            return reply(f"<!doctype html><title>PAS</title><p>{page}".encode())
+        return said
+
+    with recorder(by_user) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, pas: Recorder) -> Iterator[Hospital]:
+    folder = tmp_path_factory.mktemp("locks")
+    (folder / "clock").write_text("0")
+    people = {"pas": {"n.okoye": ("okoye", "a"), "dr.lee": ("lee", "b")}}
+    old = system("pas", "webform", pas.origin, options=old_system(location=LOGIN))
+    with hospital(folder, [old], credentials=people, tls=certificate(folder), started=False) as running:
+        running.program = ("tests.journey.ward_pc", str(folder / "clock"))
+        running.start()
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(ignore_https_errors=True)
+    yield context.new_page()
+    context.close()
+
+
+def signed_on(page: Page, login: str) -> None:
+    """From a page with our button, through the provider's form."""
+    page.get_by_role("button", name=re.compile("^(Sign on|Unlock by signing on again)$")).click()
+    page.locator("[name=login]").fill(login)
+    page.locator("[name=password]").fill(str(USERS[login]["password"]))
+    page.locator("[name=otp]").fill(OTP)
+    page.get_by_role("button").click()
+
+
+def pictured(page: Page, name: str) -> None:
+    for width in (320, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.screenshot(path=ARTEFACTS / f"locks-{name}-{width}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page) -> None:
+    """To the page that was left, in the same session; meanwhile nothing of it can be opened, and no provider is asked."""
+    page.goto(place.url)
+    signed_on(page, "n.okoye")
+    page.get_by_role("link", name="Shift ends").click()
+    page.get_by_role("link", name="Set a PIN").click()
+    page.get_by_label("New PIN").fill("123456")
+    page.get_by_label("The same once more").fill("123456")
+    page.get_by_role("button", name="Set this PIN").click()
+    expect(page.get_by_role("alert")).to_contain_text("first that somebody would try")
+    pictured(page, "pin")
+    page.get_by_label("New PIN").fill(PIN)
+    page.get_by_label("The same once more").fill(PIN)
+    page.get_by_role("button", name="Set this PIN").click()
+    page.wait_for_url(f"{place.url}/shift")
+    record = f"{place.system_url('pas')}/records/123"
+    page.goto(record)
+    assert RECORD.format(user="okoye") in page.content()
+    (place.folder / "clock").write_text("310")
+    page.reload()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    assert RECORD.format(user="okoye") not in page.content()
+    pictured(page, "unlock")
+    page.get_by_label("Your PIN").fill("000000")
+    page.get_by_role("button", name="Unlock", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("does not unlock")
+    begun = time.monotonic()
+    page.get_by_label("Your PIN").fill(PIN)
+    page.keyboard.press("Enter")
+    page.wait_for_url(record)
+    assert RECORD.format(user="okoye") in page.content()
+    print(f"from the PIN to the page: {time.monotonic() - begun:.2f} s")
+    (place.folder / "clock").write_text("0")
+    assert [e["reason"] for e in place.events(type="session.locked")] == ["idle"]
+    assert [e["method"] for e in place.events(type="session.unlocked")] == ["pin"]
+    assert len(place.events(type="session.seated")) == 1
+    assert len(place.events(type="upstream.logged_on")) == 1
+
+
+def test_one_desk_goes_from_hand_to_hand(place: Hospital, pas: Recorder, page: Page) -> None:
+    """A to B to A: each comes back to their own page, nothing of the other is shown, and an old tab of A's submits nothing as B."""
+    before = len(place.events(type="shift.started"))
+    record = f"{place.system_url('pas')}/records"
+    page.goto(place.url)
+    signed_on(page, "n.okoye")
+    page.goto(f"{record}/7")
+    old = page.context.new_page()
+    old.goto(f"{record}/8")
+    page.goto(f"{place.url}/shift")
+    page.get_by_role("button", name="Not you?").click()
+    page.wait_for_url(f"{place.url}/sign-on")
+    assert "Okoye" not in page.content()
+    assert {c["name"] for c in page.context.cookies([place.url, record])} == {
+        "__Host-lanyard-desk", "__Host-lanyard-anew"
+    }  # fmt: skip
+    signed_on(page, "dr.lee")
+    page.wait_for_url(f"{place.url}/")
+    page.goto(f"{record}/9")
+    assert RECORD.format(user="lee") in page.content()
+    written = len([seen for seen in pas.seen if seen.path == "/records/8/scan"])
+    old.locator("[name=note]").fill("for A's patient")
+    old.get_by_role("button", name="Save").click()
+    expect(old.get_by_role("heading", name="Not sent: nothing was changed")).to_be_visible()
+    assert len([seen for seen in pas.seen if seen.path == "/records/8/scan"]) == written
+    for _ in range(4):
+        page.go_back(wait_until="commit")
+        settled(page)
+        assert RECORD.format(user="okoye") not in page.content()
+        assert "Okoye" not in page.content()
+    page.goto(place.url)
+    page.get_by_role("button", name="Not you?").click()
+    page.wait_for_url(f"{place.url}/sign-on")
+    signed_on(page, "n.okoye")
+    page.wait_for_url(f"{place.url}/shift")
+    page.goto(f"{record}/7")
+    assert RECORD.format(user="okoye") in page.content()
+    page.locator("[name=note]").fill("by A again")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(f"{record}/7/scan")
+    assert [seen.content for seen in pas.seen if seen.path == "/records/7/scan"][-1:] == [b"note=by+A+again"]
+    assert len(place.events(type="shift.started")) == before + 1, "Lee's, and no second one of Okoye's"
+    assert [e["subject"] for e in place.events(type="session.switched")] == ["n.okoye", "dr.lee"]
