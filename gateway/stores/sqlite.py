@@ -24,8 +24,9 @@ from sso.seal import Seal, SealError
 from sso.session import Session
 from sso.shift import Shift
 
-from .base import SealedCredential, key_hash
-from .schema import bring_up_to_date, codes, credentials, sessions, shifts, tokens, upstreams, vault_keys
+from .base import key_hash
+from .schema import bring_up_to_date, codes, sessions, shifts, tokens, upstreams
+from .sqlite_vault import VaultRows
 from .values import session_of, shift_of, shift_value
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
-class SqliteStore:
+class SqliteStore(VaultRows):
     def __init__(
         self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
     ) -> None:
@@ -308,57 +309,6 @@ class SqliteStore:
     async def delete_upstream(self, key: tuple[str, ...]) -> None:
         await self._do(lambda c: c.execute(delete(upstreams).where(upstreams.c.hash == key_hash(*key))) and None)
 
-    # The vault: what stands there is sealed by the vault itself
-
-    async def vault_key(self, person: str) -> str | None:
-        return await self._do(lambda c: _vault_key(c, person))
-
-    async def vault_keys(self) -> list[tuple[str, str]]:
-        return await self._do(
-            lambda c: [
-                (row.person, row.wrapped) for row in c.execute(select(vault_keys.c.person, vault_keys.c.wrapped))
-            ]
-        )
-
-    async def rewrap_vault_key(self, person: str, old: str, new: str) -> bool:
-        same = update(vault_keys).where(vault_keys.c.person == person, vault_keys.c.wrapped == old)
-        return await self._do(lambda c: c.execute(same.values(wrapped=new)).rowcount == 1)
-
-    async def put_credential(self, person: str, wrapped: str, kept: SealedCredential) -> bool:
-        def work(c: Connection) -> bool:
-            c.execute(upsert(vault_keys).values(person=person, wrapped=wrapped).on_conflict_do_nothing())
-            if _vault_key(c, person) != wrapped:
-                return False
-            row = {"hash": kept.key, "person": person, "about": kept.about, "value": kept.value}
-            _replace(c, credentials, row, "hash")
-            return True
-
-        return await self._do(work)
-
-    async def note_credential(self, kept: SealedCredential) -> None:
-        same = update(credentials).where(credentials.c.hash == kept.key, credentials.c.value == kept.value)
-        await self._do(lambda c: c.execute(same.values(about=kept.about)) and None)
-
-    async def credential(self, key: str) -> SealedCredential | None:
-        found = await self._credentials(credentials.c.hash == key)
-        return found[0] if found else None
-
-    async def credentials_of(self, person: str) -> list[SealedCredential]:
-        return await self._credentials(credentials.c.person == person)
-
-    async def _credentials(self, where: Any) -> list[SealedCredential]:
-        asked = select(credentials.c.hash, credentials.c.about, credentials.c.value).where(where)
-        return await self._do(lambda c: [SealedCredential(*row) for row in c.execute(asked)])
-
-    async def forget_credential(self, person: str, key: str) -> bool:
-        def work(c: Connection) -> bool:
-            gone = c.execute(delete(credentials).where(credentials.c.hash == key, credentials.c.person == person))
-            left = select(credentials.c.person)
-            c.execute(delete(vault_keys).where(vault_keys.c.person == person, vault_keys.c.person.not_in(left)))
-            return gone.rowcount == 1
-
-        return await self._do(work)
-
     async def sweep(self, now: float) -> None:
         def work(c: Connection) -> None:
             c.execute(delete(codes).where(codes.c.expires <= now))
@@ -381,10 +331,6 @@ class SqliteStore:
                 c.execute(live.values(value=value, forget=forget))
 
         await self._do(work)
-
-
-def _vault_key(c: Connection, person: str) -> str | None:
-    return c.execute(select(vault_keys.c.wrapped).where(vault_keys.c.person == person)).scalar()
 
 
 def _pragmas(connection: Any, _record: Any) -> None:
