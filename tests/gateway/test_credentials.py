@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from connectors.base import Credential
-from gateway.credentials import SealedFiles, purpose, seal_credentials
+from connectors.errors import CredentialRefused
+from gateway.credentials import InOrder, SealedFiles, purpose, seal_credentials
 from gateway.errors import ConfigError
 from policies.model import Principal
 from sso.seal import Seal, new_key
@@ -181,3 +182,31 @@ def test_what_is_sealed_shows_nothing() -> None:
 def test_a_credential_does_not_show_its_secret() -> None:
     """One that lands in a log shows no password."""
     assert "pw of n-1" not in repr(Credential("U-n-1", "pw of n-1"))
+
+
+async def test_the_first_source_that_has_something_counts(files: Files) -> None:
+    """What a clinician keeps comes before what operators give; a refusal there is not passed over for the other's."""
+
+    class Own:
+        async def credential(self, principal: Principal, system: str) -> Credential | None:
+            if principal.subject == "refused":
+                raise CredentialRefused("no")
+            return Credential("own", "pw") if principal.subject == "n-1" else None
+
+    files.write("pas", entry("n-1"), entry("n-2"), entry("refused"))
+    both = InOrder(Own(), files.source)
+    first, second = await both.credential(person("n-1"), "pas"), await both.credential(person("n-2"), "pas")
+    assert first == Credential("own", "pw")
+    assert second == await files.source.credential(person("n-2"), "pas")
+    with pytest.raises(CredentialRefused):
+        await both.credential(person("refused"), "pas")
+
+
+@pytest.mark.parametrize("other", ["U-n-1", "u-N-1 "])
+async def test_a_user_name_of_several_persons_is_handed_to_none_of_them(files: Files, other: str) -> None:
+    """Where only one's own log-on may be used; elsewhere the file is as good as before."""
+    files.write("pas", entry("n-1"), entry("n-2", username=other))
+    assert await files.source.credential(person("n-2"), "pas")
+    strict = SealedFiles({"pas": str(files.folder / "pas")}, SEAL, frozenset({"pas"}))
+    with pytest.raises(ConfigError, match="would name nobody"):
+        await strict.credential(person("n-1"), "pas")
