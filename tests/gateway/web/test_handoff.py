@@ -60,9 +60,8 @@ async def test_the_new_device_enters_systems_with_a_log_on_of_its_own(house: Fro
     desk, phone = house.tab(), house.tab()
     await desk.sign_on()
     await phone.post(f"{MAIN}/handoff/take", {"number": await number_of(desk, await asked(phone))})
-    answer, way = await phone.follow(f"{PAS}/")
-    assert way[-1] == f"{PAS}/"
-    assert answer.status_code == 502, "nobody listens behind the gateway here"
+    _, way = await phone.follow(f"{PAS}/")
+    assert f"{PAS}/" in way[1:], "seated there too, and then asked for a log-on at the system"
 
 
 async def test_a_wrong_number_ends_it(house: Front) -> None:
