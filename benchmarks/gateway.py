@@ -41,6 +41,8 @@ class Bench:
     process: subprocess.Popen[bytes]
     config: Path
     ops: int
+    pages: Path  # wrk's script for long pages, navigated to: the guard script goes in as they stream
+    data: Path  # the same bytes, asked for by a page's script: nothing goes in
 
     def figure(self, name: str) -> float:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops}/metrics", timeout=5) as answer:
@@ -67,7 +69,9 @@ def lanyard(folder: Path, to: int) -> Iterator[Bench]:
         running = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         _ready(running, ops, place / "log")
-        yield Bench(f"http://127.0.0.1:{port}/", script(place, cookies, host), running, path, ops)
+        long = {dest: script(place, cookies, host, path="/long/", dest=dest) for dest in ("document", "empty")}
+        usual = script(place, cookies, host)
+        yield Bench(f"http://127.0.0.1:{port}/", usual, running, path, ops, long["document"], long["empty"])
     finally:
         running.send_signal(signal.SIGTERM)
         running.wait(15)

@@ -31,6 +31,7 @@ http {{
 UPSTREAM = """
   server {{ listen 127.0.0.1:{port} reuseport; root {dir}/www; default_type text/html;
     location / {{ try_files /answer.html =404; }}
+    location /long/ {{ try_files /long.html =404; }}
     location = /login {{
       if ($request_method = POST) {{ add_header Set-Cookie "SID=0123456789abcdef; Path=/" always; return 302 /home; }}
       return 200 '<html><form method="post" action="/login"><input name="user"><input name="word" type="password"></form></html>';
@@ -122,6 +123,8 @@ def nginx(folder: Path, name: str, http: str, port: int) -> Iterator[subprocess.
 def upstream(folder: Path) -> Iterator[int]:
     (folder / "www").mkdir()
     (folder / "www/answer.html").write_bytes(b"<html><body>" + b"x" * (4096 - 26) + b"</body></html>")
+    # Longer than what is read ahead, so that it streams.
+    (folder / "www/long.html").write_bytes(b"<!doctype html><html><head><title>x</title><body>" + b"x" * 128 * 1024)
     port = free_port()
     with nginx(folder, "upstream", UPSTREAM.format(dir=folder, port=port), port):
         yield port

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from gateway.web.guard import PACKED
 from tests.counterparts import provider
 from tests.counterparts.processes import free_port
 
@@ -56,6 +57,7 @@ def main() -> int:
             with lanyard(place, up) as ours:
                 _warm(ours)
                 found["lanyard"] = _both(ours.url, ours.process.pid, script=ours.script)
+                figures |= _guarded(ours)
                 hits, misses = ours.figure("lanyard_policy_memo_hits"), ours.figure("lanyard_policy_memo_misses")
                 figures["policy.hit_rate"] = round(hits / (hits + misses), 4)
                 config = ours.config
@@ -68,6 +70,17 @@ def main() -> int:
 
 def _both(url: str, pid: int, **how: object) -> dict[int, Figures]:
     return {connections: load(url, pid, connections=connections, seconds=SECONDS, **how) for connections in (16, 64)}  # type: ignore[arg-type]  # script and cookie
+
+
+def _guarded(ours: Bench) -> dict[str, float]:
+    """A page of 128 KiB as it streams, with the guard script in it and without."""
+    cpu = {}
+    for name, script in (("html", ours.pages), ("data", ours.data)):
+        found = load(ours.url, ours.process.pid, connections=16, seconds=SECONDS, script=script)
+        if found.errors:
+            raise RuntimeError(f"{found.errors} long pages failed")
+        cpu[f"brokered.{name}_cpu_us"] = round(found.cpu_us, 1)
+    return {"guard.bytes": len(PACKED), **cpu}
 
 
 def _warm(ours: Bench) -> None:

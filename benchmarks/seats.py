@@ -23,20 +23,23 @@ for line in io.lines("%s") do cookies[#cookies + 1] = line end
 local c, p, r = 0, 0, 0
 request = function()
   c = c %% #cookies + 1; p = (p + 7) %% %d; r = (r + 1) %% %d
-  return wrk.format("GET", "/part" .. r .. "/patient/" .. (100000 + p) .. "?view=summary", {
+  return wrk.format("GET", "%s" .. r .. "/patient/" .. (100000 + p) .. "?view=summary", {
     ["Host"] = "%s", ["Cookie"] = "__Host-lanyard=" .. cookies[c], ["Sec-Fetch-Site"] = "same-origin",
-    ["Sec-Fetch-Mode"] = "navigate", ["Sec-Fetch-Dest"] = "document", ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64)",
+    ["Sec-Fetch-Mode"] = "navigate", ["Sec-Fetch-Dest"] = "%s", ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64)",
     ["Accept"] = "text/html,application/xhtml+xml" })
 end
 """
 
 
 def routes() -> list[dict[str, object]]:
-    """Fifty routes with the patient in the path."""
+    """Fifty routes with the patient in the path, and one to long pages."""
     return [
         {"id": f"part{n}", "path": f"/part{n}/patient/{{id}}", "action": "read", "kind": f"kind{n % 8}",
          "patient": {"in": "path", "name": "id"}, "parameters": ["view"]}
         for n in range(ROUTES)
+    ] + [
+        {"id": "long", "path": "/long/{part}/patient/{id}", "action": "read", "kind": "kind0",
+         "patient": {"in": "path", "name": "id"}, "parameters": ["view"]}
     ]  # fmt: skip
 
 
@@ -68,12 +71,13 @@ def _signed_on(config: Config, number: int, role: str) -> SignedOn:
     return SignedOn(claims, principal, "", "", time.time() + 300, time.time(), "aal2", ("pwd",), "", f"user{number}")
 
 
-def script(folder: Path, cookies: list[str], host: str) -> Path:
+def script(folder: Path, cookies: list[str], host: str, *, path: str = "/part", dest: str = "document") -> Path:
+    """`path` and a number begin the address; `dest`: what the browser says that it asks for."""
     listed = folder / "cookies.txt"
     listed.write_text("\n".join(cookies) + "\n")
-    path = folder / "rotate.lua"
-    path.write_text(_SCRIPT % (listed, PATIENTS, ROUTES, host))
-    return path
+    written = folder / f"rotate{path.replace('/', '-')}-{dest}.lua"
+    written.write_text(_SCRIPT % (listed, PATIENTS, ROUTES, path, host, dest))
+    return written
 
 
 def credentials(config: Config) -> str:

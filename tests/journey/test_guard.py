@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -312,6 +313,68 @@ def test_a_sign_off_covers_the_pages_in_other_tabs(place: Place, window: Browser
     pictures(frames, "guard-signed-off-frames")
 
 
+def test_a_locked_page_is_there_again_after_the_unlock(place: Place, window: BrowserContext) -> None:
+    """Over a dialog of the page's own too; Escape opens nothing, and the unlock is beside the page."""
+    page = opened(window, f"{place.pas}/note")
+    page.locator("textarea").fill("half a sentence")
+    page.evaluate("""() => {
+        const own = document.body.appendChild(document.createElement('dialog'));
+        own.innerHTML = '<p>DIALOG-CANARY<input>';
+        own.showModal();
+    }""")
+    said = page.evaluate("fetch('/.lanyard/state').then(said => said.json())")
+    page.route("**/.lanyard/state", lambda route: route.fulfill(json=said | {"locked": True}))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    covered(page)
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.activeElement.localName") == BAR
+    for _ in range(3):
+        page.keyboard.press("Escape")
+    page.keyboard.type("typed blindly")
+    told = seen(page)
+    assert "CANARY" not in told
+    assert "This screen is locked. What you typed is kept." in told
+    pictures(page, "guard-locked")
+    with window.expect_page() as beside:
+        page.get_by_role("link", name="Unlock").click()
+    assert beside.value.url == f"{place.hospital.url}/"
+    page.unroute("**/.lanyard/state")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, "lanyardGuard.covered === false")
+    assert page.locator("textarea").input_value() == "half a sentence"
+    assert page.locator("dialog input").input_value() == ""
+    assert "DIALOG-CANARY" in seen(page)
+
+
+def test_a_page_that_stays_in_sight_asks_by_itself(place: Place, window: BrowserContext) -> None:
+    """Beside another window nothing tells it of a sign-off elsewhere: it is covered at its next question, within 30 seconds."""
+    page = window.new_page()
+    page.clock.install()
+    page.goto(f"{place.pas}/note")
+    until(page, "lanyardGuard.covered === false")
+    sign_off(place, window.new_page())
+    page.clock.fast_forward(31_000)
+    covered(page)
+
+
+def test_a_gateway_that_does_not_answer_covers_when_the_time_is_over(place: Place, window: BrowserContext) -> None:
+    """A moment without a network takes nobody's page; whether the session still lives after its time cannot be known."""
+    page = window.new_page()
+    page.clock.install()
+    page.goto(f"{place.pas}/note")
+    until(page, "lanyardGuard.covered === false")
+    page.route("**/.lanyard/**", lambda route: route.abort())
+    page.clock.fast_forward(31_000)
+    page.wait_for_timeout(300)
+    assert not page.evaluate("lanyardGuard.covered")
+    page.clock.fast_forward(IDLE * 1000)
+    covered(page)
+    assert "does not answer" in seen(page)
+    page.unroute("**/.lanyard/**")
+    page.clock.fast_forward(6_000)
+    until(page, "lanyardGuard.covered === false")
+
+
 def tries_to_send(page) -> None:  # type: ignore[no-untyped-def]  # a page or a frame
     """By click, by script, by key."""
     page.evaluate("document.querySelector('button').click()")
@@ -412,11 +475,13 @@ def test_a_system_that_opted_out_has_its_pages_as_they_are(place: Place, window:
 
 
 def test_a_sandboxed_page_is_left_alone(place: Place, window: BrowserContext) -> None:
-    """A page that forbids every script keeps that."""
+    """A page that forbids every script keeps that, and is counted."""
     page = window.new_page()
     page.goto(f"{place.pas}/sandbox")
     assert "guard.js" not in page.content()
     assert "RECORD-CANARY" in seen(page)
+    with urllib.request.urlopen(f"http://127.0.0.1:{place.hospital.ops_port}/metrics", timeout=5) as answer:
+        assert b'lanyard_unguarded_pages_total{system="pas",why="sandboxed"}' in answer.read()
 
 
 def test_the_script_is_served_small(place: Place, window: BrowserContext) -> None:
