@@ -313,6 +313,39 @@ def test_a_sign_off_covers_the_pages_in_other_tabs(place: Place, window: Browser
     pictures(frames, "guard-signed-off-frames")
 
 
+def test_a_locked_page_is_there_again_after_the_unlock(place: Place, window: BrowserContext) -> None:
+    """Over a dialog of the page's own too; Escape opens nothing, and the unlock is beside the page."""
+    page = opened(window, f"{place.pas}/note")
+    page.locator("textarea").fill("half a sentence")
+    page.evaluate("""() => {
+        const own = document.body.appendChild(document.createElement('dialog'));
+        own.innerHTML = '<p>DIALOG-CANARY<input>';
+        own.showModal();
+    }""")
+    said = page.evaluate("fetch('/.lanyard/state').then(said => said.json())")
+    page.route("**/.lanyard/state", lambda route: route.fulfill(json=said | {"locked": True}))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    covered(page)
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.activeElement.localName") == BAR
+    for _ in range(3):
+        page.keyboard.press("Escape")
+    page.keyboard.type("typed blindly")
+    told = seen(page)
+    assert "CANARY" not in told
+    assert "This screen is locked. What you typed is kept." in told
+    pictures(page, "guard-locked")
+    with window.expect_page() as beside:
+        page.get_by_role("link", name="Unlock").click()
+    assert beside.value.url == f"{place.hospital.url}/"
+    page.unroute("**/.lanyard/state")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, "lanyardGuard.covered === false")
+    assert page.locator("textarea").input_value() == "half a sentence"
+    assert page.locator("dialog input").input_value() == ""
+    assert "DIALOG-CANARY" in seen(page)
+
+
 def test_a_page_that_stays_in_sight_asks_by_itself(place: Place, window: BrowserContext) -> None:
     """Beside another window nothing tells it of a sign-off elsewhere: it is covered at its next question, within 30 seconds."""
     page = window.new_page()

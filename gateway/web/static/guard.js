@@ -40,15 +40,18 @@ a{color:#005eb8;display:inline-block;min-height:24px;margin-left:8px}
 button,.go{background:#007f3b;color:#fff;border:0;padding:8px 16px;margin:12px 0;font-weight:700}
 .soon{background:#ffeb3b}
 :focus-visible{background:#ffeb3b;color:#212b32;outline:3px solid #212b32}
-section{border:0;inset:0;width:100%;height:100%;max-width:none;max-height:none;background:#f0f4f5;padding:15vh 16px;text-align:center}
-section *{font-size:24px}
+dialog{border:0;margin:0;inset:0;width:100%;height:100%;max-width:none;max-height:none;background:#f0f4f5;padding:15vh 16px;text-align:center}
+dialog *{font-size:24px}
 [hidden]{display:none}
 p{margin:0}@media print{aside{display:none}}`)];
   const bar = make("aside", shadow, {hidden: true, ariaLabel: "Signed on"}), who = make("span", bar);
   make("a", bar, {textContent: "Not you?", href: main, target: "_blank", rel: "noopener"});
   const warning = make("p", bar, {role: "alert"}), stay = make("button", bar, {textContent: "Stay signed on", hidden: true});
-  const cover = make("section", shadow, {popover: "manual", role: "alert"}), says = make("p", cover);
+  // A modal dialog, so that one of the page's own is shut off too.
+  const cover = make("dialog", shadow, {role: "alertdialog", ariaLabel: "Hidden"}), says = make("p", cover);
   const onward = make("a", cover, {className: "go"});
+  cover.oncancel = e => e.preventDefault();
+  cover.onclose = () => { if (chief.covered) cover.showModal(); };
   onward.onclick = () => { chief.leaving = onward.target != "_blank"; };
   stay.onclick = () => look("active", {method: "POST"});
   const blank = sheet("html>:not(lanyard-guard){opacity:0!important}");
@@ -67,12 +70,12 @@ p{margin:0}@media print{aside{display:none}}`)];
       title = doc.title;
       doc.title = "Lanyard";
       doc.adoptedStyleSheets = [...sheets(), blank];
-      cover.showPopover();
+      cover.showModal();
       onward.focus();
     } else if (was) {
       doc.title = title;
       doc.adoptedStyleSheets = sheets();
-      cover.hidePopover();
+      cover.close();
     }
   };
   // The lowest place at the window's sides in which the bar lies over nothing that can be clicked: old pages name their patient on top.
