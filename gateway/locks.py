@@ -6,6 +6,7 @@ A lock is in the store before it is journalled, an unlocking is journalled befor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -17,6 +18,7 @@ from sso.session import FEDERATED, FOLLOW_ME, IDLE, PIN, SWITCHED
 
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
+from .errors import JournalUnavailable
 from .sessions import Seat, Sessions
 from .stores.base import FactorStore
 
@@ -64,7 +66,8 @@ class Locks:
     async def notice(self) -> None:
         """Lock whatever is idle, although nobody asks. Called every half minute."""
         for seat in self._sessions.idle_ones():
-            await self.lock(seat, IDLE)
+            with contextlib.suppress(JournalUnavailable):  # which has its own alarm; it is locked all the same
+                await self.lock(seat, IDLE)
 
     async def lock(self, seat: Seat, reason: str) -> None:
         """Once: a locked one stays as it is."""
@@ -87,6 +90,8 @@ class Locks:
 
         `turn`: the lock that was looked at; False where it is another one by now, or the session is over.
         """
+        if seat.session.turn != turn:
+            return False
         await self._record(EventType.SESSION_UNLOCKED, seat, method=proof, since=seat.session.locked)
         if not await self._sessions.unlock(seat.session, proof, proved, turn=turn, follows=follows):
             return False
