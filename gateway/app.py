@@ -48,6 +48,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .web.app import main_site
 from .web.launchpad import Launchpad
+from .web.passkey import Passkeys
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.seating import Seating
@@ -156,6 +157,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             sign_off,
             Launchpad(systems, engine, sessions, doors, sign_on, sign_off, renderer, config.scheme, config.public_host),
             Unlock(config.public_host, sessions, locks, switching, sign_on, refusals, renderer),
+            Passkeys(config.gateway.public_url, config.public_host, sessions, locks, store, renderer, now),
             refusals,
             f"{config.scheme}://{config.public_host}",
         )

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ..edge.csrf import SAFE
 from .launchpad import Launchpad
+from .passkey import Passkeys
 from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
@@ -23,11 +24,28 @@ _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
 # What a locked session may still ask for.
-_AT_LOCK = frozenset({"/unlock", "/unlock/again", "/lock", "/switch", "/sign-off", "/signed-off"})
+_AT_LOCK = frozenset(
+    {
+        "/unlock",
+        "/unlock/again",
+        "/unlock/passkey",
+        "/unlock/passkey/options",
+        "/lock",
+        "/switch",
+        "/sign-off",
+        "/signed-off",
+    }
+)
 
 
 def main_site(
-    sign_on: SignOn, sign_off: SignOff, launchpad: Launchpad, unlock: Unlock, refusals: Refusals, public_origin: str
+    sign_on: SignOn,
+    sign_off: SignOff,
+    launchpad: Launchpad,
+    unlock: Unlock,
+    passkeys: Passkeys,
+    refusals: Refusals,
+    public_origin: str,
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel), and what a locked session asks
     for is answered by the page that unlocks it."""
@@ -60,6 +78,11 @@ def main_site(
             Route("/unlock", own(unlock.page)),
             Route("/unlock", own(unlock.by_pin), methods=["POST"]),
             Route("/unlock/again", own(unlock.again), methods=["POST"]),
+            Route("/unlock/passkey/options", own(passkeys.ask_proof), methods=["POST"]),
+            Route("/unlock/passkey", own(passkeys.unlock), methods=["POST"]),
+            Route("/shift/passkey", own(passkeys.page)),
+            Route("/shift/passkey/options", own(passkeys.ask_new), methods=["POST"]),
+            Route("/shift/passkey", own(passkeys.keep_new), methods=["POST"]),
             Route("/lock", own(unlock.lock), methods=["POST"]),
             Route("/switch", own(unlock.switch), methods=["POST"]),
             Route("/shift/pin", own(unlock.pin_page)),

@@ -34,6 +34,7 @@ PAGES = (
     "unlock",
     "locked",
     "set a pin",
+    "make a passkey",
 )
 
 
@@ -71,6 +72,8 @@ async def page(tab: Tab, name: str) -> httpx2.Response:
     if name == "set a pin":
         await with_a_device(tab)
         return await tab.get(f"{MAIN}/shift/pin")
+    if name == "make a passkey":
+        return await tab.get(f"{MAIN}/shift/passkey")
     if name == "failure":
         return (await tab.follow(f"{PAS}/"))[0]
     return await tab.get(MAIN + {"launchpad": "/", "shift": "/shift", "not-found": "/nowhere"}[name])
@@ -119,8 +122,9 @@ async def test_a_page_is_sound(tab: Tab, name: str) -> None:
 async def test_a_page_holds_no_script_and_no_style(tab: Tab, name: str) -> None:
     """Neither element nor attribute: the policy would stop them, and a page that needs them would break."""
     tree = html.fromstring((await page(tab, name)).text)
-    assert [script.get("src") for script in tree.xpath("//script")] == ["/.lanyard/static/back.js"]
-    assert [script.text for script in tree.xpath("//script")] == [None]
+    more = ["/.lanyard/static/passkey.js"] if name in ("unlock", "make a passkey") else []
+    assert [script.get("src") for script in tree.xpath("//script")] == ["/.lanyard/static/back.js", *more]
+    assert {script.text for script in tree.xpath("//script")} == {None}
     assert tree.xpath("//style|//@style|//@*[starts-with(name(), 'on')]") == []
     assert [a for a in tree.xpath("//@href|//@src|//@action") if a.startswith("javascript:")] == []
 
