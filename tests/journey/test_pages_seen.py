@@ -115,6 +115,12 @@ def locked(ward: Ward) -> Page:
     return page
 
 
+def making_a_passkey(ward: Ward) -> Page:
+    page = ward.signed_on("n.okoye")
+    page.goto(f"{ward.url}/shift/passkey")
+    return page
+
+
 def signed_off(ward: Ward) -> Page:
     page = ward.signed_on("dr.lee")
     page.get_by_role("button", name="Sign off").click()
@@ -134,6 +140,7 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "no-such-page": (no_such_page, "There is no such page", 404),
     "system-down": (system_down, "The system does not answer", 502),
     "open-elsewhere": (open_elsewhere, "This system is open on another of your devices", 409),
+    "making-a-passkey": (making_a_passkey, "Make a passkey", 200),
     "locked": (locked, "Locked", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }
