@@ -6,23 +6,26 @@ A lock is in the store before it is journalled, an unlocking is journalled befor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar
 
 from policies.model import Ownership, Principal
-from sso import unlock
-from sso.session import FEDERATED, FOLLOW_ME, IDLE, PIN, SWITCHED
+from sso import passkey, unlock
+from sso.passkey import Passkey, PasskeyRefused
+from sso.session import FEDERATED, FOLLOW_ME, IDLE, PASSKEY, PIN, SWITCHED
 
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
+from .errors import JournalUnavailable
 from .sessions import Seat, Sessions
 from .stores.base import FactorStore
 
 T = TypeVar("T")
 
-PIN_FRESH = 300.0  # seconds since the proof by which a PIN may be set
+FRESH = 300.0  # seconds since the proof by which a PIN or a passkey may be set
 
 
 class Tried(Enum):
@@ -64,7 +67,8 @@ class Locks:
     async def notice(self) -> None:
         """Lock whatever is idle, although nobody asks. Called every half minute."""
         for seat in self._sessions.idle_ones():
-            await self.lock(seat, IDLE)
+            with contextlib.suppress(JournalUnavailable):  # which has its own alarm; it is locked all the same
+                await self.lock(seat, IDLE)
 
     async def lock(self, seat: Seat, reason: str) -> None:
         """Once: a locked one stays as it is."""
@@ -87,6 +91,8 @@ class Locks:
 
         `turn`: the lock that was looked at; False where it is another one by now, or the session is over.
         """
+        if seat.session.turn != turn:
+            return False
         await self._record(EventType.SESSION_UNLOCKED, seat, method=proof, since=seat.session.locked)
         if not await self._sessions.unlock(seat.session, proof, proved, turn=turn, follows=follows):
             return False
@@ -108,10 +114,13 @@ class Locks:
 
     # PIN
 
+    def proved_lately(self, seat: Seat) -> bool:
+        """Who has just signed on may set what unlocks; who has unlocked by the old one may not."""
+        return seat.session.proof == FEDERATED and self._now() - seat.proved <= FRESH
+
     def may_set_pin(self, seat: Seat) -> bool:
-        """On an enrolled device, by whoever has just signed on: who knows the old one may not make it another."""
-        session = seat.session
-        return bool(session.device.id) and session.proof == FEDERATED and self._now() - seat.proved <= PIN_FRESH
+        """On an enrolled device, by whoever has just signed on."""
+        return bool(seat.session.device.id) and self.proved_lately(seat)
 
     async def set_pin(self, seat: Seat, pin: str, again: str) -> None:
         """Raises PinRefused, StoreUnavailable."""
@@ -139,6 +148,33 @@ class Locks:
             tried = Tried.WRONG
         await self._record(EventType.LOGIN_FAILED, seat, reason=f"pin-{tried.value}")
         return await self._ended(seat) if here >= unlock.TRIES else tried
+
+    # Passkeys
+
+    async def passkeys(self, seat: Seat) -> list[Passkey]:
+        p = seat.shift.principal
+        return passkey.read(await self._store.factor(p.issuer, p.subject, PASSKEY))
+
+    async def keep_passkey(self, seat: Seat, made: Passkey) -> None:
+        """Raises PasskeyRefused where there are too many."""
+        known = await self.passkeys(seat)
+        if len(known) >= passkey.MOST:
+            raise PasskeyRefused("you have as many passkeys as one may have")
+        await self._record(EventType.CREDENTIAL_KEPT, seat, method=PASSKEY)
+        await self._put_passkeys(seat, [*known, made])
+
+    async def unlock_by_passkey(self, seat: Seat, used: Passkey, *, turn: int) -> bool:
+        known = await self.passkeys(seat)
+        await self._put_passkeys(seat, [used if one.id == used.id else one for one in known])
+        return await self.unlock(seat, PASSKEY, self._now(), turn=turn)
+
+    async def refused(self, seat: Seat, reason: str) -> None:
+        """Write down a proof that was none."""
+        await self._record(EventType.LOGIN_FAILED, seat, reason=reason)
+
+    async def _put_passkeys(self, seat: Seat, keys: list[Passkey]) -> None:
+        p = seat.shift.principal
+        await self._store.put_factor(p.issuer, p.subject, PASSKEY, passkey.written(keys))
 
     async def _ended(self, seat: Seat) -> Tried:
         if seat.session.ended is None:

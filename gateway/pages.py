@@ -34,6 +34,7 @@ from .web.guard import GuardPages
 from .web.handoff import HandOff
 from .web.kept import Kept
 from .web.launchpad import Launchpad
+from .web.passkey import Passkeys
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.seating import Seating
@@ -107,11 +108,12 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )  # fmt: skip
     hand_off = HandOff(url, host, r.sessions, r.store, sign_off, r.journal, surroundings, renderer, now, devices, locks)
     unlock = Unlock(host, r.sessions, locks, switching, sign_on, refusals, renderer)
+    passkeys = Passkeys(url, host, r.sessions, locks, r.store, renderer, now)
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
     return Pages(
-        main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault, device_pages, refusals, public),
+        main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault, device_pages, passkeys, refusals, public),
         renderer,
         refusals,
         surroundings,

@@ -20,7 +20,7 @@ def token_hash(token: str | bytes) -> str:
     return hashlib.sha256(token.encode() if isinstance(token, str) else token).hexdigest()
 
 
-FEDERATED, PIN = "federated", "pin"  # how the clinician last proved themselves in a session
+FEDERATED, PIN, PASSKEY = "federated", "pin", "passkey"  # how the clinician last proved themselves in a session
 
 IDLE, BY_CLINICIAN, SWITCHED, FOLLOW_ME = "idle", "clinician", "switched", "follow-me"  # why a session is locked
 

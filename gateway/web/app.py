@@ -14,6 +14,7 @@ from ..edge.csrf import SAFE
 from .devices import DevicePages
 from .handoff import HandOff
 from .launchpad import Launchpad
+from .passkey import Passkeys
 from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
@@ -26,7 +27,18 @@ _TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
 # What a locked session may still ask for.
-_AT_LOCK = frozenset({"/unlock", "/unlock/again", "/lock", "/switch", "/sign-off", "/signed-off"})
+_AT_LOCK = frozenset(
+    {
+        "/unlock",
+        "/unlock/again",
+        "/unlock/passkey",
+        "/unlock/passkey/options",
+        "/lock",
+        "/switch",
+        "/sign-off",
+        "/signed-off",
+    }
+)
 
 
 def main_site(
@@ -37,6 +49,7 @@ def main_site(
     unlock: Unlock,
     vault: VaultPages,
     devices: DevicePages,
+    passkeys: Passkeys,
     refusals: Refusals,
     public_origin: str,
 ) -> Starlette:
@@ -71,6 +84,11 @@ def main_site(
             Route("/unlock", own(unlock.page)),
             Route("/unlock", own(unlock.by_pin), methods=["POST"]),
             Route("/unlock/again", own(unlock.again), methods=["POST"]),
+            Route("/unlock/passkey/options", own(passkeys.ask_proof), methods=["POST"]),
+            Route("/unlock/passkey", own(passkeys.unlock), methods=["POST"]),
+            Route("/shift/passkey", own(passkeys.page)),
+            Route("/shift/passkey/options", own(passkeys.ask_new), methods=["POST"]),
+            Route("/shift/passkey", own(passkeys.keep_new), methods=["POST"]),
             Route("/lock", own(unlock.lock), methods=["POST"]),
             Route("/switch", own(unlock.switch), methods=["POST"]),
             Route("/shift/pin", own(unlock.pin_page)),

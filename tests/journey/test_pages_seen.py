@@ -130,6 +130,12 @@ def locked(ward: Ward) -> Page:
     return page
 
 
+def making_a_passkey(ward: Ward) -> Page:
+    page = ward.signed_on("n.okoye")
+    page.goto(f"{ward.url}/shift/passkey")
+    return page
+
+
 def signed_off(ward: Ward) -> Page:
     page = ward.signed_on("dr.lee")
     page.get_by_role("button", name="Sign off").click()
@@ -175,6 +181,7 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "kept-log-ons": (kept_log_ons, "Kept log-ons", 200),
     "log-on-asked": (log_on_asked, "Log on to Patient administration", 200),
     "log-on-not-taken": (log_on_not_taken, "Log on to Patient administration", 200),
+    "making-a-passkey": (making_a_passkey, "Make a passkey", 200),
     "locked": (locked, "Locked", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }

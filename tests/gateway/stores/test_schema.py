@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.sessions import Seat
 from gateway.stores.base import SealedCredential, key_hash
 from gateway.stores.schema import VERSION
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, T0, session, shift
+from gateway.stores.values import session_of
 from sso.errors import StoreUnavailable
 from sso.seal import Seal
 from sso.session import token_hash
@@ -40,6 +42,8 @@ async def first_release(path: Path) -> None:
         db.execute("drop table device")
         db.execute("drop table seated_on")
         db.execute("update session set value = ?", (value,))
+        db.execute("drop table factor")
+        db.execute("drop table tally")
         db.execute("pragma user_version = 0")
         db.commit()
 
@@ -55,6 +59,17 @@ async def test_whoever_was_signed_on_before_an_upgrade_still_is(tmp_path: Path) 
     await store.put_session(session("session-2", provider_session="sid-a"))
     assert [s.id for s in await store.by_provider_session(NURSE.issuer, "sid-a")] == ["shift-1"]
     await store.close()
+
+
+def test_a_session_from_before_locks_is_read_as_one_that_was_never_locked() -> None:
+    """It locks when it is idle, stays four hours, and was proved when its shift's clinician last was."""
+    fields = asdict(session())
+    for name in ("stays", "locked", "lock_reason", "turn", "proof", "proved", "desk", "left", "follows"):
+        del fields[name]
+    found = session_of(json.loads(json.dumps(fields)))
+    assert found == session(stays=4 * 3600.0)
+    assert (found.may_act(T0 + 299), found.may_act(T0 + 300), found.live(T0 + 300)) == (True, False, True)
+    assert Seat(found, shift(auth_time=T0 - 5), MAIN).proved == T0 - 5
 
 
 async def test_an_upgraded_file_has_what_a_new_one_has(tmp_path: Path) -> None:

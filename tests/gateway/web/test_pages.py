@@ -39,6 +39,7 @@ PAGES = (
     "unlock",
     "locked",
     "set a pin",
+    "make a passkey",
 )
 
 
@@ -80,6 +81,8 @@ async def page(tab: Tab, name: str) -> httpx2.Response:
     if name == "set a pin":
         await with_a_device(tab)
         return await tab.get(f"{MAIN}/shift/pin")
+    if name == "make a passkey":
+        return await tab.get(f"{MAIN}/shift/passkey")
     if name == "failure":
         return (await tab.follow(f"{API}/epr/metadata"))[0]
     paths = {"launchpad": "/", "shift": "/shift", "not-found": "/nowhere", "vault": "/vault", "log-on": "/vault/pas"}
@@ -132,7 +135,7 @@ async def test_a_page_is_sound(tab: Tab, name: str) -> None:
 async def test_a_page_holds_no_script_and_no_style(tab: Tab, name: str) -> None:
     """Neither element nor attribute: the policy would stop them, and a page that needs them would break."""
     tree = html.fromstring((await page(tab, name)).text)
-    known = {f"/.lanyard/static/{name}.js" for name in ("back", "device")}
+    known = {f"/.lanyard/static/{name}.js" for name in ("back", "device", "passkey")}
     sources = [script.get("src") for script in tree.xpath("//script")]
     assert sources[0] == "/.lanyard/static/back.js"
     assert set(sources) <= known

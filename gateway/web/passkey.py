@@ -1,0 +1,145 @@
+"""Passkeys at the main host: made on “My shift”, and used to unlock."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from policies.model import Ownership
+from sso import passkey
+from sso.passkey import PasskeyRefused, Place
+
+from ..edge import cookies
+from ..edge.origins import Bounce
+from ..locks import Locks
+from ..sessions import Seat, Sessions
+from ..stores.base import CodeStore
+from .paths import own_path
+from .render import Renderer
+
+_LIFE = 90.0  # seconds for a question
+_LONGEST = 16 * 1024
+
+
+class Passkeys:
+    def __init__(
+        self,
+        public_url: str,
+        public_host: str,
+        sessions: Sessions,
+        locks: Locks,
+        store: CodeStore,
+        renderer: Renderer,
+        now: Callable[[], float],
+    ) -> None:
+        self._public_url = public_url
+        self._public_host = public_host
+        self._sessions = sessions
+        self._locks = locks
+        self._store = store
+        self._renderer = renderer
+        self._now = now
+
+    async def page(self, request: Request) -> Response:
+        """Where one is made."""
+        seat = await self._seat(request)
+        if seat is None:
+            return self._renderer.redirect(Bounce("/sign-on?next=/shift/passkey"))
+        fresh = self._locks.proved_lately(seat)
+        return self._renderer.page("passkey.html", name=seat.shift.principal.name, fresh=fresh)
+
+    async def ask_new(self, request: Request) -> Response:
+        """POST: what the browser is to make."""
+        seat = await self._seat(request)
+        if seat is None or not self._locks.proved_lately(seat):
+            return self._refused("sign on again first")
+        p, known = seat.shift.principal, await self._locks.passkeys(seat)
+        challenge = await self._challenge("passkey-new", seat)
+        return self._json(passkey.asked_new(self._place(seat), p.issuer, p.subject, p.name, challenge, known))
+
+    async def keep_new(self, request: Request) -> Response:
+        """POST: what it made."""
+        seat = await self._seat(request)
+        if seat is None or not self._locks.proved_lately(seat):
+            return self._refused("sign on again first")
+        try:
+            answer, challenge = await self._answer(request, "passkey-new", seat)
+            await self._locks.keep_passkey(seat, passkey.made(self._place(seat), answer, challenge))
+        except PasskeyRefused as error:
+            return self._refused(str(error))
+        return self._json(json.dumps({"next": "/shift"}))
+
+    async def ask_proof(self, request: Request) -> Response:
+        """POST, locked: what the browser is to prove."""
+        seat = await self._held(request)
+        if seat is None:
+            return self._refused("this session is not locked")
+        return self._json(passkey.asked_proof(self._place(seat), await self._challenge("passkey-proof", seat)))
+
+    async def unlock(self, request: Request) -> Response:
+        """POST, locked: what it proved."""
+        seat = await self._held(request)
+        if seat is None:
+            return self._refused("this session is not locked")
+        turn = seat.session.turn
+        try:
+            answer, challenge = await self._answer(request, "passkey-proof", seat)
+            known = await self._locks.passkeys(seat)
+            used = passkey.proved(self._place(seat), answer, challenge, known)
+            if not await self._locks.unlock_by_passkey(seat, used, turn=turn):
+                raise PasskeyRefused("this session was locked anew, or is over")
+        except PasskeyRefused as error:
+            await self._locks.refused(seat, "passkey-refused")
+            return self._refused(str(error))
+        return self._json(json.dumps({"next": own_path(str(answer.get("next", "/")))}))
+
+    async def _challenge(self, kind: str, seat: Seat) -> bytes:
+        """A new one; the one before is worth nothing any more."""
+        challenge = secrets.token_bytes(32)
+        await self._store.put_code(kind, seat.session.id, challenge, self._now() + _LIFE)
+        return challenge
+
+    async def _answer(self, request: Request, kind: str, seat: Seat) -> tuple[dict[str, Any], bytes]:
+        """The browser's answer, and the challenge that it is to, once. Raises PasskeyRefused."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST:
+                raise PasskeyRefused("the answer is too long")
+        challenge = await self._store.take_code(kind, seat.session.id, self._now())
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if challenge is None or not isinstance(answer, dict):
+            raise PasskeyRefused("that took too long, or was answered already: try again")
+        return answer, challenge
+
+    def _place(self, seat: Seat) -> Place:
+        host = urlsplit(self._public_url).hostname or ""
+        return Place(host, self._public_url, seat.session.device.ownership is Ownership.SHARED)
+
+    def _json(self, text: str) -> Response:
+        return JSONResponse(
+            json.loads(text), headers={"cache-control": "no-store", "x-content-type-options": "nosniff"}
+        )
+
+    def _refused(self, says: str) -> Response:
+        return self._renderer.problem(403, "passkey", f"{says[:1].upper()}{says[1:]}.")
+
+    async def _held(self, request: Request) -> Seat | None:
+        return await self._locks.held(_token(request), self._public_host)
+
+    async def _seat(self, request: Request) -> Seat | None:
+        token = _token(request)
+        return await self._sessions.seated(token, self._public_host) if token else None
+
+
+def _token(request: Request) -> bytes | None:
+    return cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
