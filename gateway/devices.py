@@ -109,8 +109,8 @@ class Devices:
     async def enrol(self, token: str, jwk: object, source: str) -> Enrolment:
         """The browser that used the link, by the key that it made. The link is used up last. Raises DeviceRefused."""
         key = PublicKey.read(jwk)
-        kept = await self._store.take_code(INVITATION, token, self._now()) if 0 < len(token) < 64 else None
-        invitation = _invitation(kept)
+        await self.invited(token)  # a read: whoever guesses makes the store write nothing
+        invitation = _invitation(await self._store.take_code(INVITATION, token, self._now()))
         return await self._enrolled(invitation, key, by=invitation.by, source=source)
 
     async def enrol_own(self, principal: Principal, found: Device, jwk: object, source: str) -> Enrolment:

@@ -21,7 +21,7 @@ from sso.seal import Seal
 from sso.session import new_token
 from sso.testing import BrowserKey
 
-from .front import MAIN, NAVIGATION, Front, Tab, front
+from .front import MAIN, NAVIGATION, OWN_FORM, Front, Tab, front
 
 PC = Invitation("Ward 7 PC 3", "Ward 7", Ownership.SHARED, managed=True, by="ana")
 KIOSK = Certificate("CN=Trust CA,O=Example Trust", "CN=kiosk-12,O=Example Trust")
@@ -201,6 +201,30 @@ async def test_what_is_no_request_of_ours_is_refused(house: Front, path: str, bo
     """No JSON, no object, too long: 400 or 413, and nothing happens."""
     answer = await house.tab().ask("POST", MAIN + path, SCRIPT, body)
     assert answer.status_code in (400, 413)
+
+
+FORMS = {"a field twice": b"next=/&next=/shift", "no UTF-8": b"next=\xff", "too long": b"next=" + b"x" * 20000,
+         "too many fields": b"&".join(b"a%d=" % n for n in range(20))}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FORMS)
+async def test_a_sign_on_form_that_is_none_starts_nothing(house: Front, case: str) -> None:
+    """Nobody is sent to the provider with half a form."""
+    sent_as = {**OWN_FORM, "content-type": "application/x-www-form-urlencoded"}
+    answer = await house.tab().ask("POST", f"{MAIN}/sign-on/start", sent_as, FORMS[case])
+    assert answer.status_code in (400, 413)
+
+
+async def test_a_failed_proof_is_written_down(house: Front, store: SqliteStore) -> None:
+    """With its reason and where it came from; nothing of the proof."""
+    tab = house.tab()
+    device, _ = await enrolled(house, store, tab)
+    fields = await proof(tab, device, BrowserKey())
+    await begun(tab, fields)
+    await house.running.closing.aclose()  # which writes what is summed up minute by minute
+    told = await house.events("request.rejected")
+    assert ("device-signature", PROXY) in [(one["reason"], one["source"]) for one in told]
+    assert fields["signature"] not in json.dumps(told)
 
 
 @pytest.mark.parametrize(
