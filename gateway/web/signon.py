@@ -106,13 +106,15 @@ class SignOn:
     async def _here(self, request: Request, sent: Mapping[str, str]) -> Here | None:
         return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
 
+    def _source(self, request: Request) -> str:
+        return self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
+
     async def _not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
         """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
         if refused.reason == "device-revoked":
             remedy = "Use another device. If this one is still in use, ask for a new link and enrol it again."
             return await self._refused(request, SignOnRefused(refused.reason, str(refused), remedy=remedy))
-        source = self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
-        self._journal.reject(source, refused.reason)
+        self._journal.reject(self._source(request), refused.reason)
         return self._renderer.redirect(Bounce(f"/sign-on?next={quote(back, safe='')}&device={refused.reason}"))
 
     async def _anew(self, request: Request, here: Here | None = None) -> bool:
@@ -161,6 +163,7 @@ class SignOn:
             subject=subject,
             fresh=fresh,
             device=device,
+            source=self._source(request),
         )
         address = await self._provider.begin(pending, prompt=prompt)
         await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)
@@ -191,7 +194,7 @@ class SignOn:
         if pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
         try:
-            seat, token = await self._seat_down(request, signed_on, previous, pending.device)
+            seat, token = await self._seat_down(request, signed_on, previous, pending)
         except DeviceRefused as refused:
             return await self._not_this_device(request, refused, pending.return_path)
         # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
@@ -220,14 +223,15 @@ class SignOn:
         return self._renderer.redirect(Bounce(pending.return_path, done))
 
     async def _seat_down(
-        self, request: Request, signed_on: SignedOn, previous: Seat | None, device_id: str
+        self, request: Request, signed_on: SignedOn, previous: Seat | None, pending: PendingSignOn
     ) -> tuple[Seat, str]:
-        headers = tuple(request.scope["headers"])
-        source = self._surroundings.source(request.scope["client"][0], headers)
+        headers, source = tuple(request.scope["headers"]), self._source(request)
         device, idle = self._surroundings.device(source, headers)
-        if device_id:
-            device = await self._devices.still(device_id, device, signed_on.principal)
-            idle = self._surroundings.idle(source, device.ownership) if device.id else idle
+        # A sign-on that was begun here and is ended elsewhere, with copied cookies, is not on this device.
+        proved = pending.device if pending.source == source else ""
+        peer = request.scope["client"][0]
+        device = await self._devices.still(peer, headers, proved, device, signed_on.principal)
+        idle = self._surroundings.idle(source, device.ownership) if device.id else idle
         if previous is not None:
             self._sign_off.end_upstreams(previous, False)
             p = previous.shift.principal

@@ -132,6 +132,32 @@ async def test_a_copied_cookie_jar_is_not_the_device(house: Front, store: Sqlite
     assert refused.headers["location"] == "/sign-on?next=%2F&device=device-challenge"
 
 
+async def test_a_sign_on_that_is_ended_elsewhere_is_not_on_the_device(tmp_path: Path) -> None:
+    """Begun at the ward's PC, and ended at another address with its cookies and one's own password."""
+    async with front(tmp_path, gateway={"trusted_proxies": [f"{PROXY}/32"]}) as house:
+        store = SqliteStore(tmp_path / "data" / "sessions.db", Seal.of((tmp_path / "seal.key").read_bytes()))
+        tab = house.tab()
+        device, key = await enrolled(house, store, tab)
+        for address, expected in (("10.20.1.1", device), ("203.0.113.9", "")):
+            fields = await proof(tab, device, key)
+            start = await tab.post(f"{MAIN}/sign-on/start", fields, **OWN_FORM, **{"x-forwarded-for": "10.20.1.1"})
+            query = (await house.provider.authorise(start.headers["location"])).decode()
+            answer = await tab.get(f"{MAIN}/sign-on/callback?{query}", **{"x-forwarded-for": address})
+            assert answer.status_code == 303
+            assert (await seated(house))["device_id"] == expected
+        await store.close()
+
+
+async def test_a_kiosk_s_certificate_is_shown_at_the_end_too(behind: tuple[Front, SqliteStore, Enrolment]) -> None:
+    """Begun with it and ended without it, in another place: not on the kiosk."""
+    house, _, _ = behind
+    tab = house.tab()
+    start = await tab.get(f"{MAIN}/sign-on/start", **verified())
+    query = (await house.provider.authorise(start.headers["location"])).decode()
+    assert (await tab.get(f"{MAIN}/sign-on/callback?{query}")).status_code == 303
+    assert (await seated(house))["device_id"] == ""
+
+
 async def test_a_proof_is_good_once_and_for_its_purpose(house: Front, store: SqliteStore) -> None:
     """A second use, another key and another purpose lead back to the page, which says why and goes on without the device."""
     tab = house.tab()
