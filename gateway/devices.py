@@ -89,10 +89,18 @@ class Devices:
         await self._store.put_device(proved)
         return Here(proved, found is not None and found.last_proved is not None)
 
-    async def still(self, device_id: str, found: Device, principal: Principal) -> Device:
-        """`found` with what is known of the device that proved itself when the sign-on began. Raises DeviceRefused if revoked."""
-        enrolment = await self._store.device(device_id)
-        if enrolment is None:
+    async def still(self, peer: str, headers: Headers, device_id: str, found: Device, principal: Principal) -> Device:
+        """At the end of a sign-on: `found` with what is known of the device. Raises DeviceRefused if it was revoked.
+
+        A certificate is shown again; `device_id` proved its key when the sign-on began, empty where nothing did.
+        """
+        certificate = self._surroundings.certificate(peer, headers)
+        enrolment = await self._store.device_by_certificate(certificate) if certificate else None
+        if enrolment is None and device_id:
+            enrolment = await self._store.device(device_id)
+            if enrolment is None or enrolment.key is None:
+                return found
+        if enrolment is None or (enrolment.pending and enrolment.revoked is None):
             return found
         return in_use(enrolment, self._now()).device(found, principal)
 
@@ -109,8 +117,8 @@ class Devices:
     async def enrol(self, token: str, jwk: object, source: str) -> Enrolment:
         """The browser that used the link, by the key that it made. The link is used up last. Raises DeviceRefused."""
         key = PublicKey.read(jwk)
-        kept = await self._store.take_code(INVITATION, token, self._now()) if 0 < len(token) < 64 else None
-        invitation = _invitation(kept)
+        await self.invited(token)  # a read: whoever guesses makes the store write nothing
+        invitation = _invitation(await self._store.take_code(INVITATION, token, self._now()))
         return await self._enrolled(invitation, key, by=invitation.by, source=source)
 
     async def enrol_own(self, principal: Principal, found: Device, jwk: object, source: str) -> Enrolment:

@@ -91,6 +91,7 @@ class PendingSignOn:
     # The clinician is to be asked again (`prompt=login`): a proof from before this sign-on is refused.
     fresh: bool = False
     device: str = ""  # the enrolled device that proved itself as this sign-on began
+    source: str = ""  # and the address that it did so from: elsewhere the proof counts for nothing
 
     @classmethod
     def new(
@@ -105,12 +106,12 @@ class PendingSignOn:
         subject: str = "",
         fresh: bool = False,
         device: str = "",
+        source: str = "",
     ) -> PendingSignOn:
         """With fresh secrets: 256 bits each for state and nonce, a 64-character verifier (RFC 7636, section 4.1)."""
         state, nonce, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-        return cls(
-            state, nonce, verifier, browser, redirect_uri, return_path, now, acr_values, max_age, subject, fresh, device
-        )
+        asked = (acr_values, max_age, subject, fresh, device, source)
+        return cls(state, nonce, verifier, browser, redirect_uri, return_path, now, *asked)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -99,7 +99,7 @@ class Seating:
         left = own.session.left if own else ""
         token = await self._resumed(own, signed_on, previous) if own else ""
         if own is None or not token:
-            own, token = await self._seat_down(request, signed_on, previous, pending.device, follows=bool(desk))
+            own, token = await self._seat_down(request, signed_on, previous, pending, follows=bool(desk))
         elif back == "/":
             back = left or back
         # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
@@ -129,14 +129,16 @@ class Seating:
             await self._journal.record(event)
 
     async def _seat_down(
-        self, request: Request, signed_on: SignedOn, previous: Seat | None, device_id: str, *, follows: bool
+        self, request: Request, signed_on: SignedOn, previous: Seat | None, pending: PendingSignOn, *, follows: bool
     ) -> tuple[Seat, str]:
         headers = tuple(request.scope["headers"])
         source = self._surroundings.source(request.scope["client"][0], headers)
         device, idle = self._surroundings.device(source, headers)
-        if device_id:
-            device = await self._devices.still(device_id, device, signed_on.principal)
-            idle = self._surroundings.idle(source, device.ownership) if device.id else idle
+        # A sign-on that was begun here and is ended elsewhere, with copied cookies, is not on this device.
+        proved = pending.device if pending.source == source else ""
+        peer = request.scope["client"][0]
+        device = await self._devices.still(peer, headers, proved, device, signed_on.principal)
+        idle = self._surroundings.idle(source, device.ownership) if device.id else idle
         if previous is not None:
             await self._replaced(previous, signed_on)
             known, found = previous.shift.principal, signed_on.principal

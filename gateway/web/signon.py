@@ -114,13 +114,15 @@ class SignOn:
     async def _here(self, request: Request, sent: Mapping[str, str]) -> Here | None:
         return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
 
+    def _source(self, request: Request) -> str:
+        return self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
+
     async def _not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
         """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
         if refused.reason == "device-revoked":
             remedy = "Use another device. If this one is still in use, ask for a new link and enrol it again."
             return await self._refused(request, SignOnRefused(refused.reason, str(refused), remedy=remedy))
-        source = self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
-        self._journal.reject(source, refused.reason)
+        self._journal.reject(self._source(request), refused.reason)
         return self._renderer.redirect(Bounce(f"/sign-on?next={quote(back, safe='')}&device={refused.reason}"))
 
     async def _anew(self, request: Request, here: Here | None = None) -> bool:
@@ -178,6 +180,7 @@ class SignOn:
             subject=subject,
             fresh=fresh,
             device=device,
+            source=self._source(request),
         )
         address = await self._provider.begin(pending, prompt=prompt)
         await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)

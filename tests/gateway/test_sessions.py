@@ -12,7 +12,7 @@ import pytest
 from gateway.sessions import Seat, Sessions
 from gateway.stores.base import Store
 from gateway.stores.sqlite import SqliteStore
-from gateway.stores.testing import MAIN, NURSE, PAS, T0
+from gateway.stores.testing import MAIN, NURSE, PAS, T0, enrolled
 from policies.model import Device, Principal
 from sso.errors import StoreUnavailable
 from sso.provider import SignedOn
@@ -579,3 +579,36 @@ async def test_what_is_over_is_not_remembered_for_ever(ward: Ward) -> None:
     ward.clock.at += LONGEST
     await sessions.flush()
     assert (len(sessions._seats), len(sessions._sessions), len(sessions._shifts)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
+async def test_a_device_that_is_revoked_elsewhere_ends_its_sessions_within_a_second(ward: Ward, busy: bool) -> None:
+    """Its own, on every gateway, however active they are; a session on another device goes on."""
+    here, _ = ward.gateway()
+    there, _ = ward.gateway()
+    await ward.stores[0].put_device(enrolled("device-1"))
+    seats = {}
+    for device in ("device-1", "device-2"):
+        seat, token, _ = await there.sign_on(proof(), Device(device), MAIN, idle=IDLE, previous=None)
+        seats[device] = seat, token.encode()
+    seat, token = seats["device-1"]
+    ended = await here.revoke_device("device-1")
+    assert [(s.id, s.end_reason) for s in ended] == [(seat.session.id, "device-revoked")]
+    if busy:
+        there.touch(seat)
+    ward.clock.at += 0.9
+    assert await there.seated(token, MAIN) is None
+    assert await there.seat_of(seat.session.id) is None
+    await there.flush(all_of_it=True)
+    assert await here.seated(token, MAIN) is None
+    assert await there.seated(seats["device-2"][1], MAIN) is not None
+
+
+async def test_a_device_that_is_revoked_here_ends_its_sessions_at_once(ward: Ward) -> None:
+    """Without waiting for a look at the store."""
+    here, _ = ward.gateway()
+    await ward.stores[0].put_device(enrolled("device-1"))
+    seat, token, _ = await here.sign_on(proof(), Device("device-1"), MAIN, idle=IDLE, previous=None)
+    await here.revoke_device("device-1")
+    assert await here.seated(token.encode(), MAIN) is None
+    assert seat.session.end_reason == "device-revoked"

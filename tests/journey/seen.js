@@ -1,7 +1,8 @@
 // What a page looks like to whoever measures it. Loaded by tests into Chromium; gives one object of functions.
 ({
   controls() {
-    return [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]")];
+    const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]")];
+    return all.filter((one) => one.checkVisibility()); // what a script shows later is no control yet
   },
 
   styles() {

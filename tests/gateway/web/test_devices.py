@@ -21,7 +21,7 @@ from sso.seal import Seal
 from sso.session import new_token
 from sso.testing import BrowserKey
 
-from .front import MAIN, NAVIGATION, Front, Tab, front
+from .front import MAIN, NAVIGATION, OWN_FORM, Front, Tab, front
 
 PC = Invitation("Ward 7 PC 3", "Ward 7", Ownership.SHARED, managed=True, by="ana")
 KIOSK = Certificate("CN=Trust CA,O=Example Trust", "CN=kiosk-12,O=Example Trust")
@@ -132,6 +132,32 @@ async def test_a_copied_cookie_jar_is_not_the_device(house: Front, store: Sqlite
     assert refused.headers["location"] == "/sign-on?next=%2F&device=device-challenge"
 
 
+async def test_a_sign_on_that_is_ended_elsewhere_is_not_on_the_device(tmp_path: Path) -> None:
+    """Begun at the ward's PC, and ended at another address with its cookies and one's own password."""
+    async with front(tmp_path, gateway={"trusted_proxies": [f"{PROXY}/32"]}) as house:
+        store = SqliteStore(tmp_path / "data" / "sessions.db", Seal.of((tmp_path / "seal.key").read_bytes()))
+        tab = house.tab()
+        device, key = await enrolled(house, store, tab)
+        for address, expected in (("10.20.1.1", device), ("203.0.113.9", "")):
+            fields = await proof(tab, device, key)
+            start = await tab.post(f"{MAIN}/sign-on/start", fields, **OWN_FORM, **{"x-forwarded-for": "10.20.1.1"})
+            query = (await house.provider.authorise(start.headers["location"])).decode()
+            answer = await tab.get(f"{MAIN}/sign-on/callback?{query}", **{"x-forwarded-for": address})
+            assert answer.status_code == 303
+            assert (await seated(house))["device_id"] == expected
+        await store.close()
+
+
+async def test_a_kiosk_s_certificate_is_shown_at_the_end_too(behind: tuple[Front, SqliteStore, Enrolment]) -> None:
+    """Begun with it and ended without it, in another place: not on the kiosk."""
+    house, _, _ = behind
+    tab = house.tab()
+    start = await tab.get(f"{MAIN}/sign-on/start", **verified())
+    query = (await house.provider.authorise(start.headers["location"])).decode()
+    assert (await tab.get(f"{MAIN}/sign-on/callback?{query}")).status_code == 303
+    assert (await seated(house))["device_id"] == ""
+
+
 async def test_a_proof_is_good_once_and_for_its_purpose(house: Front, store: SqliteStore) -> None:
     """A second use, another key and another purpose lead back to the page, which says why and goes on without the device."""
     tab = house.tab()
@@ -201,6 +227,30 @@ async def test_what_is_no_request_of_ours_is_refused(house: Front, path: str, bo
     """No JSON, no object, too long: 400 or 413, and nothing happens."""
     answer = await house.tab().ask("POST", MAIN + path, SCRIPT, body)
     assert answer.status_code in (400, 413)
+
+
+FORMS = {"a field twice": b"next=/&next=/shift", "no UTF-8": b"next=\xff", "too long": b"next=" + b"x" * 20000,
+         "too many fields": b"&".join(b"a%d=" % n for n in range(20))}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FORMS)
+async def test_a_sign_on_form_that_is_none_starts_nothing(house: Front, case: str) -> None:
+    """Nobody is sent to the provider with half a form."""
+    sent_as = {**OWN_FORM, "content-type": "application/x-www-form-urlencoded"}
+    answer = await house.tab().ask("POST", f"{MAIN}/sign-on/start", sent_as, FORMS[case])
+    assert answer.status_code in (400, 413)
+
+
+async def test_a_failed_proof_is_written_down(house: Front, store: SqliteStore) -> None:
+    """With its reason and where it came from; nothing of the proof."""
+    tab = house.tab()
+    device, _ = await enrolled(house, store, tab)
+    fields = await proof(tab, device, BrowserKey())
+    await begun(tab, fields)
+    await house.running.closing.aclose()  # which writes what is summed up minute by minute
+    told = await house.events("request.rejected")
+    assert ("device-signature", PROXY) in [(one["reason"], one["source"]) for one in told]
+    assert fields["signature"] not in json.dumps(told)
 
 
 @pytest.mark.parametrize(
