@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from policies.model import Ownership
+from sso.errors import DeviceRefused
 from sso.handoff import ASKING_LIFE, GIVING_LIFE, Asking, Giving, new_code, plain, shown
 from sso.session import new_token, token_hash
 
@@ -22,7 +23,6 @@ from ..devices import Devices
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..edge.pace import Pace
-from ..locks import Locks
 from ..pipeline import PROOF_FRESH
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
@@ -45,7 +45,6 @@ class HandOff:
         renderer: Renderer,
         now: Callable[[], float],
         devices: Devices,
-        locks: Locks,
     ) -> None:
         self._public_url = public_url
         self._public_host = public_host
@@ -57,7 +56,6 @@ class HandOff:
         self._renderer = renderer
         self._now = now
         self._devices = devices
-        self._locks = locks
         self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
 
     # At the new device
@@ -69,11 +67,15 @@ class HandOff:
         if not self._asks.allows(source, self._now()):
             return self._message("Too many codes", "Wait a minute, then ask again.", 429)
         device, _ = self._surroundings.device(source, headers)
+        try:
+            here = await self._devices.here(request.scope["client"][0], headers, {})
+        except DeviceRefused as refused:
+            return self._message("This device is not let in", str(refused), 403)
         secret, code = new_token(), new_code()
         asking = Asking(
             token_hash(secret),
-            device.name or device.device_class.value.capitalize(),
-            bool(device.id),
+            here.enrolment.name if here else device.device_class.value.capitalize(),
+            here is not None,
             device.zone,
             source,
             self._now(),
@@ -115,13 +117,26 @@ class HandOff:
         headers = tuple(request.scope["headers"])
         source = self._surroundings.source(request.scope["client"][0], headers)
         device, idle = self._surroundings.device(source, headers)
+        try:  # one that is known by its certificate
+            peer = request.scope["client"][0]
+            device = await self._devices.still(peer, headers, "", device, giver.shift.principal)
+        except DeviceRefused as refused:
+            await self._say(EventType.HANDOFF_REFUSED, giver, reason=refused.reason)
+            return self._message("This device is not let in", str(refused), 403)
+        idle = self._surroundings.idle(source, device.ownership) if device.id else idle
         token = cookies.cookie(headers, cookies.SESSION)
         previous = await self._sessions.seated(token, self._public_host) if token else None
         if previous is not None:
             self._sign_off.end_upstreams(previous, False)
         seat, fresh = await self._sessions.join(giver, device, self._public_host, idle=idle, previous=previous)
         await self._say(EventType.HANDOFF_ACCEPTED, giver, seated=seat.session.id)
-        facts = {"device": device.name or device.device_class.value, "zone": device.zone, "source": source}
+        facts = {
+            "device": device.device_class.value,
+            "device_id": device.id,
+            "device_name": device.name,
+            "zone": device.zone,
+            "source": source,
+        }
         await self._journal.record(session_event(EventType.SESSION_SEATED, self._now(), seat, by="handoff", **facts))
         shared = device.ownership is Ownership.SHARED
         anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
