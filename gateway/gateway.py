@@ -270,6 +270,9 @@ class Gateway:
             await (await self._unseated(token, host, scope, headers))(scope, receive, send)
             return
         scope["lanyard.seat"] = seat
+        if (leave := await self._claims_due(seat, host, scope, headers)) is not None:
+            await leave(scope, receive, send)
+            return
         if scope["method"] != "POST":
             write_id = QueryParams(scope["query_string"]).get("id", "")
             await (await self._kept.page(seat, system, write_id))(scope, receive, send)

@@ -39,7 +39,7 @@ class KeptWrite:
     body: bytes
     patients: tuple[PatientRef, ...]
     session: str  # that it was written in
-    upstream: str  # the log-on that its page came from; empty where the system has none
+    upstream: str  # the log-on that its page came from, and where it had come to; empty where the system has none
 
     def to_json(self) -> bytes:
         value = asdict(self)

@@ -24,9 +24,11 @@ class LogOn:
     again: bool  # an earlier log-on of the same owner died: forms of its pages must not be sent into this one
     dirty: bool = False
     pages: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    shown: int = 0  # how many pages: with another one on a screen the system may be at another patient
 
     def showed(self, target: bytes) -> None:
         """Remember that this log-on's page is on a screen."""
+        self.shown += 1
         page = _page(target)
         self.pages[page] = None
         self.pages.move_to_end(page)

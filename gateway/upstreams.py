@@ -118,9 +118,12 @@ class UpstreamSessions:
         return await self._one_at_a_time(seat, system, live.key, after=live.generation)
 
     def known(self, seat: Seat, system: System) -> str:
-        """The log-on that this session has there just now; empty where it has none."""
+        """The log-on that this session has there just now, and where it has come to; empty where it has none.
+
+        Equal only while no other page has been shown: a system that keeps the current patient may be at another one since.
+        """
         live = self._live.get(self._key(seat, system)) if system.logs_on is not None else None
-        return live.session.id if live is not None else ""
+        return f"{live.session.id} {live.shown}" if live is not None else ""
 
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
         """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""

@@ -347,6 +347,22 @@ async def test_a_form_of_a_dead_log_on_s_page_is_not_sent() -> None:
     ward.sessions.refuse_stale_write(fresh, form, NOTE)
 
 
+async def test_where_a_log_on_has_come_to_is_told_apart() -> None:
+    """Another page, another log-on, a restart: what was written before belongs to none of them."""
+    ward = Ward()
+    assert ward.sessions.known(seat(), ward.system) == ""
+    live = await ward.sessions.logged_on(seat(), ward.system)
+    assert live
+    await ward.sessions.absorb(ward.system, live, asked(target=b"/page?bed=4"), html())
+    came_to = ward.sessions.known(seat(), ward.system)
+    assert came_to == ward.sessions.known(seat(), ward.system) != ""
+    await ward.sessions.absorb(ward.system, live, asked(target=b"/page?bed=5"), html())
+    assert ward.sessions.known(seat(), ward.system) != came_to
+    fresh = await ward.sessions.again(seat(), ward.system, live)
+    await ward.sessions.absorb(ward.system, fresh, asked(target=b"/page?bed=4"), html())
+    assert ward.sessions.known(seat(), ward.system) != came_to
+
+
 async def test_a_log_on_survives_a_restart() -> None:
     """Another process on the same store goes on with the kept log-on and its cookies."""
     ward = Ward()

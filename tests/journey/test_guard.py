@@ -446,7 +446,7 @@ def test_a_lock_is_said_a_minute_before_and_put_off_in_place(place: Place, windo
 
 
 def test_a_page_out_of_the_browser_s_memory_shows_nothing(place: Place, window: BrowserContext) -> None:
-    """It comes back covered, and stays so where nobody is signed on."""
+    """It comes back covered, and stays so where nobody is signed on (BR-237)."""
     page = opened(window, f"{place.pas}/note")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
     covered(page)

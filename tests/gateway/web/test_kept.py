@@ -42,7 +42,7 @@ async def test_a_note_that_came_too_late_is_there_again_after_sign_on(house: Fro
     assert NOTE in shown.text
     assert "Patient administration" in shown.text
     assert "Send it now" not in shown.text
-    assert "cannot be sent from here" in shown.text
+    assert "not offered for sending" in shown.text
     assert "do-not-show" not in shown.text
     assert "hunter2" not in shown.text
 
