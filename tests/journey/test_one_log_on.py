@@ -114,7 +114,9 @@ def test_a_device_that_was_left_does_not_hold_the_system(
             place.hospital.start()
             page = second.get(f"{place.hospital.url}/")
             if "/unlock" in page.url:  # it took longer than that
-                second.submit(second.submit(page), login="n.okoye", password="battery staple", otp="000000")
+                second.submit(
+                    second.submit(page, form="/again"), login="n.okoye", password="battery staple", otp="000000"
+                )
         assert opened(place, second).status == 200
         assert place.pas.shown == ["upstream-1", "upstream-2"]
         assert (place.pas.log_offs, place.pas.turned_away) == (1, 0)
