@@ -31,7 +31,7 @@ FRESH = 300.0  # seconds since the proof by which a PIN or a passkey may be set
 class Tried(Enum):
     """What came of a PIN."""
 
-    UNLOCKED = "unlocked"
+    UNLOCKED = "unlocked"  # or proved again
     WRONG = "wrong"  # also where there is none
     LIMITED = "limited"  # too many of this person's, wherever they were tried
     ENDED = "ended"  # too many in this session: it is over
@@ -130,7 +130,10 @@ class Locks:
         await self._store.put_factor(p.issuer, p.subject, PIN, hashed)
 
     async def try_pin(self, seat: Seat, pin: str) -> Tried:
-        """Every try is counted before it is looked at, so that many at once are no more than one after another."""
+        """Unlock, or prove oneself again where nothing is locked.
+
+        Every try is counted before it is looked at, so that many at once are no more than one after another.
+        """
         p, now, turn = seat.shift.principal, self._now(), seat.session.turn
         person = f"{len(p.issuer)}:{p.issuer}{p.subject}"
         here = await self._store.tally("pin-session", seat.session.id, now, now + seat.session.stays)
@@ -141,13 +144,20 @@ class Locks:
         right = await self._slowly(unlock.fits, hashed, pin[:64])
         if everywhere > unlock.PERSON_TRIES:
             tried = Tried.LIMITED
-        elif right and seat.session.device.id and await self.unlock(seat, PIN, self._now(), turn=turn):
+        elif right and seat.session.device.id and await self._taken(seat, turn):
             await self._store.clear_tally("pin-person", person)
             return Tried.UNLOCKED
         else:
             tried = Tried.WRONG
         await self._record(EventType.LOGIN_FAILED, seat, reason=f"pin-{tried.value}")
         return await self._ended(seat) if here >= unlock.TRIES else tried
+
+    async def _taken(self, seat: Seat, turn: int) -> bool:
+        if self._sessions.locked(seat.session):
+            return await self.unlock(seat, PIN, self._now(), turn=turn)
+        await self._sessions.proved(seat.session, PIN, self._now())
+        await self._store.clear_tally("pin-session", seat.session.id)
+        return True
 
     # Passkeys
 

@@ -106,7 +106,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         r.systems, r.engine, r.sessions, doors, sign_on, sign_off, writes, renderer, config.scheme, host,
         entries(config), device_pages,
     )  # fmt: skip
-    hand_off = HandOff(url, host, r.sessions, r.store, sign_off, r.journal, surroundings, renderer, now, devices)
+    hand_off = HandOff(url, host, r.sessions, r.store, sign_off, r.journal, surroundings, renderer, now, devices, locks)
     unlock = Unlock(host, r.sessions, locks, switching, sign_on, refusals, renderer)
     passkeys = Passkeys(url, host, r.sessions, locks, r.store, renderer, now)
     vault = VaultPages(

@@ -124,6 +124,12 @@ class Sessions:
         await self._store.put_session(session)
         return True
 
+    async def proved(self, session: Session, proof: str, at: float) -> None:
+        """Its clinician has proved themselves again, in a session that is not locked."""
+        for one in self._both(session):
+            one.proof, one.proved = proof, at
+        await self._store.put_session(session)
+
     def _both(self, session: Session) -> list[Session]:
         """This object, and the one that requests see when it has been read anew since."""
         known = self._sessions.get(session.id, session)

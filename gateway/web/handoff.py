@@ -23,12 +23,17 @@ from ..devices import Devices
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..edge.pace import Pace
+from ..locks import Locks, Tried
 from ..pipeline import PROOF_FRESH
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .render import Renderer
 from .signoff import ANEW, ANEW_LIFE, SignOff, session_event
 
+_SAID = {
+    Tried.WRONG: "That is not your PIN. After five wrong ones this session ends.",
+    Tried.LIMITED: "Too many PINs were tried for you. Prove it by signing on instead.",
+}
 ASKER = b"__Host-lanyard-handoff"  # the asking browser's own secret: the answer is for it alone
 
 
@@ -45,6 +50,7 @@ class HandOff:
         renderer: Renderer,
         now: Callable[[], float],
         devices: Devices,
+        locks: Locks,
     ) -> None:
         self._public_url = public_url
         self._public_host = public_host
@@ -56,6 +62,7 @@ class HandOff:
         self._renderer = renderer
         self._now = now
         self._devices = devices
+        self._locks = locks
         self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
 
     # At the new device
@@ -193,20 +200,42 @@ class HandOff:
 
         return await self._for_seat(request, show)
 
-    def _show(self, seat: Seat, code: str, asking: Asking) -> Response:
-        fresh = self._now() - seat.proved <= PROOF_FRESH
+    def _show(self, seat: Seat, code: str, asking: Asking, *, said: str = "") -> Response:
         return self._renderer.page(
-            "handoff_confirm.html", asking=asking, code=code, fresh=fresh, name=seat.shift.principal.name
+            "handoff_confirm.html",
+            403 if said else 200,
+            asking=asking,
+            code=code,
+            fresh=self._fresh(seat),
+            pin=bool(seat.session.device.id),
+            said=said,
+            name=seat.shift.principal.name,
         )
+
+    def _fresh(self, seat: Seat) -> bool:
+        return self._now() - seat.proved <= PROOF_FRESH
 
     async def confirm(self, request: Request) -> Response:
         """POST: yes, with a fresh proof, or no."""
         form = await request.form()
-        code, yes = plain(str(form.get("code", ""))), form.get("answer") == "yes"
-        return await self._for_seat(request, lambda seat: self._confirm(seat, code, yes=yes))
+        code, pin = plain(str(form.get("code", ""))), str(form.get("pin", ""))
+        return await self._for_seat(request, lambda seat: self._confirm(seat, code, str(form.get("answer", "")), pin))
 
-    async def _confirm(self, seat: Seat, code: str, *, yes: bool) -> Response:
-        if yes and self._now() - seat.proved > PROOF_FRESH:
+    async def _confirm(self, seat: Seat, code: str, answer: str, pin: str) -> Response:
+        """`yes`, by a proof of the last minutes or a PIN; `sign-on`: first a proof by the provider; all else is no."""
+        yes = answer == "yes"
+        if (
+            yes
+            and pin
+            and not self._fresh(seat)
+            and (tried := await self._locks.try_pin(seat, pin)) is not Tried.UNLOCKED
+        ):
+            if tried is Tried.ENDED:
+                return self._renderer.redirect(Bounce("/sign-on"))
+            kept = await self._store.read_code("handoff-claimed", code, self._now()) if code else None
+            asking = _asking(kept, seat)
+            return self._show(seat, code, asking, said=_SAID[tried]) if asking else await self._asked_for(seat, "")
+        if answer == "sign-on" or (yes and not self._fresh(seat)):
             back = f"/handoff/claimed?code={code}"
             return self._renderer.redirect(Bounce(f"/sign-on/start?proof=stronger&next={back}"))
         kept = await self._store.take_code("handoff-claimed", code, self._now()) if code else None

@@ -6,6 +6,10 @@ import re
 
 import pytest
 
+from gateway.context import Surroundings
+from policies.model import Device, Ownership, Posture
+from sso.testing import Reply
+
 from .front import MAIN, PAS, Front, Tab
 
 WRONG = {
@@ -139,6 +143,47 @@ async def test_yes_needs_a_fresh_proof(house: Front) -> None:
     sent = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
     assert sent.headers["location"].startswith("/sign-on/start?proof=stronger")
     assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
+
+
+async def test_yes_by_pin_on_an_enrolled_device(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever signed on a while ago proves it by PIN, while the provider is away; a wrong one says so and hands nothing over."""
+    known = Device(id="pc-3", name="Ward 7 PC 3", ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
+    monkeypatch.setattr(Surroundings, "device", lambda *_: (known, 7200.0))
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    await desk.post(f"{MAIN}/shift/pin", {"pin": "739154", "again": "739154"})
+    for _ in range(2):
+        house.clock.step += 200
+        await desk.get(MAIN + "/")
+    house.provider.replies["/token"] = Reply(503)
+    code = await asked(phone)
+    assert 'name="pin"' in (await desk.post(f"{MAIN}/handoff/look", {"code": code})).text
+    wrong = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", "pin": "111222"})
+    assert (wrong.status_code, "not your PIN" in wrong.text) == (403, True)
+    assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
+    right = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", "pin": "739154"})
+    found = re.search(r'aria-label="Number">(\d+)<', right.text)
+    assert found is not None
+    assert (await phone.post(f"{MAIN}/handoff/take", {"number": found[1]})).headers["location"] == "/"
+
+
+async def test_five_wrong_pins_end_the_session_here_too(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count is that of unlocking: nobody gets five more by way of a hand-off."""
+    known = Device(id="pc-3", name="Ward 7 PC 3", ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
+    monkeypatch.setattr(Surroundings, "device", lambda *_: (known, 7200.0))
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    await desk.post(f"{MAIN}/shift/pin", {"pin": "739154", "again": "739154"})
+    for _ in range(2):
+        house.clock.step += 200
+        await desk.get(MAIN + "/")
+    code = await asked(phone)
+    await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    said = [
+        await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", "pin": "111222"}) for _ in range(5)
+    ]
+    assert [answer.status_code for answer in said] == [403] * 4 + [303]
+    assert (await desk.get(MAIN + "/")).headers["location"] == "/sign-on"
 
 
 async def test_when_the_giver_signs_off_nothing_is_handed_over(house: Front) -> None:
