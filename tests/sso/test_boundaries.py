@@ -12,7 +12,12 @@ import sso
 
 SOURCES = sorted(Path(sso.__file__).parent.glob("*.py"))
 PRODUCT = [path for path in SOURCES if path.name != "testing.py"]
-LIBRARIES = {"argon2": {"unlock.py"}, "authlib": {"oidc.py"}, "httpx2": {"oidc.py", "wire.py", "discovery.py"}}
+LIBRARIES = {
+    "argon2": {"unlock.py"},
+    "authlib": {"oidc.py"},
+    "httpx2": {"oidc.py", "wire.py", "discovery.py"},
+    "webauthn": {"passkey.py"},
+}
 OTHERS = {"joserfc", "cryptography", "policies", "sso"}
 
 
