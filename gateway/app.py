@@ -76,7 +76,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         journal = await _journal(config, data_dir, metrics, clock, stack)
         store = SqliteStore(data_dir / "sessions.db", seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
-        sessions = Sessions(store, now, longest=config.shift.longest, locked=config.shift.locked)
+        sessions = Sessions(
+            store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
+        )
         stack.push_async_callback(lambda: sessions.flush(all_of_it=True))
         transport = Transport()
         await transport.start()

@@ -222,6 +222,7 @@ class IdleTable(_Table):
 
 class ShiftTable(_Table):
     longest: Annotated[Seconds, Field(le=14 * 3600)] = 12 * 3600.0
+    extended: Annotated[Seconds, Field(le=14 * 3600)] = 14 * 3600.0
     grace: Seconds | None = None
     locked: Seconds = 4 * 3600.0
     idle: IdleTable = IdleTable()

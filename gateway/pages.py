@@ -13,6 +13,7 @@ from sso.provider import IdentityProvider
 from sso.seal import Seal
 
 from .assembly import form_targets
+from .audit.event import EventType
 from .audit.journal import Journal
 from .config import Config
 from .context import Surroundings
@@ -38,7 +39,7 @@ from .web.passkey import Passkeys
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.seating import Seating
-from .web.signoff import SignOff
+from .web.signoff import SignOff, shift_event
 from .web.signon import SignOn, SignOnSettings
 from .web.switching import Switching
 from .web.unlock import Unlock
@@ -89,6 +90,9 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     refusals = Refusals(renderer, url)
     doors = Doors(r.store, r.sessions, now, url, config.scheme)
     sign_off = SignOff(url, host, r.provider, r.sessions, r.store, doors, r.journal, renderer, now, r.end_upstreams)
+    r.sessions.lengthened = lambda shift: r.journal.note(
+        shift_event(EventType.SHIFT_RENEWED, now(), shift, ends=shift.ends)
+    )
     locks = Locks(r.sessions, r.store, r.journal, now, sign_off.end_one)
     stack.callback(locks.close)
     switching = Switching(url, locks, doors)

@@ -52,8 +52,19 @@ class Meant:
 
 
 class Sessions:
-    def __init__(self, store: Store, now: Callable[[], float], *, longest: float, locked: float = 4 * 3600.0) -> None:
-        """`longest`: seconds from sign-on to the end of a shift. `locked`: seconds that a session stays locked."""
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float],
+        *,
+        longest: float,
+        extended: float = 14 * 3600.0,
+        locked: float = 4 * 3600.0,
+    ) -> None:
+        """`longest`, `extended`: seconds from sign-on to the end of a shift, and of one that was lengthened. `locked`: seconds
+        that a session stays locked. `lengthened` hears of each shift that was."""
+        self.lengthened: Callable[[Shift], None] = lambda shift: None
+        self._extended = extended
         self._store = store
         self._now = now
         self._longest = longest
@@ -122,13 +133,25 @@ class Sessions:
             one.unlock(now, proof, proved)
             one.left, one.follows = "", one.follows or follows
         await self._store.put_session(session)
+        await self._lengthen(session, proved)
         return True
+
+    async def _lengthen(self, session: Session, proved: float) -> None:
+        shift = self._shifts.get(session.shift_id) or await self._store.shift(session.shift_id)
+        if shift is not None and shift.lengthen(proved, self._now(), self._extended):
+            await self._store.put_shift(shift)
+            self.lengthened(shift)
+
+    def longer(self, shift: Shift) -> float | None:
+        """Until when a proof would make it last, now; None where none would."""
+        return shift.started + self._extended if shift.may_be_longer(self._now(), self._extended) else None
 
     async def proved(self, session: Session, proof: str, at: float) -> None:
         """Its clinician has proved themselves again, in a session that is not locked."""
         for one in self._both(session):
             one.proof, one.proved = proof, at
         await self._store.put_session(session)
+        await self._lengthen(session, at)
 
     def _both(self, session: Session) -> list[Session]:
         """This object, and the one that requests see when it has been read anew since."""
@@ -210,6 +233,7 @@ class Sessions:
         if previous is not None:
             await self.end_session(previous.session, "replaced")
         shift, started = await self._shift_for(signed_on, now)
+        longer = not started and shift.lengthen(signed_on.auth_time, now, self._extended)
         seat, token = await self._seat(
             shift,
             device,
@@ -219,6 +243,8 @@ class Sessions:
             proved=signed_on.auth_time,
             follows=follows,
         )
+        if longer:
+            self.lengthened(shift)
         return seat, token, started
 
     async def join(

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from policies.model import Principal
 
+NEAR_ITS_END = 90 * 60.0  # seconds
+STRONG = 2  # the assurance level that lets a shift be lengthened
+
 
 @dataclass(slots=True)
 class Shift:
@@ -15,7 +18,7 @@ class Shift:
     id: str
     principal: Principal
     started: float
-    ends: float  # never moves by itself
+    ends: float  # never moves by itself; once, by a proof
     auth_time: float  # when the clinician last proved themselves to the provider
     checked: float  # when the provider last confirmed the claims
     acr: str = ""
@@ -29,6 +32,18 @@ class Shift:
 
     def live(self, now: float) -> bool:
         return self.ended is None and now < self.ends
+
+    def may_be_longer(self, now: float, longest: float) -> bool:
+        """Near its end, for a clinician of assurance enough; `longest`: seconds from its start, once."""
+        near = self.live(now) and self.ends - now <= NEAR_ITS_END
+        return near and self.principal.assurance >= STRONG and self.ends < self.started + longest
+
+    def lengthen(self, proved: float, now: float, longest: float) -> bool:
+        """By a proof that was given near its end: a handover is not cut off."""
+        if not self.may_be_longer(now, longest) or proved < self.ends - NEAR_ITS_END:
+            return False
+        self.ends = self.started + longest
+        return True
 
 
 class ShiftStore(Protocol):

@@ -184,6 +184,7 @@ class Launchpad:
             "roles": ", ".join(sorted(role.replace("-", " ") for role in p.roles)),
             "ends": _clock(seat.shift.ends),
             "away": seat.shift.provider_away,
+            "longer": _clock(until) if (until := self._sessions.longer(seat.shift)) else "",
         }
 
     # What the vault's pages need of this one.
