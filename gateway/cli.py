@@ -150,6 +150,12 @@ def _device(given: argparse.Namespace) -> int:
     return does[given.does](given)
 
 
+def _device_report(given: argparse.Namespace) -> int:
+    from .observing import device_report
+
+    return device_report(given)
+
+
 def _demo(given: argparse.Namespace) -> int:
     """The demo is a program of its own, that uses this one by its command line only."""
     options = [sys.executable, "-m", "demo", "--port", str(given.port)]
@@ -281,6 +287,14 @@ def _device_commands(command: Command) -> None:
         ending = command(f"device {name}", _device, does, f"lanyard device {name} 5f0c2a91b3d4")
         ending.set_defaults(does=name)
         ending.add_argument("id", help="its id, or the beginning that `lanyard device list` shows")
+    reporting = command(
+        "device report",
+        _device_report,
+        "what enforcing would have refused, while `devices.mode` observes (journalled)",
+        "lanyard device report --days 7",
+    )
+    reporting.add_argument("--days", type=int, default=7, help="so many days back (default: 7)")
+    reporting.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _audit_commands(command: Command) -> None:

@@ -68,6 +68,7 @@ def test_the_commands_are_known() -> None:
         "device enrol",
         "device approve",
         "device revoke",
+        "device report",
     }
 
 
