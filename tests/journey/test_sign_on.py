@@ -155,7 +155,7 @@ def test_whoever_takes_the_question_out_of_the_address_is_not_the_person_before(
     place.sign_on(elsewhere, "p.watt")
     page = browser.get(answered(place, browser, begun(place, browser), "p.watt", proved_ago=3600))
     assert "P Watt" in page.text, "a first sign-on asks for no new proof"
-    browser.submit(page)
+    browser.submit(page, form="/sign-off")
     request = begun(place, browser)
     assert fields(request)["prompt"] == "login"
     page = browser.get(changed(request, prompt=None))
