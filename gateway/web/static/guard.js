@@ -13,7 +13,10 @@
   const on = (types, does, at = me) => types.split(" ").forEach(type => at.addEventListener(type, does, true));
   // A covered page takes nothing and sends nothing; what a person does in an open one is activity.
   on("submit click auxclick beforeinput paste drop keydown keyup keypress", e => {
-    if (!chief.covered || e.target == chief.host) return;
+    if (!chief.covered) return;
+    // It would close a dialog of the page, wherever the focus is.
+    if (e.key == "Escape") e.preventDefault();
+    if (e.target == chief.host) return;
     if (e.type[0] != "k") e.preventDefault();
     e.stopImmediatePropagation();
   });
