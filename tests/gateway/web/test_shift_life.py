@@ -78,6 +78,9 @@ class ShiftLife(RuleBasedStateMachine):
             if other != here and self.may[other] == person:
                 self.may[other], self.at_lock[other] = None, person
 
+    def _is_elsewhere(self, person: str, here: int) -> bool:
+        return any(self.may[other] == person for other in BROWSERS if other != here)
+
     @rule(browser=browsers, person=people)
     def sign_on(self, browser: int, person: str) -> None:
         """At a browser that nobody has locked."""
@@ -174,6 +177,10 @@ class ShiftLife(RuleBasedStateMachine):
             return
         for browser, tab in self.tabs.items():
             page = self.run(tab.get(MAIN + "/"))
+            owner = self.may[browser]
+            if owner and page.headers.get("location", "").startswith("/unlock") and self._is_elsewhere(owner, browser):
+                # They came back to a session that they had left at another desk: the lock has followed them there.
+                self.may[browser], self.at_lock[browser] = None, owner
             shown = [person for person, name in PEOPLE.items() if name in page.text] if page.status_code == 200 else []
             expected = [self.may[browser]] if self.may[browser] else []
             assert shown == expected, (browser, page.status_code, page.headers.get("location"))
