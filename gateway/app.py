@@ -35,6 +35,7 @@ from .edge.listening import listening
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
+from .installation import STORE, data_dir_of
 from .metrics import Metrics
 from .ops import ops_app
 from .pages import Rooms, pages_of
@@ -72,9 +73,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
     async with contextlib.AsyncExitStack() as stack:
         metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
         bundle = Bundle.load(config.policies.path)
-        data_dir = _data_dir(config)
+        data_dir = data_dir_of(config)
         journal = await _journal(config, data_dir, metrics, clock, stack)
-        store = SqliteStore(data_dir / "sessions.db", seal, alarm=journal.alarm)
+        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
@@ -136,15 +137,6 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running
-
-
-def _data_dir(config: Config) -> Path:
-    path = Path(config.gateway.data_dir)
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigError([f"gateway.data_dir: `{path}` cannot be made: {error.strerror}"]) from None
-    return path
 
 
 def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]) -> OpenIdProvider:

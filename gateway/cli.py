@@ -23,7 +23,9 @@ from .assembly import seal_of
 from .audit.recovery import JournalDamaged
 from .auditing import asked_in, audit_search, audit_verify
 from .credentials import seal_credentials
+from .enrolling import device_approve, device_enrol, device_list, device_revoke
 from .errors import ConfigError, JournalUnavailable
+from .observing import device_report
 from .vaulting import vault_import, vault_release, vault_rewrap
 
 WELL, WANTING, CANNOT = 0, 1, 2
@@ -142,20 +144,6 @@ def _text_of(file: str | None) -> str:
         raise ConfigError([f"{file or 'standard input'}: cannot be read: {error}"]) from None
 
 
-def _device(given: argparse.Namespace) -> int:
-    from . import enrolling  # it brings the store along, which other commands do without
-
-    does = {"list": enrolling.device_list, "enrol": enrolling.device_enrol, "approve": enrolling.device_approve,
-            "revoke": enrolling.device_revoke}  # fmt: skip
-    return does[given.does](given)
-
-
-def _device_report(given: argparse.Namespace) -> int:
-    from .observing import device_report
-
-    return device_report(given)
-
-
 def _demo(given: argparse.Namespace) -> int:
     """The demo is a program of its own, that uses this one by its command line only."""
     options = [sys.executable, "-m", "demo", "--port", str(given.port)]
@@ -255,16 +243,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _device_commands(command: Command) -> None:
-    listing = command("device list", _device, "the devices that are known", "lanyard device list --json")
-    listing.set_defaults(does="list")
+    listing = command("device list", device_list, "the devices that are known", "lanyard device list --json")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     enrolling = command(
         "device enrol",
-        _device,
+        device_enrol,
         "print a one-time link that makes the browser it is opened in a known device",
         "lanyard device enrol --name 'Ward 7 PC 3' --ward 'Ward 7' --ownership shared --managed",
     )
-    enrolling.set_defaults(does="enrol")
     enrolling.add_argument("--name", required=True, help="what people call it")
     enrolling.add_argument("--ward", default="", help="where it stands")
     whose = ("shared", "issued")
@@ -277,19 +263,19 @@ def _device_commands(command: Command) -> None:
             metavar="NAME",
             help=f"enrol at once by its client certificate: the {part} as the proxy writes it",
         )
-    for name, does in (
-        ("approve", "let a clinician's own device count as theirs (journalled)"),
+    for name, run, does in (
+        ("approve", device_approve, "let a clinician's own device count as theirs (journalled)"),
         (
             "revoke",
+            device_revoke,
             "take a device out of use within a second, and say what was opened on it (journalled)",
         ),
     ):
-        ending = command(f"device {name}", _device, does, f"lanyard device {name} 5f0c2a91b3d4")
-        ending.set_defaults(does=name)
+        ending = command(f"device {name}", run, does, f"lanyard device {name} 5f0c2a91b3d4")
         ending.add_argument("id", help="its id, or the beginning that `lanyard device list` shows")
     reporting = command(
         "device report",
-        _device_report,
+        device_report,
         "what enforcing would have refused, while `devices.mode` observes (journalled)",
         "lanyard device report --days 7",
     )

@@ -72,18 +72,13 @@ class Surroundings:
                     best = (network.prefixlen, zone)
         return best[1] if best else None
 
-    def device(self, source: str, headers: Headers) -> tuple[Device, float]:
-        """What is known of a device before it is enrolled, and its idle time in seconds.
-
-        An unknown device on site is treated as a shared PC.
-        """
+    def device(self, source: str, headers: Headers) -> Device:
+        """What is known of a device before it is enrolled. An unknown device on site is treated as a shared PC."""
         zone = self.zone(source)
         posture = zone.posture if zone else Posture.OFF_SITE
         ownership = Ownership.SHARED if posture is Posture.ON_SITE else Ownership.UNKNOWN
         name = zone.name if zone else ""
-        return Device("", "", device_class(headers), ownership, zone=name, posture=posture), self.idle(
-            source, ownership
-        )
+        return Device("", "", device_class(headers), ownership, zone=name, posture=posture)
 
     def idle(self, source: str, ownership: Ownership) -> float:
         """Seconds: the zone's own, else the ownership's."""

@@ -21,6 +21,7 @@ from .audit.journal import Journal
 from .config import Config
 from .context import Surroundings
 from .edge.guard import normal_host
+from .session_events import session_event
 from .sessions import Seat, Sessions
 from .stores.base import Store
 
@@ -161,10 +162,9 @@ class Devices:
         ids = [seat.session.id for seat in seats]
         await self._journal.record(device_event(EventType.DEVICE_REVOKED, self._now(), enrolment, by=by, sessions=ids))
         for seat in seats:
-            p = seat.shift.principal
-            who = {"issuer": p.issuer, "name": p.name, "role": p.role, "subject": p.subject}
-            what = {"reason": "device-revoked", "session": seat.session.id, "shift": seat.shift.id}
-            await self._journal.record(AuditEvent(EventType.SESSION_REVOKED, self._now(), {**who, **what}))
+            await self._journal.record(
+                session_event(EventType.SESSION_REVOKED, self._now(), seat, reason="device-revoked")
+            )
         return seats
 
     async def own(self, principal: Principal) -> list[Enrolment]:

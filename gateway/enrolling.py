@@ -8,7 +8,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from .config import Config
 from .context import Surroundings
 from .devices import Devices, devices_of
 from .errors import ConfigError
+from .installation import opened_store
 from .sessions import Sessions
 from .stores.sqlite import SqliteStore
 
@@ -112,24 +113,8 @@ def device_revoke(given: argparse.Namespace) -> int:
 
 
 async def _all(config: Config) -> list[Enrolment]:
-    async with _open(config) as store:
+    async with opened_store(config) as store:
         return await store.devices()
-
-
-@contextlib.asynccontextmanager
-async def _open(config: Config) -> AsyncIterator[SqliteStore]:
-    store = _store_of(config)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def _store_of(config: Config) -> SqliteStore:
-    """Also before the gateway has ever run."""
-    data_dir = Path(config.gateway.data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteStore(data_dir / "sessions.db", seal_of(config))
 
 
 def _run(given: argparse.Namespace, work: Callable[[SqliteStore, Devices], Awaitable[T]]) -> T:
@@ -137,7 +122,7 @@ def _run(given: argparse.Namespace, work: Callable[[SqliteStore, Devices], Await
     config = configuration.load(given.config)
 
     async def run() -> T:
-        async with _open(config) as store:
+        async with opened_store(config) as store:
             journal = own_journal(Path(config.gateway.data_dir), journal_key(config))
             try:
                 sessions = Sessions(store, time.time, longest=config.shift.longest)

@@ -171,7 +171,7 @@ class Gateway:
         headers = tuple(scope["headers"])
         scope["lanyard.system"] = system
         token = cookies.cookie(headers, cookies.SESSION)
-        seat = await self._sessions.seated(token, host) if token else None
+        seat = await self._sessions.seated(token, host)
         if seat is None:
             await (await self._not_seated(system, prefix, host, scope, receive, token))(scope, receive, send)
             return
@@ -265,7 +265,7 @@ class Gateway:
         headers, host, system = tuple(scope["headers"]), site.host, site.system
         scope["lanyard.system"] = system
         token = cookies.cookie(headers, cookies.SESSION)
-        seat = await self._sessions.seated(token, host) if token else None
+        seat = await self._sessions.seated(token, host)
         if seat is None:
             await (await self._unseated(token, host, scope, headers))(scope, receive, send)
             return

@@ -102,9 +102,17 @@ class KeptWrites:
 
 
 def write_of(
-    inbound: InboundRequest, body: bytes, at: float, *, system: str, title: str, session: str, upstream: str
+    inbound: InboundRequest,
+    body: bytes,
+    at: float,
+    *,
+    system: str,
+    title: str,
+    session: str,
+    upstream: str,
+    patients: tuple[PatientRef, ...],
 ) -> KeptWrite:
-    """The parts of a request that sending it later needs; its patients are not known yet."""
+    """The parts of a request that sending it later needs."""
     return KeptWrite(
         id=secrets.token_hex(16),
         at=at,
@@ -115,7 +123,7 @@ def write_of(
         content_type=inbound.header(b"content-type") or b"",
         referer=inbound.header(b"referer") or b"",
         body=body,
-        patients=(),
+        patients=patients,
         session=session,
         upstream=upstream,
     )

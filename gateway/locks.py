@@ -17,15 +17,14 @@ from sso import passkey, unlock
 from sso.passkey import Passkey, PasskeyRefused
 from sso.session import FEDERATED, FOLLOW_ME, IDLE, PASSKEY, PIN, SWITCHED
 
-from .audit.event import AuditEvent, EventType
+from .audit.event import EventType
 from .audit.journal import Journal
 from .errors import JournalUnavailable
+from .session_events import session_event
 from .sessions import Seat, Sessions
 from .stores.base import FactorStore
 
 T = TypeVar("T")
-
-FRESH = 300.0  # seconds since the proof by which a PIN or a passkey may be set
 
 
 class Tried(Enum):
@@ -59,7 +58,7 @@ class Locks:
 
     async def held(self, token: bytes | None, host: str) -> Seat | None:
         """The locked session of this cookie. One that has just been found idle is locked from here on. Raises StoreUnavailable."""
-        seat = await self._sessions.at_lock(token, host) if token else None
+        seat = await self._sessions.at_lock(token, host)
         if seat is not None and seat.session.locked is None:
             await self.lock(seat, IDLE)
         return seat
@@ -116,7 +115,7 @@ class Locks:
 
     def proved_lately(self, seat: Seat) -> bool:
         """Who has just signed on may set what unlocks; who has unlocked by the old one may not."""
-        return seat.session.proof == FEDERATED and self._now() - seat.proved <= FRESH
+        return seat.session.proof == FEDERATED and seat.proof_fresh(self._now())
 
     def may_set_pin(self, seat: Seat) -> bool:
         """On an enrolled device, by whoever has just signed on."""
@@ -195,16 +194,7 @@ class Locks:
         return await asyncio.get_running_loop().run_in_executor(self._hashing, work, *given)
 
     async def _record(self, kind: EventType, seat: Seat, **fields: object) -> None:
-        p = seat.shift.principal
-        known = {
-            "issuer": p.issuer,
-            "name": p.name,
-            "role": p.role,
-            "session": seat.session.id,
-            "shift": seat.shift.id,
-            "subject": p.subject,
-        }
-        await self._journal.record(AuditEvent(kind, self._now(), {**known, **fields}))
+        await self._journal.record(session_event(kind, self._now(), seat, **fields))
 
 
 def covers(seat: Seat, principal: Principal) -> bool:

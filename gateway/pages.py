@@ -23,6 +23,7 @@ from .edge.origins import Doors
 from .kept import KeptWrites
 from .locks import Locks
 from .metrics import Metrics
+from .session_events import shift_event
 from .sessions import Seat, Sessions
 from .stores.base import Store
 from .systems import System
@@ -39,11 +40,12 @@ from .web.passkey import Passkeys
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.seating import Seating
-from .web.signoff import SignOff, shift_event
+from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
 from .web.switching import Switching
 from .web.unlock import Unlock
 from .web.vault import VaultPages
+from .web.visitors import Visitors
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +99,21 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     stack.callback(locks.close)
     switching = Switching(url, locks, doors)
     devices = devices_of(config, r.store, r.sessions, r.journal, r.seal, surroundings, now)
-    device_pages = DevicePages(devices, r.sessions, sign_off, r.journal, surroundings, renderer, host)
-    seating = Seating(
-        host, r.sessions, r.journal, surroundings, renderer, r.metrics, now, sign_off, locks, switching, devices
-    )
+    visitors = Visitors(r.sessions, locks, surroundings, devices, host)
+    device_pages = DevicePages(devices, visitors, sign_off, r.journal, renderer)
+    seating = Seating(host, visitors, r.sessions, r.journal, renderer, r.metrics, now, sign_off, locks, switching)
     sign_on = SignOn(
-        _sign_on_settings(config), r.provider, r.sessions, r.store, r.journal, surroundings, renderer, r.metrics, now,
-        sign_off, locks, seating, devices,
+        _sign_on_settings(config), r.provider, r.sessions, r.store, r.journal, visitors, renderer, r.metrics, now,
+        sign_off, seating,
     )  # fmt: skip
     writes = KeptWrites(r.store, now)
     launchpad = Launchpad(
-        r.systems, r.engine, r.sessions, doors, sign_on, sign_off, writes, renderer, config.scheme, host,
+        r.systems, r.engine, visitors, r.sessions, doors, sign_on, sign_off, writes, renderer, config.scheme,
         entries(config), device_pages,
     )  # fmt: skip
-    hand_off = HandOff(url, host, r.sessions, r.store, sign_off, r.journal, surroundings, renderer, now, devices, locks)
-    unlock = Unlock(host, r.sessions, locks, switching, sign_on, refusals, renderer)
-    passkeys = Passkeys(url, host, r.sessions, locks, r.store, renderer, now)
+    hand_off = HandOff(url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks)
+    unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer)
+    passkeys = Passkeys(url, visitors, locks, r.store, renderer, now)
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
@@ -133,7 +134,6 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
 def _sign_on_settings(config: Config) -> SignOnSettings:
     return SignOnSettings(
         config.gateway.public_url,
-        config.public_host,
         tuple(config.sso.acr_values),
         tuple(config.sso.step_up_acr_values),
         config.sso.recheck,

@@ -30,7 +30,6 @@ from .systems import System
 from .upstreams import SAFE, UpstreamSessions
 
 ASSET = "asset"  # the kind of a route that gives style sheets, scripts, images and fonts
-PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
 
 
 class Answer(NamedTuple):
@@ -164,7 +163,7 @@ class Pipeline:
         return Context(
             device=seat.session.device,
             proof_method=seat.session.proof,
-            proof_fresh=self._now() - seat.proved <= PROOF_FRESH,
+            proof_fresh=seat.proof_fresh(self._now()),
             provider_away=seat.shift.provider_away,
             keepable=system.keepable,
         )

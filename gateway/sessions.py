@@ -26,6 +26,7 @@ _MOST = 100_000
 _WRITTEN_EVERY = 30.0  # seconds between writes of when sessions were last seen
 _TIDIED_EVERY = 300.0  # seconds between looks for seats that are over
 _LONGEST_TOKEN = 64
+_PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class Seat:
     def proved(self) -> float:
         """When the clinician last proved themselves in this session."""
         return self.session.proved or self.shift.auth_time
+
+    def proof_fresh(self, now: float) -> bool:
+        return now - self.proved <= _PROOF_FRESH
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,12 @@ class Sessions:
         self._seen: dict[str, Session] = {}
         self._written = self._tidied = now()
 
-    async def seated(self, token: bytes, host: str) -> Seat | None:
+    async def seated(self, token: bytes | None, host: str) -> Seat | None:
         """Whose cookie this is at this host, and may act; None for none, an ended, a locked or another host's.
 
         Whoever has not heard of locks takes a locked session for none: `at_lock` tells them apart. Raises StoreUnavailable.
         """
-        if not 0 < len(token) <= _LONGEST_TOKEN:
+        if not token or len(token) > _LONGEST_TOKEN:
             return None
         now = self._now()
         if not self._believed(now):
@@ -97,9 +101,9 @@ class Sessions:
             return None
         return seat
 
-    async def at_lock(self, token: bytes, host: str) -> Seat | None:
+    async def at_lock(self, token: bytes | None, host: str) -> Seat | None:
         """The seat of a live session that is locked, or idle for so long that it is to be. Raises StoreUnavailable."""
-        if await self.seated(token, host) is not None:
+        if token is None or await self.seated(token, host) is not None:
             return None
         now, seat = self._now(), self._seats.get(token)
         if seat is None or seat.host != host or not seat.session.live(now) or not seat.shift.live(now):
@@ -113,8 +117,7 @@ class Sessions:
             if reason == SWITCHED:
                 one.desk, one.left = desk, left
         if reason == SWITCHED:
-            for token in [t for t, seat in self._seats.items() if seat.session.id == session.id]:
-                del self._seats[token]
+            self._forget_tokens(session)
         await self._store.put_session(session)
         if reason == SWITCHED:
             await self._store.forget_tokens(session.id)
@@ -474,5 +477,8 @@ class Sessions:
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
         self._seen.pop(session.id, None)
+        self._forget_tokens(session)
+
+    def _forget_tokens(self, session: Session) -> None:
         for token in [t for t, seat in self._seats.items() if seat.session.id == session.id]:
             del self._seats[token]

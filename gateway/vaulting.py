@@ -26,6 +26,7 @@ from .auditing import operator, own_journal
 from .config import Config
 from .credentials import InOrder, SealedFiles, parse, personal, refuse_shared
 from .errors import ConfigError
+from .installation import opened_store
 from .stores.sqlite import SqliteStore
 from .systems import System
 from .vault import OperatorKeys, Vault
@@ -56,18 +57,8 @@ class _Room:
 
 @contextlib.asynccontextmanager
 async def _room(config: Config) -> AsyncIterator[_Room]:
-    store = SqliteStore(_data_dir(config) / "sessions.db", seal_of(config))
-    try:
+    async with opened_store(config) as store:
         yield _Room(config, store, Vault(store, OperatorKeys(vault_seal_of(config)), time.time))
-    finally:
-        await store.close()
-
-
-def _data_dir(config: Config) -> Path:
-    """Made where it is not there yet: the first day's import may come before the first start."""
-    path = Path(config.gateway.data_dir)
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
 
 
 def vault_import(given: argparse.Namespace) -> int:

@@ -67,8 +67,8 @@ def main_site(
         async def guarded(request: Request) -> Response:
             if request.method not in SAFE and not _from_own_page(request, public_origin):
                 return refusals.cross_site(request.method, tuple(request.scope["headers"]))
-            if request.scope["path"] not in _AT_LOCK and await unlock.held(request) is not None:
-                return unlock.instead(request)
+            if request.scope["path"] not in _AT_LOCK and (locked := await unlock.instead(request)) is not None:
+                return locked
             return await page(request)
 
         return guarded

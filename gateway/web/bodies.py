@@ -14,10 +14,10 @@ _LONGEST = 16 * 1024  # bytes
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Raises BadRequest: not a form in UTF-8, too many fields, or one that stands twice; BodyTooLarge."""
+    """Raises BadRequest: not a form in UTF-8, too many fields, or one that stands twice; BodyTooLarge. Neither quotes anything."""
     try:
-        body = (await _body(request)).decode("utf-8")
-        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=16, errors="strict")
+        body = (await body_of(request)).decode("ascii")  # what is not ASCII stands in it as %XX
+        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=8, errors="strict")
     except ValueError:
         raise BadRequest("the form cannot be read") from None
     fields = dict(pairs)
@@ -29,7 +29,7 @@ async def form_of(request: Request) -> dict[str, str]:
 async def json_of(request: Request) -> dict[str, Any]:
     """Raises BadRequest: no JSON object; BodyTooLarge."""
     try:
-        value = json.loads(await _body(request))
+        value = json.loads(await body_of(request))
     except (ValueError, RecursionError):
         raise BadRequest("the request is no JSON") from None
     if not isinstance(value, dict):
@@ -37,10 +37,11 @@ async def json_of(request: Request) -> dict[str, Any]:
     return value
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request, longest: int = _LONGEST) -> bytes:
+    """`longest`: bytes. Raises BodyTooLarge."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _LONGEST:
-            raise BodyTooLarge(_LONGEST)
+        if len(body) > longest:
+            raise BodyTooLarge(longest)
     return body

@@ -11,14 +11,13 @@ from sso.device import Enrolment, ProofFor
 from sso.errors import DeviceRefused
 
 from ..audit.journal import Journal
-from ..context import Surroundings
 from ..devices import Devices
-from ..edge import cookies
 from ..edge.origins import Bounce
-from ..sessions import Seat, Sessions
+from ..sessions import Seat
 from .bodies import form_of, json_of
-from .render import Renderer
+from .render import Renderer, sentence
 from .signoff import SignOff
+from .visitors import Visitors
 
 _NOT_KEPT = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -27,20 +26,16 @@ class DevicePages:
     def __init__(
         self,
         devices: Devices,
-        sessions: Sessions,
+        visitors: Visitors,
         sign_off: SignOff,
         journal: Journal,
-        surroundings: Surroundings,
         renderer: Renderer,
-        public_host: str,
     ) -> None:
         self._devices = devices
-        self._sessions = sessions
+        self._visitors = visitors
         self._sign_off = sign_off
         self._journal = journal
-        self._surroundings = surroundings
         self._renderer = renderer
-        self._public_host = public_host
 
     async def challenge(self, request: Request) -> Response:
         """POST: something for a device to sign. The same answer for every id, so that nobody learns which are enrolled."""
@@ -69,7 +64,9 @@ class DevicePages:
         """POST: the public half of the key that this browser has made."""
         sent = await json_of(request)
         try:
-            made = await self._devices.enrol(str(sent.get("invitation", "")), sent.get("key"), self._source(request))
+            made = await self._devices.enrol(
+                str(sent.get("invitation", "")), sent.get("key"), self._visitors.source(request)
+            )
         except DeviceRefused as refused:
             return self._problem(request, refused)
         return _made(made)
@@ -78,11 +75,11 @@ class DevicePages:
 
     async def enrol_own(self, request: Request) -> Response:
         """POST, signed on: the same, for the clinician's own device."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")
-        sent, source = await json_of(request), self._source(request)
-        found, _ = self._surroundings.device(source, tuple(request.scope["headers"]))
+        sent, source = await json_of(request), self._visitors.source(request)
+        found = self._visitors.unproved(request)
         try:
             made = await self._devices.enrol_own(seat.shift.principal, found, sent.get("key"), source)
         except DeviceRefused as refused:
@@ -91,7 +88,7 @@ class DevicePages:
 
     async def remove(self, request: Request) -> Response:
         """POST, signed on: a device of one's own is lost or sold. Its sessions end with it."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")
         wanted = (await form_of(request)).get("device")
@@ -109,24 +106,17 @@ class DevicePages:
         ]
         return {"this": seat.session.device if seat.session.device.id else None, "own": own}
 
-    async def _seat(self, request: Request) -> Seat | None:
-        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
-        return await self._sessions.seated(token, self._public_host) if token else None
-
-    def _source(self, request: Request) -> str:
-        return self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
-
     def _problem(self, request: Request, refused: DeviceRefused) -> Response:
-        self._journal.reject(self._source(request), refused.reason)
-        return self._renderer.problem(403, refused.reason, _sentence(refused))
+        self._journal.reject(self._visitors.source(request), refused.reason)
+        return self._renderer.problem(403, refused.reason, sentence(refused))
 
     def _page(self, request: Request, refused: DeviceRefused) -> Response:
-        self._journal.reject(self._source(request), refused.reason)
+        self._journal.reject(self._visitors.source(request), refused.reason)
         return self._renderer.page(
             "message.html",
             403,
             title="This device was not enrolled",
-            lead=_sentence(refused),
+            lead=sentence(refused),
             helps=["Ask whoever sent you the link for a new one. It takes ten seconds."],
             facts=[("Reason", refused.reason)],
             kind="failure",
@@ -138,7 +128,3 @@ class DevicePages:
 def _made(enrolment: Enrolment) -> Response:
     made = {"device": enrolment.id, "name": enrolment.name, "pending": enrolment.pending}
     return JSONResponse(made, 201, headers=_NOT_KEPT)
-
-
-def _sentence(refused: DeviceRefused) -> str:
-    return str(refused)[:1].upper() + str(refused)[1:] + "."

@@ -57,7 +57,7 @@ class GuardPages:
         if not _from_own_page(headers, f"{scope['scheme']}://{host}", must_say=method == "POST"):
             return self._renderer.problem(403, "cross-site", "Only a page of this origin may ask for this")
         token = cookies.cookie(headers, cookies.SESSION)
-        seat = await self._sessions.seated(token, host) if token else None
+        seat = await self._sessions.seated(token, host)
         if seat is not None and method == "POST":
             self._sessions.touch(seat)
         seat = seat or await self._locks.held(token, host)

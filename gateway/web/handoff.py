@@ -11,24 +11,24 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from policies.model import Ownership
 from sso.errors import DeviceRefused
 from sso.handoff import ASKING_LIFE, GIVING_LIFE, Asking, Giving, new_code, plain, shown
 from sso.session import new_token, token_hash
 
 from ..audit.event import EventType
 from ..audit.journal import Journal
-from ..context import Surroundings
-from ..devices import Devices
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..edge.pace import Pace
 from ..locks import Locks, Tried
-from ..pipeline import PROOF_FRESH
+from ..session_events import seated_event, session_event
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
-from .render import Renderer
-from .signoff import ANEW, ANEW_LIFE, SignOff, session_event
+from .bodies import form_of
+from .render import Renderer, sentence
+from .seating import seated_cookies
+from .signoff import SignOff
+from .visitors import Visitors
 
 _SAID = {
     Tried.WRONG: "That is not your PIN. After five wrong ones this session ends.",
@@ -42,26 +42,24 @@ class HandOff:
         self,
         public_url: str,
         public_host: str,
+        visitors: Visitors,
         sessions: Sessions,
         store: Store,
         sign_off: SignOff,
         journal: Journal,
-        surroundings: Surroundings,
         renderer: Renderer,
         now: Callable[[], float],
-        devices: Devices,
         locks: Locks,
     ) -> None:
         self._public_url = public_url
         self._public_host = public_host
+        self._visitors = visitors
         self._sessions = sessions
         self._store = store
         self._sign_off = sign_off
         self._journal = journal
-        self._surroundings = surroundings
         self._renderer = renderer
         self._now = now
-        self._devices = devices
         self._locks = locks
         self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
 
@@ -69,15 +67,14 @@ class HandOff:
 
     async def ask(self, request: Request) -> Response:
         """POST: a code to show, and a page that waits for the answer to it."""
-        headers = tuple(request.scope["headers"])
-        source = self._surroundings.source(request.scope["client"][0], headers)
+        source = self._visitors.source(request)
         if not self._asks.allows(source, self._now()):
             return self._message("Too many codes", "Wait a minute, then ask again.", 429)
-        device, _ = self._surroundings.device(source, headers)
+        device = self._visitors.unproved(request)
         try:
-            here = await self._devices.here(request.scope["client"][0], headers, {})
+            here = await self._visitors.here(request, {})
         except DeviceRefused as refused:
-            return self._message("This device is not let in", str(refused), 403)
+            return self._message("This device is not let in", sentence(refused), 403)
         secret, code = new_token(), new_code()
         asking = Asking(
             token_hash(secret),
@@ -115,41 +112,24 @@ class HandOff:
         giver = await self._sessions.seat_of(giving.session) if giving.session else None
         if giver is None:
             return self._message("It is over", "The code is too old, or whoever gave it has signed off.", 403)
-        if not giving.matches(str((await request.form()).get("number", ""))):
+        if not giving.matches((await form_of(request)).get("number", "")):
             await self._say(EventType.HANDOFF_REFUSED, giver, reason="wrong-number")
             return self._message("That was not the number", "For safety there is one try. Begin again.", 403)
         return await self._seated(request, giver)
 
     async def _seated(self, request: Request, giver: Seat) -> Response:
-        headers = tuple(request.scope["headers"])
-        source = self._surroundings.source(request.scope["client"][0], headers)
-        device, idle = self._surroundings.device(source, headers)
-        try:  # one that is known by its certificate
-            peer = request.scope["client"][0]
-            device = await self._devices.still(peer, headers, "", device, giver.shift.principal)
+        try:  # enrolled: only one that is known by its certificate
+            device, idle = await self._visitors.device(request, "", giver.shift.principal)
         except DeviceRefused as refused:
             await self._say(EventType.HANDOFF_REFUSED, giver, reason=refused.reason)
-            return self._message("This device is not let in", str(refused), 403)
-        idle = self._surroundings.idle(source, device.ownership) if device.id else idle
-        token = cookies.cookie(headers, cookies.SESSION)
-        previous = await self._sessions.seated(token, self._public_host) if token else None
+            return self._message("This device is not let in", sentence(refused), 403)
+        previous = await self._visitors.seat(request)
         if previous is not None:
             self._sign_off.end_upstreams(previous, False)
         seat, fresh = await self._sessions.join(giver, device, self._public_host, idle=idle, previous=previous)
         await self._say(EventType.HANDOFF_ACCEPTED, giver, seated=seat.session.id)
-        facts = {
-            "device": device.device_class.value,
-            "device_id": device.id,
-            "device_name": device.name,
-            "zone": device.zone,
-            "source": source,
-        }
-        await self._journal.record(session_event(EventType.SESSION_SEATED, self._now(), seat, by="handoff", **facts))
-        shared = device.ownership is Ownership.SHARED
-        anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
-        return self._renderer.redirect(
-            Bounce("/", (cookies.given(cookies.SESSION, fresh), cookies.expired(ASKER), anew))
-        )
+        await self._journal.record(seated_event(self._now(), seat, self._visitors.source(request), by="handoff"))
+        return self._renderer.redirect(Bounce("/", (*seated_cookies(seat, fresh), cookies.expired(ASKER))))
 
     async def _given(self, request: Request) -> Giving | None:
         secret = cookies.cookie(tuple(request.scope["headers"]), ASKER)
@@ -172,7 +152,7 @@ class HandOff:
 
     async def look(self, request: Request) -> Response:
         """POST: which device asks. From here on the code is this shift's, and nobody else's."""
-        typed = plain(str((await request.form()).get("code", "")))
+        typed = plain((await form_of(request)).get("code", ""))
         return await self._for_seat(request, lambda seat: self._look(seat, typed))
 
     async def _look(self, seat: Seat, code: str) -> Response:
@@ -193,12 +173,12 @@ class HandOff:
         """The same page again, after a proof."""
         code = plain(request.query_params.get("code", ""))
 
-        async def show(seat: Seat) -> Response:
-            kept = await self._store.read_code("handoff-claimed", code, self._now()) if code else None
-            asking = _asking(kept, seat)
-            return self._show(seat, code, asking) if asking else await self._asked_for(seat, "")
+        return await self._for_seat(request, lambda seat: self._claimed(seat, code))
 
-        return await self._for_seat(request, show)
+    async def _claimed(self, seat: Seat, code: str, *, said: str = "") -> Response:
+        kept = await self._store.read_code("handoff-claimed", code, self._now()) if code else None
+        asking = _asking(kept, seat)
+        return self._show(seat, code, asking, said=said) if asking else await self._asked_for(seat, "")
 
     def _show(self, seat: Seat, code: str, asking: Asking, *, said: str = "") -> Response:
         return self._renderer.page(
@@ -206,36 +186,28 @@ class HandOff:
             403 if said else 200,
             asking=asking,
             code=code,
-            fresh=self._fresh(seat),
+            fresh=seat.proof_fresh(self._now()),
             pin=bool(seat.session.device.id),
             said=said,
             name=seat.shift.principal.name,
         )
 
-    def _fresh(self, seat: Seat) -> bool:
-        return self._now() - seat.proved <= PROOF_FRESH
-
     async def confirm(self, request: Request) -> Response:
         """POST: yes, with a fresh proof, or no."""
-        form = await request.form()
-        code, pin = plain(str(form.get("code", ""))), str(form.get("pin", ""))
-        return await self._for_seat(request, lambda seat: self._confirm(seat, code, str(form.get("answer", "")), pin))
+        form = await form_of(request)
+        code, pin = plain(form.get("code", "")), form.get("pin", "")
+        return await self._for_seat(request, lambda seat: self._confirm(seat, code, form.get("answer", ""), pin))
 
     async def _confirm(self, seat: Seat, code: str, answer: str, pin: str) -> Response:
         """`yes`, by a proof of the last minutes or a PIN; `sign-on`: first a proof by the provider; all else is no."""
         yes = answer == "yes"
-        if (
-            yes
-            and pin
-            and not self._fresh(seat)
-            and (tried := await self._locks.try_pin(seat, pin)) is not Tried.UNLOCKED
-        ):
+        if yes and pin and not seat.proof_fresh(self._now()):
+            tried = await self._locks.try_pin(seat, pin)
             if tried is Tried.ENDED:
                 return self._renderer.redirect(Bounce("/sign-on"))
-            kept = await self._store.read_code("handoff-claimed", code, self._now()) if code else None
-            asking = _asking(kept, seat)
-            return self._show(seat, code, asking, said=_SAID[tried]) if asking else await self._asked_for(seat, "")
-        if answer == "sign-on" or (yes and not self._fresh(seat)):
+            if tried is not Tried.UNLOCKED:
+                return await self._claimed(seat, code, said=_SAID[tried])
+        if answer == "sign-on" or (yes and not seat.proof_fresh(self._now())):
             back = f"/handoff/claimed?code={code}"
             return self._renderer.redirect(Bounce(f"/sign-on/start?proof=stronger&next={back}"))
         kept = await self._store.take_code("handoff-claimed", code, self._now()) if code else None
@@ -252,8 +224,7 @@ class HandOff:
         return self._renderer.page("handoff_number.html", number=giving.number, asking=asking)
 
     async def _for_seat(self, request: Request, show: Callable[[Seat], Awaitable[Response]]) -> Response:
-        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
-        seat = await self._sessions.seated(token, self._public_host) if token else None
+        seat = await self._visitors.seat(request)
         if seat is None:
             code = plain(request.query_params.get("code", ""))
             back = f"/handoff/give?code={code}" if code else "/handoff/give"

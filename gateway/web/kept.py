@@ -21,7 +21,7 @@ from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..edge import csrf
 from ..errors import CrossSite
-from ..kept import LARGEST, KeptWrite, KeptWrites, write_of
+from ..kept import LARGEST, LIFE, KeptWrite, KeptWrites, write_of
 from ..sessions import Seat
 from ..stores.base import Store
 from ..systems import System
@@ -74,10 +74,17 @@ class Kept:
         except BodyTooLarge:
             return self._said(kept=False)
         upstream = self._upstreams.known(Seat(session, shift, inbound.host), system)
+        patients = await _patients(system, inbound)
         write = write_of(
-            inbound, body, self._now(), system=system.name, title=system.title, session=session.id, upstream=upstream
+            inbound,
+            body,
+            self._now(),
+            system=system.name,
+            title=system.title,
+            session=session.id,
+            upstream=upstream,
+            patients=patients,
         )
-        write = replace(write, patients=await _patients(system, inbound))
         await self._writes.keep(shift.principal, write)
         p = shift.principal
         fields = {"issuer": p.issuer, "kept": write.id, "method": inbound.method, "reason": reason, "request": inbound.id,
@@ -87,7 +94,7 @@ class Kept:
 
     def _said(self, *, kept: bool, write: KeptWrite | None = None) -> Response:
         return self._renderer.page(
-            "kept_now.html", 401, kept=kept, write=write, minutes=15, home=self._public_url + "/"
+            "kept_now.html", 401, kept=kept, write=write, minutes=round(LIFE / 60), home=self._public_url + "/"
         )
 
     async def page(self, seat: Seat, system: System, write_id: str) -> Response:

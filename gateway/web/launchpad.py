@@ -15,17 +15,18 @@ from policies.decision import Permit
 from policies.engine import PolicyEngine
 from policies.model import AccessRequest, Action, Context, Facts, Resource
 
-from ..edge import cookies
 from ..edge.origins import Bounce, Doors
 from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
 from ..systems import System
+from .bodies import form_of
 from .devices import DevicePages
 from .downtime import Entry
 from .paths import own_path
 from .render import Renderer
 from .signoff import SignOff
 from .signon import SignOn
+from .visitors import Visitors
 
 STATES = {
     State.BROKERED: "every look passes here and is written down",
@@ -48,6 +49,7 @@ class Launchpad:
         self,
         systems: dict[str, System],
         engine: PolicyEngine,
+        visitors: Visitors,
         sessions: Sessions,
         doors: Doors,
         sign_on: SignOn,
@@ -55,12 +57,12 @@ class Launchpad:
         kept: KeptWrites,
         renderer: Renderer,
         scheme: str,
-        public_host: str,
         downtime: list[Entry],
         devices: DevicePages,
     ) -> None:
         self._systems = systems
         self._engine = engine
+        self._visitors = visitors
         self._sessions = sessions
         self._doors = doors
         self._sign_on = sign_on
@@ -68,15 +70,14 @@ class Launchpad:
         self._kept = kept
         self._renderer = renderer
         self._scheme = scheme
-        self._public_host = public_host
         self._downtime = downtime
         self._devices = devices
 
     async def home(self, request: Request) -> Response:
-        return await self._seated(request, self._home)
+        return await self.seated(request, self._home)
 
     async def _home(self, request: Request, seat: Seat) -> Response:
-        tiles = [self._tile(system) for system in self._systems.values() if self._may_open(system, seat)]
+        tiles = [self._tile(system) for system in self._systems.values() if self.may_open(system, seat)]
         waiting = [
             {
                 "title": one.title,
@@ -85,18 +86,18 @@ class Launchpad:
             }
             for one in await self._kept.waiting(seat.shift.principal)
         ]
-        return self._renderer.page("launchpad.html", tiles=tiles, waiting=waiting, **self._who(seat))
+        return self._renderer.page("launchpad.html", tiles=tiles, waiting=waiting, **self.who(seat))
 
     async def downtime(self, request: Request) -> Response:
         """The way round, to be printed before it is needed."""
 
         async def show(request: Request, seat: Seat) -> Response:
-            return self._renderer.page("downtime.html", entries=self._downtime, **self._who(seat))
+            return self._renderer.page("downtime.html", entries=self._downtime, **self.who(seat))
 
-        return await self._seated(request, show)
+        return await self.seated(request, show)
 
     async def shift(self, request: Request) -> Response:
-        return await self._seated(request, self._shift)
+        return await self.seated(request, self._shift)
 
     async def _shift(self, request: Request, seat: Seat) -> Response:
         sessions = [
@@ -117,25 +118,25 @@ class Launchpad:
             sessions=sessions,
             pin=bool(seat.session.device.id),
             devices=await self._devices.of_shift(seat),
-            **self._who(seat),
+            **self.who(seat),
         )
 
     async def end_session(self, request: Request) -> Response:
         """POST: end another session of my shift."""
 
         async def end(request: Request, seat: Seat) -> Response:
-            wanted = (await request.form()).get("session")
+            wanted = (await form_of(request)).get("session")
             for session in await self._sessions.of_shift(seat.shift):
                 if session.id == wanted and session.id != seat.session.id:
                     await self._sign_off.end_one(Seat(session, seat.shift, ""), "ended-by-clinician")
             return self._renderer.redirect(Bounce("/shift"))
 
-        return await self._seated(request, end)
+        return await self.seated(request, end)
 
     async def enter(self, request: Request) -> Response:
         """A system's host sent the browser here for a code."""
         ticket = request.query_params.get("ticket", "")
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.redirect(Bounce(f"/sign-on?next={own_path(f'/enter?ticket={ticket}')}"))
         if (leave := await self._sign_on.due(request, seat, f"/enter?ticket={ticket}")) is not None:
@@ -143,8 +144,8 @@ class Launchpad:
         bounce = await self._doors.to_system(ticket, seat) if len(ticket) < 64 else None
         return self._renderer.redirect(bounce or Bounce("/"))
 
-    async def _seated(self, request: Request, show: Callable[[Request, Seat], Awaitable[Response]]) -> Response:
-        seat = await self._seat(request)
+    async def seated(self, request: Request, show: Callable[[Request, Seat], Awaitable[Response]]) -> Response:
+        seat = await self._visitors.seat(request)
         if seat is None:
             if request.method != "GET":
                 return self._renderer.problem(401, "no-session", "You are not signed on")
@@ -158,11 +159,7 @@ class Launchpad:
         self._sessions.touch(seat)
         return await show(request, seat)
 
-    async def _seat(self, request: Request) -> Seat | None:
-        token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
-        return await self._sessions.seated(token, self._public_host) if token else None
-
-    def _may_open(self, system: System, seat: Seat) -> bool:
+    def may_open(self, system: System, seat: Seat) -> bool:
         """By the same engine as everything else: may this person enter the system's own pages?"""
         resource = Resource(system=system.name, kind="page", route="launchpad")
         context = Context(device=seat.session.device, keepable=system.keepable)
@@ -177,7 +174,7 @@ class Launchpad:
     def _tile(self, system: System) -> Tile:
         return Tile(system.title, self.address(system), system.state.value, STATES[system.state], system.table.helpdesk)
 
-    def _who(self, seat: Seat) -> dict[str, Any]:
+    def who(self, seat: Seat) -> dict[str, Any]:
         p = seat.shift.principal
         return {
             "name": p.name,
@@ -186,9 +183,6 @@ class Launchpad:
             "away": seat.shift.provider_away,
             "longer": _clock(until) if (until := self._sessions.longer(seat.shift)) else "",
         }
-
-    # What the vault's pages need of this one.
-    seated, who, may_open = _seated, _who, _may_open
 
 
 def _clock(at: float) -> str:

@@ -11,36 +11,35 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from connectors.errors import BadRequest, BodyTooLarge
 from policies.model import Ownership
 from sso import passkey
 from sso.passkey import PasskeyRefused, Place
 
-from ..edge import cookies
 from ..edge.origins import Bounce
 from ..locks import Locks
-from ..sessions import Seat, Sessions
+from ..sessions import Seat
 from ..stores.base import CodeStore
+from .bodies import json_of
 from .paths import own_path
-from .render import Renderer
+from .render import Renderer, sentence
+from .visitors import Visitors
 
 _LIFE = 90.0  # seconds for a question
-_LONGEST = 16 * 1024
 
 
 class Passkeys:
     def __init__(
         self,
         public_url: str,
-        public_host: str,
-        sessions: Sessions,
+        visitors: Visitors,
         locks: Locks,
         store: CodeStore,
         renderer: Renderer,
         now: Callable[[], float],
     ) -> None:
         self._public_url = public_url
-        self._public_host = public_host
-        self._sessions = sessions
+        self._visitors = visitors
         self._locks = locks
         self._store = store
         self._renderer = renderer
@@ -48,7 +47,7 @@ class Passkeys:
 
     async def page(self, request: Request) -> Response:
         """Where one is made."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.redirect(Bounce("/sign-on?next=/shift/passkey"))
         fresh = self._locks.proved_lately(seat)
@@ -56,7 +55,7 @@ class Passkeys:
 
     async def ask_new(self, request: Request) -> Response:
         """POST: what the browser is to make."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None or not self._locks.proved_lately(seat):
             return self._refused("sign on again first")
         p, known = seat.shift.principal, await self._locks.passkeys(seat)
@@ -65,7 +64,7 @@ class Passkeys:
 
     async def keep_new(self, request: Request) -> Response:
         """POST: what it made."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None or not self._locks.proved_lately(seat):
             return self._refused("sign on again first")
         try:
@@ -77,14 +76,14 @@ class Passkeys:
 
     async def ask_proof(self, request: Request) -> Response:
         """POST, locked: what the browser is to prove."""
-        seat = await self._held(request)
+        seat = await self._visitors.held(request)
         if seat is None:
             return self._refused("this session is not locked")
         return self._json(passkey.asked_proof(self._place(seat), await self._challenge("passkey-proof", seat)))
 
     async def unlock(self, request: Request) -> Response:
         """POST, locked: what it proved."""
-        seat = await self._held(request)
+        seat = await self._visitors.held(request)
         if seat is None:
             return self._refused("this session is not locked")
         turn = seat.session.turn
@@ -107,17 +106,15 @@ class Passkeys:
 
     async def _answer(self, request: Request, kind: str, seat: Seat) -> tuple[dict[str, Any], bytes]:
         """The browser's answer, and the challenge that it is to, once. Raises PasskeyRefused."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LONGEST:
-                raise PasskeyRefused("the answer is too long")
-        challenge = await self._store.take_code(kind, seat.session.id, self._now())
+        answer: dict[str, Any] | None = None
         try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = None
-        if challenge is None or not isinstance(answer, dict):
+            answer = await json_of(request)
+        except BodyTooLarge:
+            raise PasskeyRefused("the answer is too long") from None
+        except BadRequest:
+            pass  # the question is used up all the same
+        challenge = await self._store.take_code(kind, seat.session.id, self._now())
+        if challenge is None or answer is None:
             raise PasskeyRefused("that took too long, or was answered already: try again")
         return answer, challenge
 
@@ -131,15 +128,4 @@ class Passkeys:
         )
 
     def _refused(self, says: str) -> Response:
-        return self._renderer.problem(403, "passkey", f"{says[:1].upper()}{says[1:]}.")
-
-    async def _held(self, request: Request) -> Seat | None:
-        return await self._locks.held(_token(request), self._public_host)
-
-    async def _seat(self, request: Request) -> Seat | None:
-        token = _token(request)
-        return await self._sessions.seated(token, self._public_host) if token else None
-
-
-def _token(request: Request) -> bytes | None:
-    return cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
+        return self._renderer.problem(403, "passkey", sentence(says))

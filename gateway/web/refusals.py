@@ -12,7 +12,7 @@ from policies.decision import Deny, Remedy
 from ..edge.origins import Asked, asked
 from ..errors import CrossSite, Fault, SessionLocked, fault_for
 from ..systems import System
-from .render import Renderer, wants_page
+from .render import Renderer, sentence, wants_page
 
 REMEDIES = {
     Remedy.STEP_UP: "Sign on again with a stronger proof, such as your smartcard.",
@@ -61,10 +61,10 @@ class Refusals:
             return self._renderer.problem(fault.status, fault.code, fault.title, detail=detail, request=request)
         facts = self._facts(system, request, fault.code)
         if says and not fault.technical:
-            lead = _sentence(says)
+            lead = _quoted(says)
         else:
             lead = system.title if system else ""
-            facts += [("Detail", _sentence(says))] if says else []
+            facts += [("Detail", _quoted(says))] if says else []
         return self._message(
             fault.status,
             fault.title,
@@ -156,10 +156,9 @@ def _refused(deny: Deny, system: System) -> str:
     """The rule's own sentence; where no rule spoke, a plain one."""
     if deny.reason.code == "no-permit":
         return f"Your role does not let you open this in {system.title}."
-    return _sentence(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
+    return _quoted(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
 
 
-def _sentence(text: str) -> str:
-    """A reason's words as a page says them: a capital, a full stop, quotation marks in place of backticks."""
-    plain = re.sub(r"`([^`]*)`", r"“\1”", text).rstrip(".")
-    return f"{plain[:1].upper()}{plain[1:]}."
+def _quoted(text: str) -> str:
+    """A reason's words as a page says them: a sentence, with quotation marks in place of backticks."""
+    return sentence(re.sub(r"`([^`]*)`", r"“\1”", text).rstrip("."))

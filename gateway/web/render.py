@@ -66,3 +66,9 @@ def wants_page(method: str, headers: Headers) -> bool:
         elif name == b"accept":
             accept = value
     return dest == b"document" or (not dest and b"text/html" in accept)
+
+
+def sentence(words: object) -> str:
+    """An error's words as a page says them: a capital and a full stop."""
+    text = str(words)
+    return f"{text[:1].upper()}{text[1:]}."

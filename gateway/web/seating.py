@@ -12,47 +12,45 @@ from policies.model import Ownership
 from sso.provider import PendingSignOn, SignedOn
 from sso.session import FEDERATED, token_hash
 
-from ..audit.event import AuditEvent, EventType
+from ..audit.event import EventType
 from ..audit.journal import Journal
-from ..context import Surroundings
-from ..devices import Devices
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..locks import Locks, covers
 from ..metrics import Metrics
+from ..session_events import seated_event, session_event, shift_event
 from ..sessions import Seat, Sessions
 from .paths import unlock_at
 from .render import Renderer
-from .signoff import ANEW, ANEW_LIFE, SignOff, session_event, shift_event
+from .signoff import ANEW, ANEW_LIFE, SignOff
 from .switching import Switching
+from .visitors import Visitors
 
 
 class Seating:
     def __init__(
         self,
         public_host: str,
+        visitors: Visitors,
         sessions: Sessions,
         journal: Journal,
-        surroundings: Surroundings,
         renderer: Renderer,
         metrics: Metrics,
         now: Callable[[], float],
         sign_off: SignOff,
         locks: Locks,
         switching: Switching,
-        devices: Devices,
     ) -> None:
         self._public_host = public_host
+        self._visitors = visitors
         self._sessions = sessions
         self._journal = journal
-        self._surroundings = surroundings
         self._renderer = renderer
         self._metrics = metrics
         self._now = now
         self._sign_off = sign_off
         self._locks = locks
         self._switching = switching
-        self._devices = devices
 
     async def at_lock(
         self, request: Request, pending: PendingSignOn, signed_on: SignedOn, held: Seat, name: bytes
@@ -102,10 +100,7 @@ class Seating:
             own, token = await self._seat_down(request, signed_on, previous, pending, follows=bool(desk))
         elif back == "/":
             back = left or back
-        # Also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
-        shared = own.session.device.ownership is Ownership.SHARED
-        anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
-        given = (cookies.given(cookies.SESSION, token), cookies.expired(name), anew)
+        given = (*seated_cookies(own, token), cookies.expired(name))
         marks = self._switching.cookies(mark) if mark else ()
         onward = await self._switching.by_way_of(entered, back)
         return self._renderer.redirect(Bounce(onward, (*given, *marks)))
@@ -131,14 +126,10 @@ class Seating:
     async def _seat_down(
         self, request: Request, signed_on: SignedOn, previous: Seat | None, pending: PendingSignOn, *, follows: bool
     ) -> tuple[Seat, str]:
-        headers = tuple(request.scope["headers"])
-        source = self._surroundings.source(request.scope["client"][0], headers)
-        device, idle = self._surroundings.device(source, headers)
+        source = self._visitors.source(request)
         # A sign-on that was begun here and is ended elsewhere, with copied cookies, is not on this device.
         proved = pending.device if pending.source == source else ""
-        peer = request.scope["client"][0]
-        device = await self._devices.still(peer, headers, proved, device, signed_on.principal)
-        idle = self._surroundings.idle(source, device.ownership) if device.id else idle
+        device, idle = await self._visitors.device(request, proved, signed_on.principal)
         if previous is not None:
             await self._replaced(previous, signed_on)
             known, found = previous.shift.principal, signed_on.principal
@@ -147,37 +138,19 @@ class Seating:
             signed_on, device, self._public_host, idle=idle, previous=previous, follows=follows
         )
         self._metrics.sign_ons.labels("ok").inc()
-        p = signed_on.principal
-        await self._journal.record(
-            AuditEvent(
-                EventType.LOGIN_OK,
-                self._now(),
-                {
-                    "acr": signed_on.acr,
-                    "amr": list(signed_on.amr),
-                    "issuer": p.issuer,
-                    "name": p.name,
-                    "role": p.role,
-                    "roles": sorted(p.roles),
-                    "session": seat.session.id,
-                    "shift": seat.shift.id,
-                    "source": source,
-                    "subject": p.subject,
-                },
-            )
-        )
+        proof = {"acr": signed_on.acr, "amr": list(signed_on.amr), "roles": sorted(signed_on.principal.roles)}
+        await self._journal.record(session_event(EventType.LOGIN_OK, self._now(), seat, source=source, **proof))
         if started:
             await self._journal.record(shift_event(EventType.SHIFT_STARTED, self._now(), seat.shift))
-        await self._journal.record(
-            session_event(
-                EventType.SESSION_SEATED,
-                self._now(),
-                seat,
-                device=device.device_class.value,
-                device_id=device.id,
-                device_name=device.name,
-                zone=device.zone,
-                source=source,
-            )
-        )
+        await self._journal.record(seated_event(self._now(), seat, source))
         return seat, token
+
+
+def seated_cookies(seat: Seat, token: str) -> tuple[tuple[bytes, bytes], ...]:
+    """A seat's own cookie, and whether the provider is to ask whoever signs on next.
+
+    On a shared device it is, also when the browser is closed without a sign-off: it forgets our cookie, and may keep the provider's.
+    """
+    shared = seat.session.device.ownership is Ownership.SHARED
+    anew = cookies.given(ANEW, "1", max_age=ANEW_LIFE) if shared else cookies.expired(ANEW)
+    return cookies.given(cookies.SESSION, token), anew

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from connectors.errors import BodyTooLarge
 from sso.errors import ProviderAway, SignOnRefused
 from sso.logout import read_form
 from sso.provider import IdentityProvider
@@ -18,8 +19,10 @@ from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..edge import cookies
 from ..edge.origins import Bounce, Doors
+from ..session_events import session_event, shift_event
 from ..sessions import Meant, Seat, Sessions
 from ..stores.base import Store
+from .bodies import body_of, form_of
 from .render import Renderer
 
 ANEW = b"__Host-lanyard-anew"  # somebody signed off, or works on a shared device: whoever comes next says who they are
@@ -57,14 +60,14 @@ class SignOff:
     async def sign_off(self, request: Request) -> Response:
         """POST only, from our own page. Ends the session, or everything, and visits every origin that it entered."""
         token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
-        seat = await self._sessions.seated(token, self._public_host) if token else None
-        locked = seat is None and token is not None
-        if locked and token is not None:
+        seat = await self._sessions.seated(token, self._public_host)
+        locked = seat is None
+        if seat is None:
             seat = await self._sessions.at_lock(token, self._public_host)
         off = (cookies.expired(cookies.SESSION), cookies.given(ANEW, "1", max_age=ANEW_LIFE))
         if seat is None:
             return self._renderer.redirect(Bounce("/signed-off", off))
-        form = await request.form()
+        form = await form_of(request)
         everywhere = form.get("everywhere") == "yes" and not locked  # anybody may stand before a locked screen
         others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
         last = everywhere or not others
@@ -114,11 +117,10 @@ class SignOff:
 
     async def backchannel(self, request: Request) -> Response:
         """The provider ends a session or a person (OpenID Connect Back-Channel Logout 1.0, section 2.5)."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LONGEST_FORM:
-                return self._rejected("too-large")
+        try:
+            body = await body_of(request, _LONGEST_FORM)
+        except BodyTooLarge:
+            return self._rejected("too-large")
         try:
             notice = await self._provider.verify_logout_token(read_form(body), self._seen)
         except SignOnRefused as error:
@@ -147,13 +149,3 @@ class SignOff:
         return JSONResponse(
             {"error": "invalid_request", "error_description": reason}, 400, headers={"cache-control": "no-store"}
         )
-
-
-def shift_event(kind: EventType, at: float, shift: Shift, **fields: object) -> AuditEvent:
-    p = shift.principal
-    known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
-    return AuditEvent(kind, at, {**known, **fields})
-
-
-def session_event(kind: EventType, at: float, seat: Seat, **fields: object) -> AuditEvent:
-    return shift_event(kind, at, seat.shift, session=seat.session.id, **fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -19,20 +19,20 @@ from sso.shift import Shift
 
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
-from ..context import Surroundings
-from ..devices import Devices, Here
+from ..devices import Here
 from ..edge import cookies
 from ..edge.origins import Bounce
 from ..errors import fault_for
-from ..locks import Locks
 from ..metrics import Metrics
+from ..session_events import shift_event
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .bodies import form_of
 from .paths import own_path
-from .render import Renderer
+from .render import Renderer, sentence
 from .seating import Seating
-from .signoff import ANEW, SignOff, shift_event
+from .signoff import ANEW, SignOff
+from .visitors import Visitors, session_token
 
 BROWSER = b"__Host-lanyard-signon"
 _PENDING_LIFE = 600.0
@@ -44,7 +44,6 @@ _MOST_WAITING = 10_000  # shifts that it was away for, before those that are ove
 @dataclass(frozen=True, slots=True)
 class SignOnSettings:
     public_url: str
-    public_host: str
     acr_values: tuple[str, ...]
     step_up_acr_values: tuple[str, ...]
     recheck: float  # seconds
@@ -59,28 +58,24 @@ class SignOn:
         sessions: Sessions,
         store: Store,
         journal: Journal,
-        surroundings: Surroundings,
+        visitors: Visitors,
         renderer: Renderer,
         metrics: Metrics,
         now: Callable[[], float],
         sign_off: SignOff,
-        locks: Locks,
         seating: Seating,
-        devices: Devices,
     ) -> None:
         self._settings = settings
         self._provider = provider
         self._sessions = sessions
         self._store = store
         self._journal = journal
-        self._surroundings = surroundings
+        self._visitors = visitors
         self._renderer = renderer
         self._metrics = metrics
         self._now = now
         self._sign_off = sign_off
-        self._locks = locks
         self._seating = seating
-        self._devices = devices
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
         self._provider_away, self._asked = False, 0.0
@@ -105,24 +100,18 @@ class SignOn:
         step_up = asked.get("proof") == "stronger"
         acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
         try:
-            here = await self._here(request, asked if request.method == "POST" else {})
+            here = await self._visitors.here(request, asked if request.method == "POST" else {})
         except DeviceRefused as refused:
             return await self._not_this_device(request, refused, back)
         fresh = step_up or await self._anew(request, here)
         return await self._leave(request, back, acr_values=acr, fresh=fresh, device=here.enrolment.id if here else "")
-
-    async def _here(self, request: Request, sent: Mapping[str, str]) -> Here | None:
-        return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
-
-    def _source(self, request: Request) -> str:
-        return self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
 
     async def _not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
         """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
         if refused.reason == "device-revoked":
             remedy = "Use another device. If this one is still in use, ask for a new link and enrol it again."
             return await self._refused(request, SignOnRefused(refused.reason, str(refused), remedy=remedy))
-        self._journal.reject(self._source(request), refused.reason)
+        self._journal.reject(self._visitors.source(request), refused.reason)
         return self._renderer.redirect(Bounce(f"/sign-on?next={quote(back, safe='')}&device={refused.reason}"))
 
     async def _anew(self, request: Request, here: Here | None = None) -> bool:
@@ -131,19 +120,16 @@ class SignOn:
         After a sign-off, a lock, and an end from elsewhere on every device; on a shared one also after the shift's end, and when
         we do not know any more how it ended. An enrolled one remembers for itself, whatever became of cookies.
         """
-        headers = tuple(request.scope["headers"])
-        token = cookies.cookie(headers, cookies.SESSION)
-        if token and await self._sessions.seated(token, self._settings.public_host) is not None:
+        if await self._visitors.seat(request) is not None:
             return False
-        if cookies.cookies(headers, ANEW):
+        if cookies.cookies(tuple(request.scope["headers"]), ANEW):
             return True
         if here is not None and here.before and here.enrolment.ownership is Ownership.SHARED:
             return True
-        if not token:
+        if not (token := session_token(request)):
             return False
         if (kept := await self._store.by_token(token_hash(token))) is None:
-            source = self._surroundings.source(request.scope["client"][0], headers)
-            return self._surroundings.device(source, headers)[0].ownership is Ownership.SHARED
+            return self._visitors.unproved(request).ownership is Ownership.SHARED
         session = kept[0]
         return (
             session.ended is not None
@@ -180,7 +166,7 @@ class SignOn:
             subject=subject,
             fresh=fresh,
             device=device,
-            source=self._source(request),
+            source=self._visitors.source(request),
         )
         address = await self._provider.begin(pending, prompt=prompt)
         await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)
@@ -207,10 +193,9 @@ class SignOn:
             return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
         except SignOnRefused as error:
             return await self._refused(request, error)
-        held = await self._locks.held(_token(request), self._settings.public_host)
-        if held is not None:
+        if (held := await self._visitors.held(request)) is not None:
             return await self._seating.at_lock(request, pending, signed_on, held, name)
-        previous = await self._seat(request)
+        previous = await self._visitors.seat(request)
         if pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
         try:
@@ -237,27 +222,20 @@ class SignOn:
         return self._renderer.redirect(Bounce(pending.return_path, done))
 
     async def _refused(self, request: Request, error: SignOnRefused) -> Response:
-        headers = tuple(request.scope["headers"])
-        source = self._surroundings.source(request.scope["client"][0], headers)
         self._metrics.sign_ons.labels(error.reason).inc()
-        await self._journal.record(
-            AuditEvent(EventType.LOGIN_FAILED, self._now(), {"reason": error.reason, "source": source})
-        )
+        fields = {"reason": error.reason, "source": self._visitors.source(request)}
+        await self._journal.record(AuditEvent(EventType.LOGIN_FAILED, self._now(), fields))
         return self._renderer.page(
             "message.html",
             403,
             title="You could not be signed on",
-            lead=str(error)[:1].upper() + str(error)[1:] + ".",
+            lead=sentence(error),
             helps=[error.remedy or fault_for(error).remedy],
             facts=[("Reason", error.reason)],
             kind="failure",
             link=("/sign-on", "Try again"),
             top=False,
         )
-
-    async def _seat(self, request: Request) -> Seat | None:
-        token = _token(request)
-        return await self._sessions.seated(token, self._settings.public_host) if token else None
 
     # Are the claims still true?
 
@@ -337,10 +315,6 @@ class SignOn:
 
     async def jwks(self, request: Request) -> Response:
         return JSONResponse(self._provider.jwks(), headers={"cache-control": "public, max-age=300"})
-
-
-def _token(request: Request) -> bytes | None:
-    return cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
 
 
 def _still_covers(known: Principal, found: Principal) -> bool:

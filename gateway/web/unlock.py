@@ -15,12 +15,14 @@ from ..edge import cookies
 from ..edge.origins import Asked, Bounce, asked
 from ..locks import Locks, Tried
 from ..sessions import Seat, Sessions
+from .bodies import form_of
 from .paths import own_path, unlock_at
 from .refusals import Refusals
-from .render import Renderer
+from .render import Renderer, sentence
 from .signoff import ANEW, ANEW_LIFE
 from .signon import SignOn
 from .switching import Switching
+from .visitors import Visitors
 
 _WHY = {
     IDLE: "Nothing was done here for a while, so it was locked.",
@@ -36,7 +38,7 @@ _SAID = {
 class Unlock:
     def __init__(
         self,
-        public_host: str,
+        visitors: Visitors,
         sessions: Sessions,
         locks: Locks,
         switching: Switching,
@@ -44,7 +46,7 @@ class Unlock:
         refusals: Refusals,
         renderer: Renderer,
     ) -> None:
-        self._public_host = public_host
+        self._visitors = visitors
         self._sessions = sessions
         self._locks = locks
         self._switching = switching
@@ -52,12 +54,10 @@ class Unlock:
         self._refusals = refusals
         self._renderer = renderer
 
-    async def held(self, request: Request) -> Seat | None:
-        """This browser's session, where it is locked. Raises StoreUnavailable."""
-        return await self._locks.held(_token(request), self._public_host)
-
-    def instead(self, request: Request) -> Response:
-        """What a locked session gets in place of any other page."""
+    async def instead(self, request: Request) -> Response | None:
+        """What a locked session gets in place of any other page; None for any other."""
+        if await self._visitors.held(request) is None:
+            return None
         headers = tuple(request.scope["headers"])
         if asked(request.method, headers) is not Asked.DOCUMENT:
             return self._refusals.locked(request.method, headers)
@@ -69,7 +69,7 @@ class Unlock:
 
     async def page(self, request: Request) -> Response:
         back = own_path(request.query_params.get("next", "/"))
-        seat = await self.held(request)
+        seat = await self._visitors.held(request)
         return self._page(seat, back) if seat else self._renderer.redirect(Bounce(back))
 
     def _page(self, seat: Seat, back: str, *, said: str = "") -> Response:
@@ -87,14 +87,14 @@ class Unlock:
 
     async def by_pin(self, request: Request) -> Response:
         """POST: on an enrolled device."""
-        form = await request.form()
-        back = own_path(str(form.get("next", "/")))
-        seat = await self.held(request)
+        form = await form_of(request)
+        back = own_path(form.get("next", "/"))
+        seat = await self._visitors.held(request)
         if seat is None:
             return self._renderer.redirect(Bounce(back))
         if not seat.session.device.id:
             return self._page(seat, back)
-        tried = await self._locks.try_pin(seat, str(form.get("pin", "")))
+        tried = await self._locks.try_pin(seat, form.get("pin", ""))
         if tried is Tried.UNLOCKED:
             return self._renderer.redirect(Bounce(back))
         if tried is Tried.ENDED:
@@ -104,24 +104,24 @@ class Unlock:
 
     async def again(self, request: Request) -> Response:
         """POST: by signing on again at the provider, which asks."""
-        back = own_path(str((await request.form()).get("next", "/")))
-        if await self.held(request) is None:
+        back = own_path((await form_of(request)).get("next", "/"))
+        if await self._visitors.held(request) is None:
             return self._renderer.redirect(Bounce(back))
         return await self._sign_on.again(request, back)
 
     async def lock(self, request: Request) -> Response:
         """POST: now. The way back is the page whose button it was."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is not None:
             await self._locks.lock(seat, BY_CLINICIAN)
         return self._renderer.redirect(Bounce(unlock_at(_came_from(request))))
 
     async def switch(self, request: Request) -> Response:
         """POST: somebody else is here. From the page that unlocks, or from a page of the session that is left."""
-        seat = await self._seat(request) or await self.held(request)
+        seat = await self._visitors.seat(request) or await self._visitors.held(request)
         if seat is None:
             return self._renderer.redirect(Bounce("/sign-on"))
-        back = str((await request.form()).get("next", "")) or _came_from(request)
+        back = (await form_of(request)).get("next") or _came_from(request)
         mark = self._switching.mark(tuple(request.scope["headers"]))
         await self._switching.away(seat, mark, back)
         onward = await self._switching.by_way_of(seat.session.hosts, "/sign-on")
@@ -132,7 +132,7 @@ class Unlock:
     # Setting a PIN
 
     async def pin_page(self, request: Request) -> Response:
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.redirect(Bounce("/sign-on?next=/shift/pin"))
         if not seat.session.device.id:
@@ -146,27 +146,18 @@ class Unlock:
 
     async def set_pin(self, request: Request) -> Response:
         """POST: taken where the clinician has just signed on, on an enrolled device."""
-        seat = await self._seat(request)
+        seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")
         if not self._locks.may_set_pin(seat):
             return self._renderer.redirect(Bounce("/shift/pin"))
-        form = await request.form()
+        form = await form_of(request)
         try:
-            await self._locks.set_pin(seat, str(form.get("pin", "")), str(form.get("again", "")))
+            await self._locks.set_pin(seat, form.get("pin", ""), form.get("again", ""))
         except PinRefused as error:
-            says = str(error)
-            return self._pin_page(seat, said=f"{says[:1].upper()}{says[1:]}.")
+            return self._pin_page(seat, said=sentence(error))
         self._sessions.touch(seat)
         return self._renderer.redirect(Bounce("/shift"))
-
-    async def _seat(self, request: Request) -> Seat | None:
-        token = _token(request)
-        return await self._sessions.seated(token, self._public_host) if token else None
-
-
-def _token(request: Request) -> bytes | None:
-    return cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
 
 
 def _came_from(request: Request) -> str:

@@ -11,15 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.base import Credential
 from connectors.errors import (
-    BadRequest,
-    BodyTooLarge,
     ConnectorError,
     CredentialRefused,
     PasswordChangeDue,
@@ -36,12 +33,12 @@ from ..stores.base import CodeStore
 from ..systems import System
 from ..upstreams import UpstreamSessions
 from ..vault import Kept, Vault
+from .bodies import form_of
 from .launchpad import Launchpad
 from .refusals import Refusals
 from .render import Renderer
 
 _ASKING, _ASKING_LIFE = "asking", 900.0  # seconds that the page one came for is remembered
-_MOST_TYPED = 16 * 1024  # bytes of a form
 LONGEST = {"username": 256, "password": 1024}  # characters
 
 
@@ -127,7 +124,7 @@ class VaultPages:
         return await self._form(system, seat, request.query_params.get("page", ""))
 
     async def _give(self, request: Request, seat: Seat) -> Response:
-        typed = await _typed(request)
+        typed = await form_of(request)
         if (system := self._system(request, seat)) is None:
             return self._nothing(request)
         page = typed.get("page", "")
@@ -215,19 +212,6 @@ class VaultPages:
         who = {"issuer": p.issuer, "subject": p.subject, "name": p.name}
         fields = {"system": system, "session": seat.session.id, "shift": seat.shift.id, **who}
         await self._journal.record(AuditEvent(kind, self._now(), fields))
-
-
-async def _typed(request: Request) -> dict[str, str]:
-    """The form's fields. Raises BodyTooLarge, BadRequest: neither quotes anything."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_TYPED:
-            raise BodyTooLarge(_MOST_TYPED)
-    try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=8))
-    except ValueError:
-        raise BadRequest("the form cannot be read") from None
 
 
 def _unfit(credential: Credential) -> str:

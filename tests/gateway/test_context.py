@@ -124,7 +124,8 @@ def test_an_unknown_device_on_site_is_a_shared_one(
     source: str, ownership: Ownership, posture: Posture, idle: float
 ) -> None:
     """And its idle time is the zone's own, where it has one."""
-    device, seconds = surroundings().device(source, ())
+    device = surroundings().device(source, ())
+    seconds = surroundings().idle(source, device.ownership)
     assert (device.ownership, device.posture, device.managed, seconds) == (ownership, posture, False, idle)
 
 
@@ -190,4 +191,4 @@ AGENTS: dict[str, tuple[Headers, DeviceClass]] = {
 def test_the_class_of_a_device_is_a_hint_from_its_headers(case: str) -> None:
     """Coarse, and never more than a hint."""
     headers, device_class = AGENTS[case]
-    assert surroundings().device("10.1.2.3", headers)[0].device_class is device_class
+    assert surroundings().device("10.1.2.3", headers).device_class is device_class

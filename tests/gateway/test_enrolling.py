@@ -7,7 +7,6 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -21,7 +20,7 @@ from policies.model import Ownership
 from sso.device import Invitation
 from sso.seal import Seal
 
-from .installation import Installation, Terminal, installation
+from .installation import Installation, Terminal
 
 T = TypeVar("T")
 PC = enrolled("5f0c2a91b3d4" + "0" * 20)
@@ -34,16 +33,6 @@ PHONE = enrolled(
     pending=True,
 )
 NAMED = ("--name", "Ward 7 PC 3", "--ward", "Ward 7", "--ownership", "shared", "--managed")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Installation:
-    return installation(tmp_path)
-
-
-@pytest.fixture
-def lanyard(place: Installation, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(place, capsys)
 
 
 def with_store(place: Installation, work: Callable[[SqliteStore], Awaitable[T]]) -> T:

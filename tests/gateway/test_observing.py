@@ -5,25 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from gateway.audit.event import AuditEvent, EventType
 from gateway.audit.journal import Journal
 
-from .installation import Installation, Terminal, installation
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Installation:
-    return installation(tmp_path)
-
-
-@pytest.fixture
-def lanyard(place: Installation, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(place, capsys)
+from .installation import Installation, Terminal
 
 
 def look(subject: str, reason: str = "", zone: str = "", device: str = "phone", **more: Any) -> dict[str, Any]:

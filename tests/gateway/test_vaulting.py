@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,23 +17,13 @@ from gateway.vaulting import _room
 from policies.model import Principal
 from sso.seal import Seal, new_key
 
-from .installation import CARD, ISSUER, Installation, Said, Terminal, installation
+from .installation import CARD, ISSUER, Installation, Said, Terminal
 
 CANARY = "Canary-Winter-42"
 LIST = [
     {"issuer": ISSUER, "subject": "n-2", "username": "ABELL", "secret": CANARY},
     {"issuer": ISSUER, "subject": "n-3", "username": "CDUNN", "secret": f"{CANARY}-3"},
 ]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Installation:
-    return installation(tmp_path)
-
-
-@pytest.fixture
-def lanyard(place: Installation, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(place, capsys)
 
 
 @pytest.fixture(autouse=True)

@@ -145,16 +145,22 @@ async def test_yes_needs_a_fresh_proof(house: Front) -> None:
     assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
 
 
-async def test_yes_by_pin_on_an_enrolled_device(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever signed on a while ago proves it by PIN, while the provider is away; a wrong one says so and hands nothing over."""
+async def with_pin(house: Front, monkeypatch: pytest.MonkeyPatch) -> Tab:
+    """Signed on six minutes ago on an enrolled device, with a PIN."""
     known = Device(id="pc-3", name="Ward 7 PC 3", ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
-    monkeypatch.setattr(Surroundings, "device", lambda *_: (known, 7200.0))
-    desk, phone = house.tab(), house.tab()
+    monkeypatch.setattr(Surroundings, "device", lambda *_: known)
+    desk = house.tab()
     await desk.sign_on()
     await desk.post(f"{MAIN}/shift/pin", {"pin": "739154", "again": "739154"})
     for _ in range(2):
         house.clock.step += 200
         await desk.get(MAIN + "/")
+    return desk
+
+
+async def test_yes_by_pin_on_an_enrolled_device(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever signed on a while ago proves it by PIN, while the provider is away; a wrong one says so and hands nothing over."""
+    desk, phone = await with_pin(house, monkeypatch), house.tab()
     house.provider.replies["/token"] = Reply(503)
     code = await asked(phone)
     assert 'name="pin"' in (await desk.post(f"{MAIN}/handoff/look", {"code": code})).text
@@ -169,14 +175,7 @@ async def test_yes_by_pin_on_an_enrolled_device(house: Front, monkeypatch: pytes
 
 async def test_five_wrong_pins_end_the_session_here_too(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """The count is that of unlocking: nobody gets five more by way of a hand-off."""
-    known = Device(id="pc-3", name="Ward 7 PC 3", ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
-    monkeypatch.setattr(Surroundings, "device", lambda *_: (known, 7200.0))
-    desk, phone = house.tab(), house.tab()
-    await desk.sign_on()
-    await desk.post(f"{MAIN}/shift/pin", {"pin": "739154", "again": "739154"})
-    for _ in range(2):
-        house.clock.step += 200
-        await desk.get(MAIN + "/")
+    desk, phone = await with_pin(house, monkeypatch), house.tab()
     code = await asked(phone)
     await desk.post(f"{MAIN}/handoff/look", {"code": code})
     said = [

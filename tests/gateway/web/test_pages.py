@@ -181,6 +181,18 @@ async def test_a_provider_s_error_is_told_in_our_words(tmp_path: Path) -> None:
         assert "Try again" in answer.text
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/unlock", "/unlock/again", "/shift/end", "/handoff/look", "/handoff/confirm", "/sign-off", "/device/remove"],
+)
+async def test_no_form_of_ours_is_read_without_end(tab: Tab, path: str) -> None:
+    """Before anything is done with it, whoever sends it."""
+    await tab.sign_on()
+    answer = await tab.post(MAIN + path, {"next": "x" * 20_000})
+    assert answer.status_code == 413
+    assert (await tab.get(f"{MAIN}/")).status_code == 200, "still signed on"
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/.lanyard/nowhere", "/.lanyard/static/../app.py", "/shift/end"])
 async def test_a_path_that_is_no_page_is_not_found(tab: Tab, path: str) -> None:
     """A page for people, a problem for scripts, and never a word of what was asked."""

@@ -16,7 +16,8 @@ LONG_OVER = 3 * 86400.0
 
 def kept_on(monkeypatch: pytest.MonkeyPatch, ownership: Ownership, idle: float = 300.0) -> None:
     """Every browser runs on such a device."""
-    monkeypatch.setattr(Surroundings, "device", lambda *_: (Device(ownership=ownership), idle))
+    monkeypatch.setattr(Surroundings, "device", lambda *_: Device(ownership=ownership))
+    monkeypatch.setattr(Surroundings, "idle", lambda *_: idle)
 
 
 async def asked_anew(tab: Tab) -> bool:

@@ -26,7 +26,7 @@ def ward_pc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def on(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
     """Every browser that signs on from here runs on this device."""
-    monkeypatch.setattr(Surroundings, "device", lambda *_: (device, 300.0))
+    monkeypatch.setattr(Surroundings, "device", lambda *_: device)
 
 
 async def signed_on(house: Front, *, pin: bool = False) -> Tab:

@@ -1,0 +1,31 @@
+"""What the journal says of a shift and of a session, whatever became of it."""
+
+from __future__ import annotations
+
+from sso.shift import Shift
+
+from .audit.event import AuditEvent, EventType
+from .sessions import Seat
+
+
+def shift_event(kind: EventType, at: float, shift: Shift, **fields: object) -> AuditEvent:
+    p = shift.principal
+    known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
+    return AuditEvent(kind, at, {**known, **fields})
+
+
+def session_event(kind: EventType, at: float, seat: Seat, **fields: object) -> AuditEvent:
+    return shift_event(kind, at, seat.shift, session=seat.session.id, **fields)
+
+
+def seated_event(at: float, seat: Seat, source: str, **fields: object) -> AuditEvent:
+    """On which device, and at which address."""
+    device = seat.session.device
+    known = {
+        "device": device.device_class.value,
+        "device_id": device.id,
+        "device_name": device.name,
+        "source": source,
+        "zone": device.zone,
+    }
+    return session_event(EventType.SESSION_SEATED, at, seat, **known, **fields)

@@ -1,0 +1,62 @@
+"""Whoever asks the main host: the seat of their browser, where they are, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from policies.model import Device, Principal
+
+from ..context import Surroundings
+from ..devices import Devices, Here
+from ..edge import cookies
+from ..locks import Locks
+from ..sessions import Seat, Sessions
+
+
+class Visitors:
+    def __init__(
+        self, sessions: Sessions, locks: Locks, surroundings: Surroundings, devices: Devices, public_host: str
+    ) -> None:
+        self._sessions = sessions
+        self._locks = locks
+        self._surroundings = surroundings
+        self._devices = devices
+        self._public_host = public_host
+
+    async def seat(self, request: Request) -> Seat | None:
+        """This browser's session, where it may act. Raises StoreUnavailable."""
+        return await self._sessions.seated(session_token(request), self._public_host)
+
+    async def held(self, request: Request) -> Seat | None:
+        """This browser's session, where it is locked. Raises StoreUnavailable."""
+        return await self._locks.held(session_token(request), self._public_host)
+
+    def source(self, request: Request) -> str:
+        """The client's address."""
+        return self._surroundings.source(request.scope["client"][0], tuple(request.scope["headers"]))
+
+    def unproved(self, request: Request) -> Device:
+        """What the address and the browser's own word tell of the device."""
+        return self._surroundings.device(self.source(request), tuple(request.scope["headers"]))
+
+    async def here(self, request: Request, sent: Mapping[str, Any]) -> Here | None:
+        """The enrolled device that this comes from, as `Devices.here`. Raises DeviceRefused, StoreUnavailable."""
+        return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
+
+    async def device(self, request: Request, proved: str, principal: Principal) -> tuple[Device, float]:
+        """What a session of this clinician is seated on, and its idle time in seconds.
+
+        `proved`: the id of a device that has proved its key; a certificate is looked at in any case. Raises DeviceRefused
+        for a device that was revoked, StoreUnavailable.
+        """
+        headers, source = tuple(request.scope["headers"]), self.source(request)
+        found = self._surroundings.device(source, headers)
+        device = await self._devices.still(request.scope["client"][0], headers, proved, found, principal)
+        return device, self._surroundings.idle(source, device.ownership)
+
+
+def session_token(request: Request) -> bytes | None:
+    return cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
