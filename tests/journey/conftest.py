@@ -1,11 +1,13 @@
-"""Fixtures for the files that ask one running gateway about many cases."""
+"""What the journeys share: one running gateway for many cases, and one browser for a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from .screen import launched
 from .ward import Ward, ward
 
 
@@ -19,3 +21,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 def here(shared: Ward) -> Ward:
     shared.calm()
     return shared
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser

@@ -1,13 +1,42 @@
-"""What stands on a Chromium page, once it stands still."""
+"""Chromium, and what stands on a page of it once it stands still."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from tests.counterparts.processes import missing
+
+ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+CHROMIUM = shutil.which("chromium")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 _STILL = "document.readyState === 'complete' && !document.documentElement.hidden"
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """Chromium as people have it: Playwright switches the back-forward cache off, which the tests about Back are about."""
+    if CHROMIUM is None:
+        missing("chromium fonts-dejavu-core", command="chromium")
+    ARTEFACTS.mkdir(exist_ok=True)
+    with sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=CHROMIUM, args=_ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield browser
+        browser.close()
 
 
 def until(page: Page, expression: str, within: float = 20.0) -> None:

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from demo.hospital import TOML, Hospital, hospital, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
-from tests.counterparts.processes import free_port, missing
+from tests.counterparts.processes import free_port
 
 from .certificate import certificate
 from .hospital import Hospital as InFront
 from .hospital import hospital as in_front
 from .hospital import system
-from .screen import settled, until
+from .screen import ARTEFACTS, CHROMIUM, settled, until
 
 pytestmark = pytest.mark.browser
 
-ARTEFACTS = Path(__file__).parents[1] / "artefacts"
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
 
 
@@ -42,20 +30,6 @@ WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
 def place() -> Iterator[Hospital]:
     with hospital(free_port()) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as p:
-        # Playwright switches the back-forward cache off: it is what the tests about Back are about.
-        browser = p.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

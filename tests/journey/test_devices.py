@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.counterparts import provider
-from tests.counterparts.processes import missing
 
 from .hospital import Hospital, hospital
-from .screen import until
-from .test_browser import ARGUMENTS, ARTEFACTS, CHROMIUM, fits
+from .screen import ARTEFACTS, until
+from .test_browser import fits
 
 pytestmark = pytest.mark.browser
 
@@ -28,17 +27,6 @@ WIDTHS = {320: 640, 768: 1024, 1280: 800}
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     with hospital(tmp_path_factory.mktemp("devices"), []) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from demo.hospital import Hospital as Demo
 from demo.hospital import hospital as pretend_hospital
 from gateway.proxy.guarding import Splice
 from tests.counterparts.django_admin import USERS as ADMINS
 from tests.counterparts.django_admin import django_admin
-from tests.counterparts.processes import free_port, missing
+from tests.counterparts.processes import free_port
 from tests.counterparts.provider import OTP, USERS
 from tests.gateway.proxy.test_guarding import PLACES, XML_PLACES
 
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
-from .screen import until
-from .test_browser import ARGUMENTS, ARTEFACTS
+from .screen import ARTEFACTS, until
 from .ward import LOGIN, answers, old_system
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
 
-CHROMIUM = shutil.which("chromium")
 IDLE = 75  # seconds: a warning after fifteen
 BAR = "lanyard-guard"
 NOTE = "<!doctype html><title>{title}</title><h1>RECORD-CANARY</h1><form method=post action=/ward/7/notes><textarea name=t></textarea>" \
@@ -92,19 +89,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         idle = {"idle": dict.fromkeys(("shared", "issued", "personal", "unknown"), f"{IDLE}s")}
         with hospital(folder, systems, credentials=credentials, shift=idle) as running:
             yield Place(running, upstream)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

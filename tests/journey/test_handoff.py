@@ -7,9 +7,9 @@ from playwright.sync_api import Browser, expect
 
 from demo.hospital import Hospital
 
-from .test_browser import chromium, fits, picture, place, sign_on
+from .test_browser import fits, picture, place, sign_on
 
-__all__ = ["chromium", "place"]
+__all__ = ["place"]
 
 pytestmark = pytest.mark.browser
 

@@ -14,14 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.counterparts import provider
 from tests.counterparts.processes import free_port, missing, started
 
 from .certificate import certificate
 from .hospital import Hospital, hospital
-from .test_browser import ARGUMENTS, CHROMIUM
 
 pytestmark = pytest.mark.browser
 
@@ -123,9 +122,7 @@ class Theatre:
 
 
 @pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
+def theatre(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Theatre]:
     if shutil.which("nginx") is None:
         missing("nginx", command="nginx")
     folder = tmp_path_factory.mktemp("kiosk")
@@ -145,10 +142,8 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
             )
         )
         command = ["nginx", "-p", str(root), "-e", str(root / "error.log"), "-c", str(settings)]
-        with started(command, ready=f"http://127.0.0.1:{plain}/", cwd=root), sync_playwright() as p:
-            chromium = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        with started(command, ready=f"http://127.0.0.1:{plain}/", cwd=root):
             yield Theatre(place, authority, chromium)
-            chromium.close()
 
 
 def test_a_kiosk_is_known_by_its_certificate_until_it_is_revoked(theatre: Theatre) -> None:

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.counterparts.processes import missing
 from tests.counterparts.provider import OTP, USERS
 
 from .certificate import certificate
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
-from .screen import settled
-from .test_browser import ARGUMENTS, ARTEFACTS
+from .screen import ARTEFACTS, settled
 from .ward import LOGIN, answers, old_system
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
 
-CHROMIUM = shutil.which("chromium")
 RECORD = "RECORD-OF-{user}"
 FORM = "<form method=post action=/records/{number}/scan><input name=note><button>Save</button></form>"
 PIN = "284917"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.counterparts.processes import missing
 from tests.counterparts.provider import USERS
 
 from .certificate import certificate
 from .hospital import Hospital, hospital, system
 from .recorder import Seen, recorder, reply
 from .screen import settled
-from .test_browser import ARGUMENTS
 from .ward import LOGIN, answers, old_system
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
 
-CHROMIUM = shutil.which("chromium")
 # The system's page says for whom it was made: the same address, another person, another text.
 RECORD = "RECORD-OF-{user}"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    with sync_playwright() as p:
-        # Playwright switches the back-forward cache off: it is what these tests are about.
-        browser = p.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port, missing
+from tests.counterparts.processes import free_port
 
 from .hospital import system
 from .one_log_on import Place, one_log_on
-from .test_browser import ARGUMENTS, ARTEFACTS, CHROMIUM
+from .screen import ARTEFACTS
 
 pytestmark = pytest.mark.browser
 
@@ -200,19 +200,11 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    ARTEFACTS.mkdir(exist_ok=True)
+def ward(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Ward]:
     lab = system("lab", "fhir", f"http://127.0.0.1:{free_port()}", helpdesk="pathology office, extension 4444")
     lab["title"] = "Laboratory results (pathology, microbiology and blood transfusion)"
-    with (
-        one_log_on(tmp_path_factory.mktemp("seen"), "one_per_clinician", lab) as place,
-        sync_playwright() as p,
-    ):
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with one_log_on(tmp_path_factory.mktemp("seen"), "one_per_clinician", lab) as place:
         yield Ward(place, chromium)
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-from tests.counterparts.processes import missing
+from playwright.sync_api import Browser, Page, expect
 
 from .hospital import Hospital, hospital
-from .test_browser import ARGUMENTS
 from .test_locks import signed_on
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
-
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

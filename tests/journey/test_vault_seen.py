@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from demo.hospital import TOML, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port, missing
+from tests.counterparts.processes import free_port
 
 from .hospital import Hospital, hospital, system
-from .test_browser import ARGUMENTS, ARTEFACTS, CHROMIUM, WIDTHS
+from .screen import ARTEFACTS
+from .test_browser import WIDTHS
 
 pytestmark = pytest.mark.browser
 
@@ -31,17 +32,6 @@ def place(tmp_path: Path) -> Iterator[tuple[Hospital, Pas]]:
     entry |= {"title": "Patient administration (old)", "helpdesk": "PAS desk, extension 3333"}
     with servers({port: pas.app()}), hospital(tmp_path, [entry]) as running:
         yield running, pas
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("chromium fonts-dejavu-core", command="chromium")
-    ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 def signed_on(here: Hospital, window: BrowserContext) -> tuple[Page, list[str]]:

@@ -22,8 +22,8 @@ def clock() -> float:
     return time.time() + float(file.read_text())
 
 
-def device(self: Surroundings, source: str, headers: Any) -> tuple[Device, float]:
-    return Device("pc-3", "Ward 7 PC 3", DeviceClass.DESKTOP, Ownership.SHARED), 300.0
+def device(self: Surroundings, source: str, headers: Any) -> Device:
+    return Device("pc-3", "Ward 7 PC 3", DeviceClass.DESKTOP, Ownership.SHARED)
 
 
 Surroundings.device = device  # type: ignore[method-assign]  # in place of what the configuration says
