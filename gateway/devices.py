@@ -90,6 +90,25 @@ class Devices:
         await self._store.put_device(proved)
         return Here(proved, found is not None and found.last_proved is not None)
 
+    async def at(
+        self, peer: str, headers: Headers, sent: Mapping[str, Any], device: Device, proof_for: ProofFor
+    ) -> str:
+        """The id of `device`, that a session is seated on, proved just now; "" for one that is not enrolled.
+
+        Raises DeviceRefused where this request comes from anywhere else or nothing proves it, StoreUnavailable.
+        """
+        if not device.id:
+            return ""
+        here = await self.here(peer, headers, sent, proof_for)
+        if here is None or here.enrolment.id != device.id:
+            raise DeviceRefused("device-unproved", f"this browser did not show that it is `{device.name}`")
+        return device.id
+
+    async def needs_script(self, device: Device) -> bool:
+        """Whether it proves itself by a key, which takes a script in the page."""
+        enrolment = await self._store.device(device.id) if device.id else None
+        return enrolment is not None and enrolment.key is not None
+
     async def still(self, peer: str, headers: Headers, device_id: str, found: Device, principal: Principal) -> Device:
         """At the end of a sign-on: `found` with what is known of the device. Raises DeviceRefused if it was revoked.
 

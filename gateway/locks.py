@@ -85,12 +85,15 @@ class Locks:
         await self._sessions.lock(seat.session, SWITCHED, desk=desk, left=left)
         await self._record(EventType.SESSION_SWITCHED, seat)
 
-    async def unlock(self, seat: Seat, proof: str, proved: float, *, turn: int, follows: bool = False) -> bool:
+    async def unlock(
+        self, seat: Seat, proof: str, proved: float, *, turn: int, here: str, follows: bool = False
+    ) -> bool:
         """By whoever has just proved to be its clinician; their other sessions on shared devices are locked.
 
-        `turn`: the lock that was looked at; False where it is another one by now, or the session is over.
+        `turn`: the lock that was looked at; False where it is another one by now, or the session is over. `here`: the enrolled
+        device that this comes from, proved just now; False for any other than the session's own.
         """
-        if seat.session.turn != turn:
+        if seat.session.turn != turn or not on_its_device(seat, here):
             return False
         await self._record(EventType.SESSION_UNLOCKED, seat, method=proof, since=seat.session.locked)
         if not await self._sessions.unlock(seat.session, proof, proved, turn=turn, follows=follows):
@@ -128,32 +131,35 @@ class Locks:
         await self._record(EventType.CREDENTIAL_KEPT, seat, method=PIN)
         await self._store.put_factor(p.issuer, p.subject, PIN, hashed)
 
-    async def try_pin(self, seat: Seat, pin: str) -> Tried:
-        """Unlock, or prove oneself again where nothing is locked.
+    async def try_pin(self, seat: Seat, pin: str, *, here: str) -> Tried:
+        """Unlock, or prove oneself again where nothing is locked. `here`: the enrolled device that has just proved itself.
 
-        Every try is counted before it is looked at, so that many at once are no more than one after another.
+        Every try is counted before it is looked at, so that many at once are no more than one after another. One that comes
+        from anywhere else than the session's enrolled device is neither: it is wrong, whatever it is.
         """
+        if not here or not on_its_device(seat, here):
+            return Tried.WRONG
         p, now, turn = seat.shift.principal, self._now(), seat.session.turn
         person = f"{len(p.issuer)}:{p.issuer}{p.subject}"
-        here = await self._store.tally("pin-session", seat.session.id, now, now + seat.session.stays)
-        if here > unlock.TRIES:
+        in_session = await self._store.tally("pin-session", seat.session.id, now, now + seat.session.stays)
+        if in_session > unlock.TRIES:
             return await self._ended(seat)
         everywhere = await self._store.tally("pin-person", person, now, now + unlock.PERSON_WINDOW)
         hashed = await self._store.factor(p.issuer, p.subject, PIN)
         right = await self._slowly(unlock.fits, hashed, pin[:64])
         if everywhere > unlock.PERSON_TRIES:
             tried = Tried.LIMITED
-        elif right and seat.session.device.id and await self._taken(seat, turn):
+        elif right and await self._taken(seat, turn, here):
             await self._store.clear_tally("pin-person", person)
             return Tried.UNLOCKED
         else:
             tried = Tried.WRONG
         await self._record(EventType.LOGIN_FAILED, seat, reason=f"pin-{tried.value}")
-        return await self._ended(seat) if here >= unlock.TRIES else tried
+        return await self._ended(seat) if in_session >= unlock.TRIES else tried
 
-    async def _taken(self, seat: Seat, turn: int) -> bool:
+    async def _taken(self, seat: Seat, turn: int, here: str) -> bool:
         if self._sessions.locked(seat.session):
-            return await self.unlock(seat, PIN, self._now(), turn=turn)
+            return await self.unlock(seat, PIN, self._now(), turn=turn, here=here)
         await self._sessions.proved(seat.session, PIN, self._now())
         await self._store.clear_tally("pin-session", seat.session.id)
         return True
@@ -172,10 +178,10 @@ class Locks:
         await self._record(EventType.CREDENTIAL_KEPT, seat, method=PASSKEY)
         await self._put_passkeys(seat, [*known, made])
 
-    async def unlock_by_passkey(self, seat: Seat, used: Passkey, *, turn: int) -> bool:
+    async def unlock_by_passkey(self, seat: Seat, used: Passkey, *, turn: int, here: str) -> bool:
         known = await self.passkeys(seat)
         await self._put_passkeys(seat, [used if one.id == used.id else one for one in known])
-        return await self.unlock(seat, PASSKEY, self._now(), turn=turn)
+        return await self.unlock(seat, PASSKEY, self._now(), turn=turn, here=here)
 
     async def refused(self, seat: Seat, reason: str) -> None:
         """Write down a proof that was none."""
@@ -195,6 +201,11 @@ class Locks:
 
     async def _record(self, kind: EventType, seat: Seat, **fields: object) -> None:
         await self._journal.record(session_event(kind, self._now(), seat, **fields))
+
+
+def on_its_device(seat: Seat, here: str) -> bool:
+    """Whether `here`, an enrolled device that has proved itself or "", is where this session belongs."""
+    return seat.session.device.id in ("", here)
 
 
 def covers(seat: Seat, principal: Principal) -> bool:

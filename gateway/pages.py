@@ -111,7 +111,10 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         r.systems, r.engine, visitors, r.sessions, doors, sign_on, sign_off, writes, renderer, config.scheme,
         entries(config), device_pages,
     )  # fmt: skip
-    hand_off = HandOff(url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks)
+    hand_off = HandOff(
+        url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks,
+        sign_on,
+    )  # fmt: skip
     unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer)
     passkeys = Passkeys(url, visitors, locks, r.store, renderer, now)
     vault = VaultPages(

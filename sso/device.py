@@ -46,7 +46,7 @@ class ProofFor(StrEnum):
     SIGN_ON = "sign-on"
     UNLOCK = "unlock"
     HAND_OFF = "hand-off"
-    RENEWAL = "renewal"
+    RENEW = "renew"
 
 
 @dataclass(frozen=True, slots=True)

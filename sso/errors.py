@@ -75,6 +75,7 @@ class StoreUnavailable(Exception):
 # Every `reason` of DeviceRefused, for the journal and the documentation.
 DEVICE_REASONS = {
     "device-unknown": "no device is enrolled by this id",
+    "device-unproved": "the session is on an enrolled device, and nothing showed that this browser is that device",
     "device-pending": "the device waits for its approval",
     "device-revoked": "the device was taken out of use",
     "device-challenge": "the challenge is not ours, was changed, or was made for another device",

@@ -42,10 +42,14 @@ class Asking:
 
     browser: str
     device: str  # `Phone`, or the enrolled device's name
-    known: bool  # an enrolled device
+    enrolled: str  # the id of an enrolled device that has proved itself; "" for any other
     where: str  # the zone's name; empty outside the hospital's network
     source: str  # address
     asked: float
+
+    @property
+    def known(self) -> bool:
+        return bool(self.enrolled)
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -62,11 +66,12 @@ class Giving:
     session: str  # the giver's
     name: str
     number: str
+    device: str = ""  # the enrolled one that it was said yes to: no other takes it
     refused: bool = False
 
     @classmethod
-    def of(cls, session: str, name: str) -> Giving:
-        return cls(session, name, f"{secrets.randbelow(10**_NUMBER):0{_NUMBER}d}")
+    def of(cls, session: str, name: str, device: str) -> Giving:
+        return cls(session, name, f"{secrets.randbelow(10**_NUMBER):0{_NUMBER}d}", device)
 
     @classmethod
     def refusal(cls) -> Giving:

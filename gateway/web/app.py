@@ -35,6 +35,8 @@ _AT_LOCK = frozenset(
         "/unlock/passkey/options",
         "/lock",
         "/switch",
+        "/device/challenge",
+        "/device/enrol",
         "/sign-off",
         "/signed-off",
     }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from sso.device import ProofFor
 from sso.errors import DeviceRefused
 from sso.handoff import ASKING_LIFE, GIVING_LIFE, Asking, Giving, new_code, plain, shown
 from sso.session import new_token, token_hash
@@ -28,6 +29,7 @@ from .bodies import form_of
 from .render import Renderer, sentence
 from .seating import seated_cookies
 from .signoff import SignOff
+from .signon import SignOn
 from .visitors import Visitors
 
 _SAID = {
@@ -50,6 +52,7 @@ class HandOff:
         renderer: Renderer,
         now: Callable[[], float],
         locks: Locks,
+        sign_on: SignOn,
     ) -> None:
         self._public_url = public_url
         self._public_host = public_host
@@ -61,6 +64,7 @@ class HandOff:
         self._renderer = renderer
         self._now = now
         self._locks = locks
+        self._sign_on = sign_on
         self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
 
     # At the new device
@@ -72,14 +76,14 @@ class HandOff:
             return self._message("Too many codes", "Wait a minute, then ask again.", 429)
         device = self._visitors.unproved(request)
         try:
-            here = await self._visitors.here(request, {})
+            here = await self._visitors.here(request, await form_of(request), ProofFor.HAND_OFF)
         except DeviceRefused as refused:
-            return self._message("This device is not let in", sentence(refused), 403)
+            return self._not_this_device(request, refused)
         secret, code = new_token(), new_code()
         asking = Asking(
             token_hash(secret),
             here.enrolment.name if here else device.device_class.value.capitalize(),
-            here is not None,
+            here.enrolment.id if here else "",
             device.zone,
             source,
             self._now(),
@@ -105,21 +109,35 @@ class HandOff:
         return self._renderer.page("handoff_take.html", name=giving.name)
 
     async def take(self, request: Request) -> Response:
-        """POST: the number, once. A wrong one ends it: a second guess would be somebody else's first."""
+        """POST: the number, once. A wrong one ends it: a second guess would be somebody else's first.
+
+        It is for the device that was named when it was said yes to. Another one, or the same without its proof, uses nothing up.
+        """
+        form = await form_of(request)
+        try:
+            here = await self._visitors.here(request, form, ProofFor.HAND_OFF)
+        except DeviceRefused as refused:
+            return self._not_this_device(request, refused)
+        device, asked_for = here.enrolment.id if here else "", await self._given(request)
+        if asked_for is not None and asked_for.device != device:
+            self._journal.reject(self._visitors.source(request), "device-unproved")
+            return self._message(
+                "This is another device", "This browser did not show that it is the one that asked.", 403
+            )
         secret = cookies.cookie(tuple(request.scope["headers"]), ASKER)
         kept = await self._store.take_code("handoff-given", token_hash(secret), self._now()) if secret else None
         giving = Giving.from_json(kept) if kept else Giving.refusal()
         giver = await self._sessions.seat_of(giving.session) if giving.session else None
         if giver is None:
             return self._message("It is over", "The code is too old, or whoever gave it has signed off.", 403)
-        if not giving.matches((await form_of(request)).get("number", "")):
+        if not giving.matches(form.get("number", "")):
             await self._say(EventType.HANDOFF_REFUSED, giver, reason="wrong-number")
             return self._message("That was not the number", "For safety there is one try. Begin again.", 403)
-        return await self._seated(request, giver)
+        return await self._seated(request, giver, giving.device)
 
-    async def _seated(self, request: Request, giver: Seat) -> Response:
-        try:  # enrolled: only one that is known by its certificate
-            device, idle = await self._visitors.device(request, "", giver.shift.principal)
+    async def _seated(self, request: Request, giver: Seat, proved: str) -> Response:
+        try:
+            device, idle = await self._visitors.device(request, proved, giver.shift.principal)
         except DeviceRefused as refused:
             await self._say(EventType.HANDOFF_REFUSED, giver, reason=refused.reason)
             return self._message("This device is not let in", sentence(refused), 403)
@@ -130,6 +148,13 @@ class HandOff:
         await self._say(EventType.HANDOFF_ACCEPTED, giver, seated=seat.session.id)
         await self._journal.record(seated_event(self._now(), seat, self._visitors.source(request), by="handoff"))
         return self._renderer.redirect(Bounce("/", (*seated_cookies(seat, fresh), cookies.expired(ASKER))))
+
+    def _not_this_device(self, request: Request, refused: DeviceRefused) -> Response:
+        """A revoked device takes nobody's shift. One that cannot prove itself is told why, and may ask as an unknown one."""
+        self._journal.reject(self._visitors.source(request), refused.reason)
+        if refused.reason == "device-revoked":
+            return self._message("This device is not let in", sentence(refused), 403)
+        return self._renderer.redirect(Bounce(f"/sign-on?device={refused.reason}"))
 
     async def _given(self, request: Request) -> Giving | None:
         secret = cookies.cookie(tuple(request.scope["headers"]), ASKER)
@@ -175,46 +200,59 @@ class HandOff:
 
         return await self._for_seat(request, lambda seat: self._claimed(seat, code))
 
-    async def _claimed(self, seat: Seat, code: str, *, said: str = "") -> Response:
+    async def _claimed(self, seat: Seat, code: str, *, said: str = "", unproved: bool = False) -> Response:
         kept = await self._store.read_code("handoff-claimed", code, self._now()) if code else None
         asking = _asking(kept, seat)
-        return self._show(seat, code, asking, said=said) if asking else await self._asked_for(seat, "")
+        if asking is None:
+            return await self._asked_for(seat, "")
+        return self._show(seat, code, asking, said=said, unproved=unproved)
 
-    def _show(self, seat: Seat, code: str, asking: Asking, *, said: str = "") -> Response:
+    def _show(self, seat: Seat, code: str, asking: Asking, *, said: str = "", unproved: bool = False) -> Response:
         return self._renderer.page(
             "handoff_confirm.html",
-            403 if said else 200,
+            403 if said or unproved else 200,
             asking=asking,
             code=code,
             fresh=seat.proof_fresh(self._now()),
             pin=bool(seat.session.device.id),
             said=said,
+            unproved=seat.session.device.name if unproved else "",
             name=seat.shift.principal.name,
         )
 
     async def confirm(self, request: Request) -> Response:
-        """POST: yes, with a fresh proof, or no."""
+        """POST: yes, with a fresh proof and from the device that the session is on, or no."""
         form = await form_of(request)
-        code, pin = plain(form.get("code", "")), form.get("pin", "")
-        return await self._for_seat(request, lambda seat: self._confirm(seat, code, form.get("answer", ""), pin))
+        return await self._for_seat(request, lambda seat: self._confirm(request, seat, form))
 
-    async def _confirm(self, seat: Seat, code: str, answer: str, pin: str) -> Response:
+    async def _confirm(self, request: Request, seat: Seat, form: dict[str, str]) -> Response:
         """`yes`, by a proof of the last minutes or a PIN; `sign-on`: first a proof by the provider; all else is no."""
-        yes = answer == "yes"
-        if yes and pin and not seat.proof_fresh(self._now()):
-            tried = await self._locks.try_pin(seat, pin)
+        code, answer = plain(form.get("code", "")), form.get("answer", "")
+        if answer not in ("yes", "sign-on"):
+            return await self._answered(seat, code, yes=False)
+        here = ""
+        try:
+            here = await self._visitors.at(request, form, seat, ProofFor.HAND_OFF)
+        except DeviceRefused as refused:
+            if answer == "yes":
+                await self._say(EventType.HANDOFF_REFUSED, seat, reason=refused.reason)
+                return await self._claimed(seat, code, unproved=True)
+        if answer == "yes" and form.get("pin") and not seat.proof_fresh(self._now()):
+            tried = await self._locks.try_pin(seat, form["pin"], here=here)
             if tried is Tried.ENDED:
                 return self._renderer.redirect(Bounce("/sign-on"))
             if tried is not Tried.UNLOCKED:
                 return await self._claimed(seat, code, said=_SAID[tried])
-        if answer == "sign-on" or (yes and not seat.proof_fresh(self._now())):
-            back = f"/handoff/claimed?code={code}"
-            return self._renderer.redirect(Bounce(f"/sign-on/start?proof=stronger&next={back}"))
+        if answer == "sign-on" or not seat.proof_fresh(self._now()):
+            return await self._sign_on.again(request, f"/handoff/claimed?code={code}", device=here, stronger=True)
+        return await self._answered(seat, code, yes=True)
+
+    async def _answered(self, seat: Seat, code: str, *, yes: bool) -> Response:
         kept = await self._store.take_code("handoff-claimed", code, self._now()) if code else None
         asking = _asking(kept, seat)
         if asking is None:
             return self._message("It is over", "The code is too old. Ask for a new one at the other device.", 403)
-        giving = Giving.of(seat.session.id, seat.shift.principal.name) if yes else Giving.refusal()
+        giving = Giving.of(seat.session.id, seat.shift.principal.name, asking.enrolled) if yes else Giving.refusal()
         await self._store.put_code("handoff-given", asking.browser, giving.to_json(), self._now() + GIVING_LIFE)
         if not yes:
             await self._say(EventType.HANDOFF_REFUSED, seat, reason="not-my-device", source=asking.source)

@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, Response
 from connectors.errors import BadRequest, BodyTooLarge
 from policies.model import Ownership
 from sso import passkey
+from sso.device import ProofFor
+from sso.errors import DeviceRefused
 from sso.passkey import PasskeyRefused, Place
 
 from ..edge.origins import Bounce
@@ -89,13 +91,17 @@ class Passkeys:
         turn = seat.session.turn
         try:
             answer, challenge = await self._answer(request, "passkey-proof", seat)
+            here = await self._visitors.at(request, answer, seat, ProofFor.UNLOCK)
             known = await self._locks.passkeys(seat)
             used = passkey.proved(self._place(seat), answer, challenge, known)
-            if not await self._locks.unlock_by_passkey(seat, used, turn=turn):
+            if not await self._locks.unlock_by_passkey(seat, used, turn=turn, here=here):
                 raise PasskeyRefused("this session was locked anew, or is over")
         except PasskeyRefused as error:
             await self._locks.refused(seat, "passkey-refused")
             return self._refused(str(error))
+        except DeviceRefused as refused:
+            await self._locks.refused(seat, refused.reason)
+            return self._refused(f"{refused}, so it unlocks nothing: sign on again instead")
         return self._json(json.dumps({"next": own_path(str(answer.get("next", "/")))}))
 
     async def _challenge(self, kind: str, seat: Seat) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.model import Ownership
+from policies.model import Device, Ownership, Principal
 from sso.provider import PendingSignOn, SignedOn
 from sso.session import FEDERATED, token_hash
 
@@ -16,7 +16,7 @@ from ..audit.event import EventType
 from ..audit.journal import Journal
 from ..edge import cookies
 from ..edge.origins import Bounce
-from ..locks import Locks, covers
+from ..locks import Locks, covers, on_its_device
 from ..metrics import Metrics
 from ..session_events import seated_event, session_event, shift_event
 from ..sessions import Seat, Sessions
@@ -62,13 +62,17 @@ class Seating:
         done = (cookies.expired(name),)
         if pending.subject or not pending.fresh or since is None or pending.created < since:
             return self._renderer.redirect(Bounce(unlock_at(pending.return_path), done))
-        if covers(held, found):
+        here = (await self._device(request, pending, found))[0].id
+        if covers(held, found) and on_its_device(held, here):
             await self._sessions.confirmed(held.shift, signed_on, held.session)
-            unlocked = await self._locks.unlock(held, FEDERATED, signed_on.auth_time, turn=turn)
+            unlocked = await self._locks.unlock(held, FEDERATED, signed_on.auth_time, turn=turn, here=here)
             return self._renderer.redirect(
                 Bounce(pending.return_path if unlocked else unlock_at(pending.return_path), done)
             )
-        if (known.issuer, known.subject) == (found.issuer, found.subject):  # in another role, or by a weaker proof
+        if (known.issuer, known.subject) == (
+            found.issuer,
+            found.subject,
+        ):  # in another role, by a weaker proof, elsewhere
             return await self.arrived(request, pending, signed_on, held, name)
         mark = self._switching.mark(tuple(request.scope["headers"]))
         await self._switching.away(held, mark, pending.return_path)
@@ -95,7 +99,8 @@ class Seating:
         desk = mark or self._switching.marked(tuple(request.scope["headers"]))
         own = await self._locks.left_at(token_hash(desk), signed_on.principal) if desk else None
         left = own.session.left if own else ""
-        token = await self._resumed(own, signed_on, previous) if own else ""
+        here = (await self._device(request, pending, signed_on.principal))[0].id if own else ""
+        token = await self._resumed(own, signed_on, previous, here) if own else ""
         if own is None or not token:
             own, token = await self._seat_down(request, signed_on, previous, pending, follows=bool(desk))
         elif back == "/":
@@ -105,11 +110,13 @@ class Seating:
         onward = await self._switching.by_way_of(entered, back)
         return self._renderer.redirect(Bounce(onward, (*given, *marks)))
 
-    async def _resumed(self, own: Seat, signed_on: SignedOn, previous: Seat | None) -> str:
-        """A cookie's value for the session that was left; "" where it is over by now."""
+    async def _resumed(self, own: Seat, signed_on: SignedOn, previous: Seat | None, here: str) -> str:
+        """A cookie's value for the session that was left; "" where it is over by now, or on another device than this one."""
         turn = own.session.turn
+        if not on_its_device(own, here):
+            return ""
         await self._sessions.confirmed(own.shift, signed_on, own.session)
-        if not await self._locks.unlock(own, FEDERATED, signed_on.auth_time, turn=turn, follows=True):
+        if not await self._locks.unlock(own, FEDERATED, signed_on.auth_time, turn=turn, here=here, follows=True):
             return ""
         if previous is not None:
             await self._replaced(previous, signed_on)
@@ -127,9 +134,7 @@ class Seating:
         self, request: Request, signed_on: SignedOn, previous: Seat | None, pending: PendingSignOn, *, follows: bool
     ) -> tuple[Seat, str]:
         source = self._visitors.source(request)
-        # A sign-on that was begun here and is ended elsewhere, with copied cookies, is not on this device.
-        proved = pending.device if pending.source == source else ""
-        device, idle = await self._visitors.device(request, proved, signed_on.principal)
+        device, idle = await self._device(request, pending, signed_on.principal)
         if previous is not None:
             await self._replaced(previous, signed_on)
             known, found = previous.shift.principal, signed_on.principal
@@ -144,6 +149,11 @@ class Seating:
             await self._journal.record(shift_event(EventType.SHIFT_STARTED, self._now(), seat.shift))
         await self._journal.record(seated_event(self._now(), seat, source))
         return seat, token
+
+    async def _device(self, request: Request, pending: PendingSignOn, principal: Principal) -> tuple[Device, float]:
+        """As `Visitors.device`. A sign-on that was begun here and is ended elsewhere, with copied cookies, is not on this device."""
+        proved = pending.device if pending.source == self._visitors.source(request) else ""
+        return await self._visitors.device(request, proved, principal)
 
 
 def seated_cookies(seat: Seat, token: str) -> tuple[tuple[bytes, bytes], ...]:

@@ -141,9 +141,10 @@ class SignOn:
         """Ask the provider whether it still knows this clinician, without a page."""
         return await self._leave(request, back, prompt="none", subject=seat.shift.principal.subject)
 
-    async def again(self, request: Request, back: str) -> Response:
-        """Leave for the provider, which is to ask who is there, to unlock this browser's session."""
-        return await self._leave(request, back, acr_values=self._settings.acr_values, fresh=True)
+    async def again(self, request: Request, back: str, *, device: str = "", stronger: bool = False) -> Response:
+        """Leave for the provider, which is to ask who is there. `device`: the enrolled one that has just proved itself."""
+        acr = self._settings.step_up_acr_values if stronger else self._settings.acr_values
+        return await self._leave(request, back, acr_values=acr, fresh=True, device=device)
 
     async def _leave(
         self,
@@ -193,12 +194,12 @@ class SignOn:
             return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
         except SignOnRefused as error:
             return await self._refused(request, error)
-        if (held := await self._visitors.held(request)) is not None:
-            return await self._seating.at_lock(request, pending, signed_on, held, name)
-        previous = await self._visitors.seat(request)
-        if pending.subject:
+        held, previous = await self._visitors.held(request), await self._visitors.seat(request)
+        if held is None and pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
         try:
+            if held is not None:
+                return await self._seating.at_lock(request, pending, signed_on, held, name)
             return await self._seating.arrived(request, pending, signed_on, previous, name)
         except DeviceRefused as refused:
             return await self._not_this_device(request, refused, pending.return_path)

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sso.device import ProofFor
+from sso.errors import DeviceRefused
 from sso.session import BY_CLINICIAN, FOLLOW_ME, IDLE
 from sso.unlock import PinRefused
 
@@ -70,14 +72,18 @@ class Unlock:
     async def page(self, request: Request) -> Response:
         back = own_path(request.query_params.get("next", "/"))
         seat = await self._visitors.held(request)
-        return self._page(seat, back) if seat else self._renderer.redirect(Bounce(back))
+        return await self._page(seat, back) if seat else self._renderer.redirect(Bounce(back))
 
-    def _page(self, seat: Seat, back: str, *, said: str = "") -> Response:
+    async def _page(self, seat: Seat, back: str, *, said: str = "", unproved: str = "") -> Response:
+        """`unproved`: why this is not taken for the enrolled device that the session is on."""
         since = datetime.fromtimestamp(seat.session.locked or 0.0).astimezone()
         return self._renderer.page(
             "unlock.html",
-            403 if said else 200,
+            403 if said or unproved else 200,
             name=seat.shift.principal.name,
+            device=seat.session.device.name,
+            needs_script=await self._visitors.needs_script(seat),
+            unproved=unproved,
             since=f"{since:%H:%M}",
             why=_WHY.get(seat.session.lock_reason, ""),
             pin=bool(seat.session.device.id),
@@ -93,21 +99,37 @@ class Unlock:
         if seat is None:
             return self._renderer.redirect(Bounce(back))
         if not seat.session.device.id:
-            return self._page(seat, back)
-        tried = await self._locks.try_pin(seat, form.get("pin", ""))
+            return await self._page(seat, back)
+        try:
+            here = await self._visitors.at(request, form, seat, ProofFor.UNLOCK)
+        except DeviceRefused as refused:
+            await self._locks.refused(seat, refused.reason)
+            return await self._page(seat, back, unproved=refused.reason)
+        tried = await self._locks.try_pin(seat, form.get("pin", ""), here=here)
         if tried is Tried.UNLOCKED:
             return self._renderer.redirect(Bounce(back))
         if tried is Tried.ENDED:
             gone = (cookies.expired(cookies.SESSION), cookies.given(ANEW, "1", max_age=ANEW_LIFE))
             return self._renderer.redirect(Bounce("/sign-on" if back == "/" else f"/sign-on?next={back}", gone))
-        return self._page(seat, back, said=_SAID[tried])
+        return await self._page(seat, back, said=_SAID[tried])
 
     async def again(self, request: Request) -> Response:
-        """POST: by signing on again at the provider, which asks."""
-        back = own_path((await form_of(request)).get("next", "/"))
-        if await self._visitors.held(request) is None:
+        """POST: by signing on again at the provider, which asks.
+
+        Where this is not the enrolled device that the session is on, that begins another session; who asks for it is told first.
+        """
+        form = await form_of(request)
+        back = own_path(form.get("next", "/"))
+        seat = await self._visitors.held(request)
+        if seat is None:
             return self._renderer.redirect(Bounce(back))
-        return await self._sign_on.again(request, back)
+        try:
+            here = await self._visitors.here(request, form, ProofFor.UNLOCK)
+        except DeviceRefused as refused:
+            return await self._page(seat, back, unproved=refused.reason)
+        if seat.session.device.id and here is None and form.get("anyway") != "yes":
+            return await self._page(seat, back, unproved="device-unproved")
+        return await self._sign_on.again(request, back, device=here.enrolment.id if here else "")
 
     async def lock(self, request: Request) -> Response:
         """POST: now. The way back is the page whose button it was."""
@@ -153,8 +175,9 @@ class Unlock:
             return self._renderer.redirect(Bounce("/shift/pin"))
         form = await form_of(request)
         try:
+            await self._visitors.at(request, form, seat, ProofFor.UNLOCK)
             await self._locks.set_pin(seat, form.get("pin", ""), form.get("again", ""))
-        except PinRefused as error:
+        except (PinRefused, DeviceRefused) as error:
             return self._pin_page(seat, said=sentence(error))
         self._sessions.touch(seat)
         return self._renderer.redirect(Bounce("/shift"))

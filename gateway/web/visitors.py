@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from policies.model import Device, Principal
+from sso.device import ProofFor
 
 from ..context import Surroundings
 from ..devices import Devices, Here
@@ -42,9 +43,19 @@ class Visitors:
         """What the address and the browser's own word tell of the device."""
         return self._surroundings.device(self.source(request), tuple(request.scope["headers"]))
 
-    async def here(self, request: Request, sent: Mapping[str, Any]) -> Here | None:
+    async def here(
+        self, request: Request, sent: Mapping[str, Any], proof_for: ProofFor = ProofFor.SIGN_ON
+    ) -> Here | None:
         """The enrolled device that this comes from, as `Devices.here`. Raises DeviceRefused, StoreUnavailable."""
-        return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent)
+        return await self._devices.here(request.scope["client"][0], tuple(request.scope["headers"]), sent, proof_for)
+
+    async def at(self, request: Request, sent: Mapping[str, Any], seat: Seat, proof_for: ProofFor) -> str:
+        """The id of the enrolled device that this seat is on, proved just now, as `Devices.at`; "" where it is on none."""
+        headers = tuple(request.scope["headers"])
+        return await self._devices.at(request.scope["client"][0], headers, sent, seat.session.device, proof_for)
+
+    async def needs_script(self, seat: Seat) -> bool:
+        return await self._devices.needs_script(seat.session.device)
 
     async def device(self, request: Request, proved: str, principal: Principal) -> tuple[Device, float]:
         """What a session of this clinician is seated on, and its idle time in seconds.

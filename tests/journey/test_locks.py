@@ -16,6 +16,7 @@ from .certificate import certificate
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
 from .screen import ARTEFACTS, settled
+from .test_devices import enrol, listening
 from .ward import LOGIN, answers, old_system
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -68,7 +69,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 def signed_on(page: Page, login: str) -> None:
     """From a page with our button, through the provider's form."""
-    page.get_by_role("button", name=re.compile("^(Sign on|Unlock by signing on again)$")).click()
+    page.get_by_role("button", name=re.compile("^(Sign on|Unlock by signing on again|Sign on all the same)$")).click()
     page.locator("[name=login]").fill(login)
     page.locator("[name=password]").fill(str(USERS[login]["password"]))
     page.locator("[name=otp]").fill(OTP)
@@ -84,6 +85,8 @@ def pictured(page: Page, name: str) -> None:
 
 def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page) -> None:
     """To the page that was left, in the same session; meanwhile nothing of it can be opened, and no provider is asked."""
+    complaints = listening(page)
+    enrol(place, page)
     page.goto(place.url)
     signed_on(page, "n.okoye")
     page.get_by_role("link", name="My shift").click()
@@ -114,17 +117,56 @@ def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page
     page.wait_for_url(record)
     assert RECORD.format(user="okoye") in page.content()
     print(f"from the PIN to the page: {time.monotonic() - begun:.2f} s")
+    assert complaints == []
     (place.folder / "clock").write_text("0")
     place.stop(signal.SIGKILL)  # a clock that is set back is believed after a restart only
     place.start()
     assert [e["reason"] for e in place.events(type="session.locked")] == ["idle"]
     assert [e["method"] for e in place.events(type="session.unlocked")] == ["pin"]
+    assert [e["device_name"] for e in place.events(type="session.seated")] == ["Ward 7 PC 3"]
     assert len(place.events(type="session.seated")) == 1
     assert len(place.events(type="upstream.logged_on")) == 1
 
 
+def test_copied_cookies_of_a_locked_desk_unlock_nothing(place: Hospital, chromium: Browser, page: Page) -> None:
+    """The right PIN, every cookie, another browser: told why. The desk that lost its key is told too, and goes on as an unknown device."""
+    enrol(place, page, "Ward 7 PC 4")
+    page.goto(place.url)
+    signed_on(page, "r.singh")
+    page.goto(f"{place.url}/shift/pin")
+    page.get_by_label("New PIN").fill(PIN)
+    page.get_by_label("The same once more").fill(PIN)
+    page.get_by_role("button", name="Set this PIN").click()
+    page.wait_for_url(f"{place.url}/shift")
+    page.get_by_role("button", name="Lock").click()
+    elsewhere = chromium.new_context(ignore_https_errors=True)
+    elsewhere.add_cookies(page.context.cookies())  # type: ignore[arg-type,unused-ignore]  # what it gave is what it takes
+    thief = elsewhere.new_page()
+    unlocked = len(place.events(type="session.unlocked"))
+    for way in ("Unlock", "Unlock by signing on again"):
+        thief.goto(f"{place.url}/unlock?next=/shift")
+        thief.get_by_label("Your PIN").fill(PIN)
+        thief.get_by_role("button", name=way, exact=True).click()
+        expect(thief.get_by_role("alert")).to_contain_text("did not show that it is Ward 7 PC 4")
+    pictured(thief, "unproved")
+    elsewhere.close()
+    page.get_by_label("Your PIN").fill(PIN)
+    page.get_by_role("button", name="Unlock", exact=True).click()
+    page.wait_for_url(f"{place.url}/shift")
+    assert len(place.events(type="session.unlocked")) == unlocked + 1
+    page.get_by_role("button", name="Lock").click()
+    page.evaluate("() => new Promise((done) => { indexedDB.deleteDatabase('lanyard').onsuccess = done; })")
+    page.get_by_role("button", name="Unlock by signing on again").click()
+    expect(page.get_by_role("alert")).to_contain_text("its key is gone")
+    signed_on(page, "r.singh")
+    page.wait_for_url(f"{place.url}/shift")
+    assert place.events(type="session.seated")[-1]["device_id"] == ""
+    assert len(place.events(type="session.unlocked")) == unlocked + 1
+
+
 def test_one_desk_goes_from_hand_to_hand(place: Hospital, pas: Recorder, page: Page) -> None:
     """A to B to A: each comes back to their own page, nothing of the other is shown, and an old tab of A's submits nothing as B."""
+    enrol(place, page, "Ward 7 PC 5")
     before = len(place.events(type="shift.started"))
     record = f"{place.system_url('pas')}/records"
     page.goto(place.url)

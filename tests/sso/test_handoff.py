@@ -25,7 +25,7 @@ def test_what_can_be_no_code_is_none(typed: str) -> None:
 def test_codes_and_numbers_do_not_repeat() -> None:
     """Each is drawn anew."""
     assert len({new_code() for _ in range(2000)}) == 2000
-    assert len({Giving.of("s", "n").number for _ in range(2000)}) > 800
+    assert len({Giving.of("s", "n", "").number for _ in range(2000)}) > 800
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,5 @@ def test_both_sides_survive_the_store() -> None:
     """What is kept comes back equal."""
     asking = Asking("hash", "Phone", False, "", "192.0.2.1", 1.0)
     assert Asking.from_json(asking.to_json()) == asking
-    giving = Giving.of("session", "Nurse")
+    giving = Giving.of("session", "Nurse", "")
     assert Giving.from_json(giving.to_json()) == giving

@@ -1,17 +1,19 @@
-"use strict";
-// A form that asks for a passkey: shown only where there can be one. Its action asks under `/options` and takes the answer.
+// A form that asks for a passkey: shown only where there can be one. Its action asks under `/options` and takes the answer, with a
+// proof of the device where the form says `data-for` what.
+import { post, prove } from "./prove.js";
+
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
-async function post(address, value) {
-  const answer = await fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
+async function told(address, value) {
+  const answer = await post(address, value);
   const said = await answer.json();
   if (!answer.ok) throw new Error(said.title);
   return said;
 }
 
 async function ask(form) {
-  const options = await post(`${form.action}/options`, {});
+  const options = await told(`${form.action}/options`, {});
   options.challenge = bytes(options.challenge);
   if (options.user) options.user.id = bytes(options.user.id);
   for (const known of options.excludeCredentials || []) known.id = bytes(known.id);
@@ -22,12 +24,12 @@ async function ask(form) {
     if (found.response[name]) response[name] = text(found.response[name]);
   const { id, type, authenticatorAttachment } = found;
   const next = form.elements.next ? form.elements.next.value : "/";
-  location.assign((await post(form.action, { id, rawId: text(found.rawId), type, authenticatorAttachment, response, next })).next);
+  const proof = form.dataset.for ? await prove(form.dataset.for) : {};
+  location.assign((await told(form.action, { id, rawId: text(found.rawId), type, authenticatorAttachment, response, next, ...proof })).next);
 }
 
-addEventListener("DOMContentLoaded", () => {
-  const form = document.querySelector("form[data-passkey]");
-  if (!form || !window.PublicKeyCredential) return;
+const form = document.querySelector("form[data-passkey]");
+if (form && window.PublicKeyCredential) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -37,4 +39,4 @@ addEventListener("DOMContentLoaded", () => {
       says.hidden = false;
     });
   });
-});
+}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 import tomli_w
@@ -16,8 +17,14 @@ import tomli_w
 from gateway.app import Running, open_gateway
 from gateway.audit.search import Question, catch_up, open_copy, search
 from gateway.config import load
-from sso.seal import new_key
-from sso.testing import CLIENT_SECRET, ToyProvider
+from gateway.devices import INVITATION
+from gateway.installation import STORE
+from gateway.stores.sqlite import SqliteStore
+from policies.model import Ownership
+from sso.device import INVITATION_LIFE, Invitation
+from sso.seal import Seal, new_key
+from sso.session import new_token
+from sso.testing import CLIENT_SECRET, BrowserKey, ToyProvider
 
 MAIN = "http://records.localhost:8080"
 PAS = "http://pas.records.localhost:8080"
@@ -25,6 +32,8 @@ API = "http://api.records.localhost:8080"
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there
 NAVIGATION = {"sec-fetch-dest": "document", "sec-fetch-mode": "navigate", "accept": "text/html"}
 OWN_FORM = {**NAVIGATION, "sec-fetch-site": "same-origin"}
+SCRIPT = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "accept": "*/*"}
+PC = Invitation("Ward 7 PC 3", "Ward 7", Ownership.SHARED, managed=True, by="ana")
 
 
 class Clock:
@@ -45,6 +54,19 @@ class Front:
 
     def tab(self) -> Tab:
         return Tab(self)
+
+    @contextlib.asynccontextmanager
+    async def store(self) -> AsyncIterator[SqliteStore]:
+        """As another process, such as the command line, has it."""
+        opened = SqliteStore(self.folder / "data" / STORE, Seal.of((self.folder / "seal.key").read_bytes()))
+        yield opened
+        await opened.close()
+
+    async def link(self, invitation: Invitation) -> str:
+        token = new_token()
+        async with self.store() as store:
+            await store.put_code(INVITATION, token, invitation.to_json(), self.clock() + INVITATION_LIFE)
+        return token
 
     async def events(self, *types: str) -> list[dict[str, Any]]:
         """What the journal holds, oldest first."""
@@ -70,6 +92,8 @@ class Tab:
         self.front = front
         self.cookies: dict[str, dict[str, str]] = {}
         self.set_cookies: list[str] = []
+        self.device = ""  # the id of an enrolled one, and its key
+        self.key: BrowserKey | None = None
 
     async def ask(
         self, method: str, url: str, headers: dict[str, str] | None = None, content: bytes = b""
@@ -123,7 +147,35 @@ class Tab:
         return (await self.sign_on_by_way(path))[0]
 
     async def sign_on_by_way(self, path: str = "/sign-on/start") -> tuple[httpx2.Response, list[str]]:
-        return await self.follow(MAIN + path)
+        """An enrolled one proves its key, as the page's script does."""
+        if self.key is None:
+            return await self.follow(MAIN + path)
+        form = dict(parse_qsl(urlsplit(path).query)) | await self.proof("sign-on")
+        leaving = await self.post(f"{MAIN}/sign-on/start", form)
+        return await self.follow(urljoin(MAIN, leaving.headers["location"]))
+
+    async def sent(self, path: str, value: object, **headers: str) -> httpx2.Response:
+        """What a script of ours posts."""
+        return await self.ask("POST", f"{MAIN}{path}", {**SCRIPT, **headers}, json.dumps(value).encode())
+
+    async def enrol(self, invitation: Invitation = PC) -> str:
+        """Make this browser a device that is known here, by a link; its id."""
+        self.key = BrowserKey()
+        made = await self.sent(
+            "/device/enrol", {"invitation": await self.front.link(invitation), "key": self.key.jwk()}
+        )
+        assert made.status_code == 201, made.text
+        self.device = made.json()["device"]
+        return self.device
+
+    async def proof(self, purpose: str) -> dict[str, str]:
+        """The fields that the page's script adds to a form; none where this browser has no key."""
+        if self.key is None:
+            return {}
+        asked = {"device": self.device, "purpose": purpose}
+        challenge = (await self.sent("/device/challenge", asked)).json()["challenge"]
+        made = self.key.proof(MAIN, purpose, self.device, challenge)
+        return {"device": made.device, "challenge": made.challenge, "signature": made.signature}
 
 
 def config_in(folder: Path, issuer: str, **tables: Any) -> Path:

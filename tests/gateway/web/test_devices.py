@@ -12,54 +12,36 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.devices import INVITATION
 from gateway.stores.sqlite import SqliteStore
 from policies.model import Ownership
 from sso.device import INVITATION_LIFE, Certificate, Enrolment, Invitation
 from sso.errors import StoreUnavailable
 from sso.seal import Seal
-from sso.session import new_token
 from sso.testing import BrowserKey
 
-from .front import MAIN, NAVIGATION, OWN_FORM, Front, Tab, front
+from .front import MAIN, NAVIGATION, OWN_FORM, PC, SCRIPT, Front, Tab, front
 
-PC = Invitation("Ward 7 PC 3", "Ward 7", Ownership.SHARED, managed=True, by="ana")
 KIOSK = Certificate("CN=Trust CA,O=Example Trust", "CN=kiosk-12,O=Example Trust")
-SCRIPT = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "accept": "*/*"}
 PROXY = "127.0.0.1"  # the address that tabs come from
 
 
 @pytest.fixture
 async def store(house: Front) -> AsyncIterator[SqliteStore]:
     """As another process, such as the command line, has it."""
-    key = Seal.of((house.folder / "seal.key").read_bytes())
-    opened = SqliteStore(house.folder / "data" / "sessions.db", key)
-    yield opened
-    await opened.close()
+    async with house.store() as opened:
+        yield opened
 
 
-async def sent(tab: Tab, path: str, value: object, **headers: str) -> httpx2.Response:
-    """What a script of ours posts."""
-    return await tab.ask("POST", f"{MAIN}{path}", {**SCRIPT, **headers}, json.dumps(value).encode())
-
-
-async def link(house: Front, store: SqliteStore, invitation: Invitation = PC) -> str:
-    token = new_token()
-    await store.put_code(INVITATION, token, invitation.to_json(), house.clock() + INVITATION_LIFE)
-    return token
-
-
-async def enrolled(house: Front, store: SqliteStore, tab: Tab, invitation: Invitation = PC) -> tuple[str, BrowserKey]:
+async def enrolled(tab: Tab, invitation: Invitation = PC) -> tuple[str, BrowserKey]:
     """By link, in this tab: the device's id and its key."""
-    key = BrowserKey()
-    made = await sent(tab, "/device/enrol", {"invitation": await link(house, store, invitation), "key": key.jwk()})
-    assert made.status_code == 201, made.text
-    return made.json()["device"], key
+    await tab.enrol(invitation)
+    assert tab.key is not None
+    return tab.device, tab.key
 
 
 async def proof(tab: Tab, device: str, key: BrowserKey, purpose: str = "sign-on") -> dict[str, str]:
     """The fields that the script adds to the sign-on form."""
-    challenge = (await sent(tab, "/device/challenge", {"device": device, "purpose": purpose})).json()["challenge"]
+    challenge = (await tab.sent("/device/challenge", {"device": device, "purpose": purpose})).json()["challenge"]
     made = key.proof(MAIN, purpose, device, challenge)
     return {"device": made.device, "challenge": made.challenge, "signature": made.signature}
 
@@ -80,7 +62,7 @@ async def seated(house: Front) -> dict[str, Any]:
 
 async def test_a_link_shows_what_the_device_will_be_and_stays_good(house: Front, store: SqliteStore) -> None:
     """Looking uses nothing up, and shows name, ward and whose it is."""
-    token = await link(house, store)
+    token = await house.link(PC)
     for _ in range(2):
         page = await house.tab().get(f"{MAIN}/device/enrol?invitation={token}")
         assert page.status_code == 200
@@ -91,7 +73,7 @@ async def test_a_link_shows_what_the_device_will_be_and_stays_good(house: Front,
 async def test_whoever_proves_the_key_is_seated_on_the_device(house: Front, store: SqliteStore) -> None:
     """The session has the enrolment's id, name and ownership, and the journal says so."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     page = await signed_on(tab, await proof(tab, device, key))
     assert "Your systems" in page.text
     said = await seated(house)
@@ -120,7 +102,7 @@ async def test_without_a_key_or_a_script_everything_works_as_an_unknown_device(h
 async def test_a_copied_cookie_jar_is_not_the_device(house: Front, store: SqliteStore) -> None:
     """No cookie says which device this is: whoever copies them all signs on as an unknown device (OIDC-089)."""
     tab, thief = house.tab(), house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     await signed_on(tab, await proof(tab, device, key))
     thief.cookies = {host: dict(jar) for host, jar in tab.cookies.items()}
     thief.cookies["records.localhost:8080"]["__Host-gwdev"] = device
@@ -137,7 +119,7 @@ async def test_a_sign_on_that_is_ended_elsewhere_is_not_on_the_device(tmp_path: 
     async with front(tmp_path, gateway={"trusted_proxies": [f"{PROXY}/32"]}) as house:
         store = SqliteStore(tmp_path / "data" / "sessions.db", Seal.of((tmp_path / "seal.key").read_bytes()))
         tab = house.tab()
-        device, key = await enrolled(house, store, tab)
+        device, key = await enrolled(tab)
         for address, expected in (("10.20.1.1", device), ("203.0.113.9", "")):
             fields = await proof(tab, device, key)
             start = await tab.post(f"{MAIN}/sign-on/start", fields, **OWN_FORM, **{"x-forwarded-for": "10.20.1.1"})
@@ -161,7 +143,7 @@ async def test_a_kiosk_s_certificate_is_shown_at_the_end_too(behind: tuple[Front
 async def test_a_proof_is_good_once_and_for_its_purpose(house: Front, store: SqliteStore) -> None:
     """A second use, another key and another purpose lead back to the page, which says why and goes on without the device."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     good = await proof(tab, device, key)
     assert (await begun(tab, good)).headers["location"].startswith(house.provider.issuer)
     cases = {
@@ -181,7 +163,7 @@ async def test_a_proof_is_good_once_and_for_its_purpose(house: Front, store: Sql
 async def test_a_late_proof_is_refused(house: Front, store: SqliteStore) -> None:
     """A minute after its challenge."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     fields = await proof(tab, device, key)
     house.clock.step += 61
     assert (await begun(tab, fields)).headers["location"].endswith("device=device-expired")
@@ -190,16 +172,14 @@ async def test_a_late_proof_is_refused(house: Front, store: SqliteStore) -> None
 async def test_a_link_enrols_one_device(house: Front, store: SqliteStore) -> None:
     """The second browser is refused; a bad key does not use the link up; after fifteen minutes it is gone."""
     tab, key = house.tab(), BrowserKey()
-    token = await link(house, store)
-    bad = await sent(tab, "/device/enrol", {"invitation": token, "key": {**key.jwk(), "d": "x"}})
+    token = await house.link(PC)
+    bad = await tab.sent("/device/enrol", {"invitation": token, "key": {**key.jwk(), "d": "x"}})
     assert (bad.status_code, bad.json()["type"]) == (403, "urn:lanyard:device-key")
-    both = await asyncio.gather(
-        *(sent(tab, "/device/enrol", {"invitation": token, "key": key.jwk()}) for _ in range(2))
-    )
+    both = await asyncio.gather(*(tab.sent("/device/enrol", {"invitation": token, "key": key.jwk()}) for _ in range(2)))
     assert sorted(answer.status_code for answer in both) == [201, 403]
-    late = await link(house, store)
+    late = await house.link(PC)
     house.clock.step += INVITATION_LIFE
-    refused = await sent(tab, "/device/enrol", {"invitation": late, "key": key.jwk()})
+    refused = await tab.sent("/device/enrol", {"invitation": late, "key": key.jwk()})
     assert refused.json()["type"] == "urn:lanyard:device-invitation"
     page = await tab.get(f"{MAIN}/device/enrol?invitation={late}")
     assert page.status_code == 403
@@ -213,7 +193,7 @@ async def test_a_link_enrols_one_device(house: Front, store: SqliteStore) -> Non
 async def test_only_our_own_pages_may_ask(house: Front, path: str) -> None:
     """A POST from another site, or from a system's pages, changes nothing."""
     for site in ("cross-site", "same-site", "none"):
-        answer = await sent(house.tab(), path, {}, **{"sec-fetch-site": site})
+        answer = await house.tab().sent(path, {}, **{"sec-fetch-site": site})
         assert answer.status_code == 403
         assert "cross-site" in answer.text
 
@@ -244,7 +224,7 @@ async def test_a_sign_on_form_that_is_none_starts_nothing(house: Front, case: st
 async def test_a_failed_proof_is_written_down(house: Front, store: SqliteStore) -> None:
     """With its reason and where it came from; nothing of the proof."""
     tab = house.tab()
-    device, _ = await enrolled(house, store, tab)
+    device, _ = await enrolled(tab)
     fields = await proof(tab, device, BrowserKey())
     await begun(tab, fields)
     await house.running.closing.aclose()  # which writes what is summed up minute by minute
@@ -258,8 +238,8 @@ async def test_a_failed_proof_is_written_down(house: Front, store: SqliteStore) 
 )
 async def test_a_challenge_is_for_a_device_and_a_purpose(house: Front, value: dict[str, Any]) -> None:
     """Anything else is refused; an id that is well formed gets one whether it is enrolled or not."""
-    assert (await sent(house.tab(), "/device/challenge", value)).status_code in (400, 403)
-    assert (await sent(house.tab(), "/device/challenge", {"device": "0" * 32, "purpose": "sign-on"})).status_code == 200
+    assert (await house.tab().sent("/device/challenge", value)).status_code in (400, 403)
+    assert (await house.tab().sent("/device/challenge", {"device": "0" * 32, "purpose": "sign-on"})).status_code == 200
 
 
 # Revoked
@@ -268,7 +248,7 @@ async def test_a_challenge_is_for_a_device_and_a_purpose(house: Front, value: di
 async def test_a_revoked_device_ends_its_sessions_within_a_second(house: Front, store: SqliteStore) -> None:
     """By another process: the cookie is worth nothing at the next look, and the device signs nobody on any more."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     await signed_on(tab, await proof(tab, device, key))
     assert (await tab.get(MAIN + "/")).status_code == 200
     assert [s.end_reason for s in await store.revoke_device(device, house.clock())] == ["device-revoked"]
@@ -283,7 +263,7 @@ async def test_a_revoked_device_ends_its_sessions_within_a_second(house: Front, 
 async def test_a_device_that_is_revoked_while_somebody_signs_on_gets_no_seat(house: Front, store: SqliteStore) -> None:
     """The proof was good as the sign-on began; at its end it is asked again."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     start = await begun(tab, await proof(tab, device, key))
     await store.revoke_device(device, house.clock())
     page, _ = await tab.follow(start.headers["location"])
@@ -294,7 +274,7 @@ async def test_a_device_that_is_revoked_while_somebody_signs_on_gets_no_seat(hou
 async def test_a_shared_device_asks_who_is_there_whatever_became_of_cookies(house: Front, store: SqliteStore) -> None:
     """Somebody deletes ours and keeps the provider's: the device itself remembers that it was used."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     first = await begun(tab, await proof(tab, device, key))
     assert "prompt=login" not in first.headers["location"], "nobody was here before"
     await tab.follow(first.headers["location"])
@@ -308,7 +288,7 @@ async def test_a_shared_device_asks_who_is_there_whatever_became_of_cookies(hous
 
 async def own(tab: Tab) -> tuple[httpx2.Response, BrowserKey]:
     key = BrowserKey()
-    return await sent(tab, "/device/own", {"key": key.jwk()}), key
+    return await tab.sent("/device/own", {"key": key.jwk()}), key
 
 
 async def test_one_s_own_device_waits_for_its_approval(house: Front, store: SqliteStore) -> None:
@@ -456,7 +436,7 @@ async def test_the_store_down_is_no_unknown_device(
 ) -> None:
     """A device that cannot be looked up is a fault of ours, said as one: nobody is signed on past it."""
     tab = house.tab()
-    device, key = await enrolled(house, store, tab)
+    device, key = await enrolled(tab)
     fields = await proof(tab, device, key)
 
     async def broken(*_: object) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import httpx2
 import pytest
 
-from gateway.context import Surroundings
-from policies.model import Device, Ownership, Posture
+from policies.model import Ownership
+from sso.device import Invitation
 from sso.testing import Reply
 
 from .front import MAIN, PAS, Front, Tab
@@ -20,21 +21,33 @@ WRONG = {
 }
 
 
+NUMBER = re.compile(r'aria-label="Number">(\d+)<')
+
+
 async def asked(phone: Tab) -> str:
     """The code that the new device shows."""
-    page = await phone.post(f"{MAIN}/handoff")
+    page = await phone.post(f"{MAIN}/handoff", await phone.proof("hand-off"))
     assert page.status_code == 200
     found = re.search(r'aria-label="Code">([^<]+)<', page.text)
     assert found is not None
     return found[1]
 
 
+async def said_yes(desk: Tab, code: str, **more: str) -> httpx2.Response:
+    proof = await desk.proof("hand-off")
+    return await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", **proof, **more})
+
+
+async def taken(phone: Tab, number: str) -> httpx2.Response:
+    return await phone.post(f"{MAIN}/handoff/take", {"number": number, **await phone.proof("hand-off")})
+
+
 async def number_of(desk: Tab, code: str) -> str:
     """The number that the signed-on device shows after yes."""
     looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
     assert "Is this your device?" in looked.text
-    page = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
-    found = re.search(r'aria-label="Number">(\d+)<', page.text)
+    page = await said_yes(desk, code)
+    found = NUMBER.search(page.text)
     assert found is not None, page.text
     return found[1]
 
@@ -141,46 +154,45 @@ async def test_yes_needs_a_fresh_proof(house: Front) -> None:
     looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
     assert "prove that it is me" in looked.text
     sent = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
-    assert sent.headers["location"].startswith("/sign-on/start?proof=stronger")
+    assert "prompt=login" in sent.headers["location"]
+    _, way = await desk.follow(sent.headers["location"])
+    assert way[-1] == f"{MAIN}/handoff/claimed?code={code.replace(' ', '')}"
     assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
 
 
-async def with_pin(house: Front, monkeypatch: pytest.MonkeyPatch) -> Tab:
+async def with_pin(house: Front) -> Tab:
     """Signed on six minutes ago on an enrolled device, with a PIN."""
-    known = Device(id="pc-3", name="Ward 7 PC 3", ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
-    monkeypatch.setattr(Surroundings, "device", lambda *_: known)
     desk = house.tab()
+    await desk.enrol()
     await desk.sign_on()
-    await desk.post(f"{MAIN}/shift/pin", {"pin": "739154", "again": "739154"})
+    await desk.post(f"{MAIN}/shift/pin", {"pin": "739154", "again": "739154", **await desk.proof("unlock")})
     for _ in range(2):
         house.clock.step += 200
         await desk.get(MAIN + "/")
     return desk
 
 
-async def test_yes_by_pin_on_an_enrolled_device(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_yes_by_pin_on_an_enrolled_device(house: Front) -> None:
     """Whoever signed on a while ago proves it by PIN, while the provider is away; a wrong one says so and hands nothing over."""
-    desk, phone = await with_pin(house, monkeypatch), house.tab()
+    desk, phone = await with_pin(house), house.tab()
     house.provider.replies["/token"] = Reply(503)
     code = await asked(phone)
     assert 'name="pin"' in (await desk.post(f"{MAIN}/handoff/look", {"code": code})).text
-    wrong = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", "pin": "111222"})
+    wrong = await said_yes(desk, code, pin="111222")
     assert (wrong.status_code, "not your PIN" in wrong.text) == (403, True)
     assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
-    right = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", "pin": "739154"})
-    found = re.search(r'aria-label="Number">(\d+)<', right.text)
+    right = await said_yes(desk, code, pin="739154")
+    found = NUMBER.search(right.text)
     assert found is not None
     assert (await phone.post(f"{MAIN}/handoff/take", {"number": found[1]})).headers["location"] == "/"
 
 
-async def test_five_wrong_pins_end_the_session_here_too(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_five_wrong_pins_end_the_session_here_too(house: Front) -> None:
     """The count is that of unlocking: nobody gets five more by way of a hand-off."""
-    desk, phone = await with_pin(house, monkeypatch), house.tab()
+    desk, phone = await with_pin(house), house.tab()
     code = await asked(phone)
     await desk.post(f"{MAIN}/handoff/look", {"code": code})
-    said = [
-        await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes", "pin": "111222"}) for _ in range(5)
-    ]
+    said = [await said_yes(desk, code, pin="111222") for _ in range(5)]
     assert [answer.status_code for answer in said] == [403] * 4 + [303]
     assert (await desk.get(MAIN + "/")).headers["location"] == "/sign-on"
 
@@ -216,3 +228,77 @@ async def test_somebody_who_is_not_signed_on_comes_back_with_the_scanned_code(ho
     """By way of the sign-on page, as from any address of ours."""
     answer = await house.tab().get(f"{MAIN}/handoff/give?code=BCDF2345")
     assert answer.headers["location"] == "/sign-on?next=/handoff/give?code=BCDF2345"
+
+
+# The devices at both ends
+
+
+async def test_an_enrolled_device_joins_as_what_it_is(house: Front) -> None:
+    """It proves its key when it asks and when it is seated; whoever says yes reads its name."""
+    desk, cart = house.tab(), house.tab()
+    device = await cart.enrol(Invitation("Ward 7 trolley", "Ward 7", Ownership.SHARED))
+    await desk.sign_on()
+    code = await asked(cart)
+    looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    assert ("Ward 7 trolley" in looked.text, "not known to us" in looked.text) == (True, False)
+    number = NUMBER.search((await said_yes(desk, code)).text)
+    assert number is not None
+    assert (await taken(cart, number[1])).headers["location"] == "/"
+    seated = (await house.events("session.seated"))[-1]
+    assert (seated["device_id"], seated["device_name"], seated["by"]) == (device, "Ward 7 trolley", "handoff")
+
+
+async def test_copied_cookies_of_the_asking_device_take_nothing(house: Front) -> None:
+    """Not without its key, not with another device's; nothing is used up, and the device itself is seated."""
+    desk, cart, thief = house.tab(), house.tab(), house.tab()
+    await cart.enrol()
+    await desk.sign_on()
+    number = await number_of(desk, await asked(cart))
+    thief.cookies = {host: dict(jar) for host, jar in cart.cookies.items()}
+    assert "This is another device" in (await taken(thief, number)).text
+    await thief.enrol()
+    assert "This is another device" in (await taken(thief, number)).text
+    thief.device = cart.device
+    assert (await taken(thief, number)).headers["location"] == "/sign-on?device=device-signature"
+    assert len(await house.events("session.seated")) == 1
+    assert (await taken(cart, number)).headers["location"] == "/"
+
+
+async def test_a_yes_comes_from_the_device_that_the_session_is_on(house: Front) -> None:
+    """A copied cookie with a proof of the last minutes hands nothing over; no needs no proof."""
+    desk, phone, thief = house.tab(), house.tab(), house.tab()
+    await desk.enrol()
+    await desk.sign_on()
+    thief.cookies = {host: dict(jar) for host, jar in desk.cookies.items()}
+    code = await asked(phone)
+    await thief.post(f"{MAIN}/handoff/look", {"code": code})
+    refused = await said_yes(thief, code)
+    assert (refused.status_code, "did not show that it is Ward 7 PC 3" in refused.text) == (403, True)
+    assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
+    assert [e["reason"] for e in await house.events("handoff.refused")] == ["device-unproved"]
+    assert NUMBER.search((await said_yes(desk, code)).text) is not None
+
+
+async def test_a_proof_of_unlocking_is_none_for_a_hand_off(house: Front) -> None:
+    """Each thing that a device proves itself for is its own."""
+    desk, cart = house.tab(), house.tab()
+    await cart.enrol()
+    await desk.sign_on()
+    asks = await cart.post(f"{MAIN}/handoff", await cart.proof("unlock"))
+    assert asks.headers["location"] == "/sign-on?device=device-purpose"
+
+
+async def test_whoever_lost_the_key_says_yes_by_signing_on(house: Front) -> None:
+    """On what is then an unknown device, with the same question before them."""
+    desk, phone = house.tab(), house.tab()
+    await desk.enrol()
+    await desk.sign_on()
+    desk.key = None
+    code = await asked(phone)
+    await desk.post(f"{MAIN}/handoff/look", {"code": code})
+    assert "sign on here again" in (await said_yes(desk, code)).text
+    leaving = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "sign-on"})
+    page, _ = await desk.follow(leaving.headers["location"])
+    assert "Is this your device?" in page.text
+    assert (await house.events("session.seated"))[-1]["device_id"] == ""
+    assert NUMBER.search((await said_yes(desk, code)).text) is not None

@@ -4,54 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx2
 import pytest
 
-from gateway.context import Surroundings
-from policies.model import Device, DeviceClass, Ownership
+from policies.model import Ownership
+from sso.device import Certificate, Enrolment, Invitation
+from sso.testing import BrowserKey
 
-from .front import MAIN, NAVIGATION, PAS, Front, Tab
+from .front import MAIN, NAVIGATION, OWN_FORM, PAS, PC, Front, Tab, front
 
 HOST, PAS_HOST = "records.localhost:8080", "pas.records.localhost:8080"
 PIN, WRONG = "284917", "284918"
 RECORD = f"{PAS}/patient?nhs=9990001112"
 
 
-@pytest.fixture(autouse=True)
-def ward_pc(monkeypatch: pytest.MonkeyPatch) -> None:
-    on(monkeypatch, Device("pc-3", "Ward 7 PC 3", DeviceClass.DESKTOP, Ownership.SHARED))
-
-
-def on(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
-    """Every browser that signs on from here runs on this device."""
-    monkeypatch.setattr(Surroundings, "device", lambda *_: device)
-
-
-async def signed_on(house: Front, *, pin: bool = False) -> Tab:
+async def signed_on(house: Front, *, pin: bool = False, on: Invitation | None = PC) -> Tab:
+    """In a browser that is enrolled as a shared PC, or as what `on` says; None: not enrolled."""
     tab = house.tab()
+    if on is not None:
+        await tab.enrol(on)
     await tab.sign_on()
     await tab.follow(RECORD)
     if pin:
-        answer = await tab.post(f"{MAIN}/shift/pin", {"pin": PIN, "again": PIN})
+        answer = await tab.post(f"{MAIN}/shift/pin", {"pin": PIN, "again": PIN, **await tab.proof("unlock")})
         assert answer.headers["location"] == "/shift"
     return tab
 
 
-async def locked(house: Front, *, pin: bool = True) -> Tab:
-    tab = await signed_on(house, pin=pin)
+async def locked(house: Front, *, pin: bool = True, on: Invitation | None = PC) -> Tab:
+    tab = await signed_on(house, pin=pin, on=on)
     await tab.post(f"{MAIN}/lock")
     return tab
 
 
 async def tried(tab: Tab, pin: str, back: str = "/shift") -> httpx2.Response:
-    return await tab.post(f"{MAIN}/unlock", {"pin": pin, "next": back})
+    return await tab.post(f"{MAIN}/unlock", {"pin": pin, "next": back, **await tab.proof("unlock")})
 
 
 async def again(house: Front, tab: Tab, back: str = "/shift") -> tuple[httpx2.Response, list[str]]:
     """Sign on at the provider from the unlock page, and wherever that leads."""
-    leaving = await tab.post(f"{MAIN}/unlock/again", {"next": back})
+    leaving = await tab.post(f"{MAIN}/unlock/again", {"next": back, **await tab.proof("unlock")})
     assert "prompt=login" in leaving.headers["location"]
     return await tab.follow(leaving.headers["location"])
 
@@ -226,12 +222,10 @@ async def test_tries_at_many_desks_are_tries_of_one_person(house: Front) -> None
     assert (await tab.get(f"{MAIN}/shift")).status_code == 200
 
 
-async def test_a_pin_is_for_enrolled_devices(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pin_is_for_enrolled_devices(house: Front) -> None:
     """On any other none is set, none is asked for, and none opens."""
     await signed_on(house, pin=True)
-    on(monkeypatch, Device(ownership=Ownership.SHARED))
-    tab = house.tab()
-    await tab.sign_on()
+    tab = await signed_on(house, on=None)
     assert "/shift/pin" not in (await tab.get(f"{MAIN}/shift")).text
     assert (await tab.get(f"{MAIN}/shift/pin")).headers["location"] == "/shift"
     await tab.post(f"{MAIN}/lock")
@@ -254,7 +248,7 @@ async def test_a_pin_is_set_by_whoever_has_just_signed_on(house: Front) -> None:
     await tab.post(f"{MAIN}/lock")
     await tried(tab, PIN)
     assert "First show that it is you" in (await tab.get(f"{MAIN}/shift/pin")).text
-    page, way = await tab.follow(f"{MAIN}/sign-on/start?proof=stronger&next=/shift/pin")
+    page, way = await tab.sign_on_by_way("/sign-on/start?proof=stronger&next=/shift/pin")
     assert way[-1] == f"{MAIN}/shift/pin"
     assert 'name="again"' in page.text
     assert len(await house.events("credential.kept")) == 1
@@ -263,7 +257,7 @@ async def test_a_pin_is_set_by_whoever_has_just_signed_on(house: Front) -> None:
 async def test_a_weak_pin_is_refused_with_the_reason(house: Front) -> None:
     """And nothing of it is repeated."""
     tab = await signed_on(house)
-    answer = await tab.post(f"{MAIN}/shift/pin", {"pin": "123456", "again": "123456"})
+    answer = await tab.post(f"{MAIN}/shift/pin", {"pin": "123456", "again": "123456", **await tab.proof("unlock")})
     assert (answer.status_code, "first that somebody would try" in answer.text) == (422, True)
     assert "123456" not in answer.text
     assert await house.events("credential.kept") == []
@@ -335,12 +329,10 @@ async def test_a_proof_older_than_the_question_unlocks_nothing(house: Front) -> 
 # Follow-me
 
 
-async def test_unlocking_here_locks_my_other_shared_sessions(house: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unlocking_here_locks_my_other_shared_sessions(house: Front) -> None:
     """At once, and neither my own phone nor a colleague at the same ward."""
     desk = await signed_on(house, pin=True)
-    on(monkeypatch, Device("phone-1", "My phone", DeviceClass.PHONE, Ownership.PERSONAL))
-    phone = await signed_on(house)
-    on(monkeypatch, Device("pc-4", "Ward 7 PC 4", DeviceClass.DESKTOP, Ownership.SHARED))
+    phone = await signed_on(house, on=Invitation("Phone 12", "Ward 7", Ownership.ISSUED))
     here = await locked(house)
     house.provider.claims = {"sub": "dr.lee", "name": "Lee Adler"}
     colleague = await signed_on(house)
@@ -371,7 +363,7 @@ async def test_a_switch_leaves_nothing_and_each_comes_back_to_their_own_page(hou
     assert "__Host-lanyard" not in tab.cookies[HOST]
     assert "__Host-lanyard" not in tab.cookies[PAS_HOST]
     house.provider.claims = {"sub": "dr.lee", "name": "Lee Adler", "roles": ["doctor"]}
-    start = await tab.get(f"{MAIN}/sign-on/start")
+    start = await tab.post(f"{MAIN}/sign-on/start", await tab.proof("sign-on"))
     assert "prompt=login" in start.headers["location"], "the provider may still know A"
     page, way = await tab.follow(start.headers["location"])
     assert (way[-1], "Lee Adler" in page.text, "Okoye" in page.text) == (f"{MAIN}/", True, False)
@@ -454,3 +446,164 @@ async def test_a_way_back_is_one_of_ours(house: Front) -> None:
         await tab.post(f"{MAIN}/lock")
     answer = await tried(tab, PIN, "//evil.example")
     assert answer.headers["location"] == "/"
+
+
+# The device that a session is on
+
+
+def copied(house: Front, tab: Tab) -> Tab:
+    """Every cookie of a browser, in another one."""
+    thief = house.tab()
+    thief.cookies = {host: dict(jar) for host, jar in tab.cookies.items()}
+    return thief
+
+
+async def own_key(thief: Tab, tab: Tab) -> dict[str, str]:
+    """A proof of a device that is enrolled too, and another one."""
+    await thief.enrol()
+    return await thief.proof("unlock")
+
+
+async def for_sign_on(thief: Tab, tab: Tab) -> dict[str, str]:
+    return await tab.proof("sign-on")
+
+
+async def used(thief: Tab, tab: Tab) -> dict[str, str]:
+    fields = await tab.proof("unlock")
+    await tab.post(f"{MAIN}/unlock/again", fields)
+    return fields
+
+
+async def another_s_signature(thief: Tab, tab: Tab) -> dict[str, str]:
+    await thief.enrol()
+    return {**await tab.proof("unlock"), "signature": (await thief.proof("unlock"))["signature"]}
+
+
+async def nothing(thief: Tab, tab: Tab) -> dict[str, str]:
+    return {}
+
+
+Made = Callable[[Tab, Tab], Awaitable[dict[str, str]]]
+PROOFS: dict[str, tuple[Made, ...]] = {
+    "device-unproved": (nothing, own_key),
+    "device-purpose": (for_sign_on,),
+    "device-replayed": (used,),
+    "device-signature": (another_s_signature,),
+}
+
+
+@pytest.mark.parametrize(("reason", "made"), [(r, made) for r, all_of in PROOFS.items() for made in all_of])
+async def test_copied_cookies_and_the_right_pin_unlock_nothing_elsewhere(house: Front, reason: str, made: Made) -> None:
+    """The PIN is not even looked at: no try is counted, and the desk itself unlocks as before."""
+    tab = await locked(house)
+    thief = copied(house, tab)
+    for _ in range(6):
+        sent = await made(thief, tab)
+        answer = await thief.post(f"{MAIN}/unlock", {"pin": PIN, "next": "/shift", **sent})
+        assert answer.status_code == 403
+        assert f"Reason: {reason}" in answer.text
+        assert "did not show that it is Ward 7 PC 3" in answer.text
+        assert (await thief.get(f"{MAIN}/shift")).headers["location"] == "/unlock?next=/shift"
+    assert await house.events("session.revoked") == []
+    assert {e["reason"] for e in await house.events("login.failed")} == {reason}
+    assert (await tried(tab, PIN)).headers["location"] == "/shift"
+
+
+async def test_a_pin_is_not_set_with_a_copied_cookie(house: Front) -> None:
+    """Else the thief's own PIN would open the desk a minute later."""
+    tab = await signed_on(house)
+    answer = await copied(house, tab).post(f"{MAIN}/shift/pin", {"pin": PIN, "again": PIN})
+    assert (answer.status_code, "did not show that it is" in answer.text) == (422, True)
+    assert await house.events("credential.kept") == []
+
+
+async def test_whoever_lost_the_key_is_told_and_goes_on_as_on_an_unknown_device(house: Front) -> None:
+    """One more click, the same shift, another session; nothing of the locked one is opened."""
+    tab = await locked(house)
+    tab.key = None  # the browser's data were cleared
+    told = await tab.post(f"{MAIN}/unlock/again", {"next": "/shift"})
+    assert (told.status_code, "its key is gone" in told.text) == (403, True)
+    leaving = await tab.post(f"{MAIN}/unlock/again", {"next": "/shift", "anyway": "yes"})
+    page, _ = await tab.follow(leaving.headers["location"])
+    assert "<h1>My shift</h1>" in page.text
+    first, second = await house.events("session.seated")
+    assert (first["shift"] == second["shift"], second["device_id"]) == (True, "")
+    assert await house.events("session.unlocked") == []
+
+
+async def test_a_proof_that_fails_is_told_before_anybody_leaves_for_the_provider(house: Front) -> None:
+    """With the reason that the helpdesk asks for."""
+    tab = await locked(house)
+    tab.key = BrowserKey()
+    told = await tab.post(f"{MAIN}/unlock/again", await tab.proof("unlock"))
+    assert (told.status_code, "Reason: device-signature" in told.text) == (403, True)
+
+
+async def test_a_desk_that_was_enrolled_anew_goes_on_as_the_new_device(house: Front) -> None:
+    """By signing on again: another session in the same shift, on the device that it is now."""
+    tab = await locked(house)
+    again_enrolled = await tab.enrol()
+    page, _ = await again(house, tab)
+    assert "<h1>My shift</h1>" in page.text
+    first, second = await house.events("session.seated")
+    assert (first["shift"] == second["shift"], second["device_id"]) == (True, again_enrolled)
+
+
+async def test_a_switched_session_comes_back_at_its_own_device_only(house: Front) -> None:
+    """The mark of the browser may be copied: its clinician gets a new session elsewhere, and the old one at the desk."""
+    tab = await signed_on(house)
+    await tab.follow((await tab.post(f"{MAIN}/switch", {"next": "/shift"})).headers["location"])
+    elsewhere = copied(house, tab)
+    _, way = await elsewhere.sign_on_by_way()
+    assert way[-1] == f"{MAIN}/"
+    assert (await house.events("session.seated"))[-1]["device_id"] == ""
+    assert await house.events("session.unlocked") == []
+    _, way = await tab.sign_on_by_way()
+    assert way[-1] == f"{MAIN}/shift"
+    assert len(await house.events("session.unlocked")) == 1
+
+
+async def test_a_kiosk_unlocks_with_its_certificate_and_not_without(tmp_path: Path) -> None:
+    """Shown by the trusted proxy on the request that unlocks; no script is needed."""
+    shown = {
+        **OWN_FORM,
+        "x-ssl-client-verify": "SUCCESS",
+        "x-ssl-client-i-dn": "CN=CA",
+        "x-ssl-client-s-dn": "CN=kiosk",
+    }
+    async with front(tmp_path, gateway={"trusted_proxies": ["127.0.0.1/32"]}) as house:
+        async with house.store() as store:
+            await store.put_device(Enrolment.of(PC, house.clock(), Certificate("CN=CA", "CN=kiosk")))
+        tab = house.tab()
+        start = await tab.get(f"{MAIN}/sign-on/start", **shown)
+        query = (await house.provider.authorise(start.headers["location"])).decode()
+        await tab.get(f"{MAIN}/sign-on/callback?{query}", **shown)
+        await tab.post(f"{MAIN}/shift/pin", {"pin": PIN, "again": PIN}, **shown)
+        await tab.post(f"{MAIN}/lock")
+        assert "<noscript>" not in (await tab.get(f"{MAIN}/unlock")).text
+        without = await tab.post(f"{MAIN}/unlock", {"pin": PIN})
+        assert (without.status_code, "Reason: device-unproved" in without.text) == (403, True)
+        assert (await tab.post(f"{MAIN}/unlock", {"pin": PIN}, **shown)).status_code == 303
+        assert (await tab.get(f"{MAIN}/shift")).status_code == 200
+
+
+async def test_the_page_says_that_a_key_needs_a_script(house: Front) -> None:
+    """Before anybody types a PIN that will not be looked at."""
+    tab = await locked(house)
+    assert (
+        "This browser runs no scripts, so it cannot show that it is Ward 7 PC 3"
+        in (await tab.get(f"{MAIN}/unlock")).text
+    )
+
+
+async def test_a_passkey_unlocks_on_its_session_s_device_only(house: Front) -> None:
+    """A copied cookie with somebody's own security key: told so before the key is looked at, and written down."""
+    tab = await locked(house)
+    thief = copied(house, tab)
+    await thief.sent("/unlock/passkey/options", {})
+    refused = await thief.sent("/unlock/passkey", {"id": "x", "next": "/"})
+    assert (refused.status_code, "did not show that it is" in refused.json()["title"]) == (403, True)
+    assert (await house.events("login.failed"))[-1]["reason"] == "device-unproved"
+    await tab.sent("/unlock/passkey/options", {})
+    await tab.sent("/unlock/passkey", {"id": "x", "next": "/", **await tab.proof("unlock")})
+    assert (await house.events("login.failed"))[-1]["reason"] == "passkey-refused"
