@@ -60,7 +60,7 @@ async def _seat(config: Config, host: str) -> list[str]:
         seated, _, _ = await sessions.sign_on(
             _signed_on(config, number, role), device, config.public_host, idle=7200, previous=None
         )
-        cookies.append(await sessions.host_token(seated, host))
+        cookies.append(await sessions.token(seated, host))
     await store.close()
     return cookies
 

@@ -214,9 +214,12 @@ def sites_of(config: Config, systems: dict[str, System]) -> dict[str, Site]:
 def form_targets(config: Config, systems: dict[str, System]) -> tuple[str, ...]:
     """Where sign-on and sign-off lead by redirect: the provider, and every system's host."""
     provider = urlsplit(config.sso.issuer)
-    hosts = {f"{config.scheme}://{system.host}" for system in systems.values()}
     return (
         f"{provider.scheme}://{provider.netloc}",
         *(f"https://{h}" for h in config.sso.endpoint_hosts),
-        *sorted(hosts),
+        *system_origins(config, systems),
     )
+
+
+def system_origins(config: Config, systems: dict[str, System]) -> tuple[str, ...]:
+    return tuple(sorted({f"{config.scheme}://{system.host}" for system in systems.values()}))

@@ -55,6 +55,10 @@ class SessionLocked(Exception):
     """The session is locked: nothing was sent, nothing is shown."""
 
 
+class CookieLapsed(Exception):
+    """The session is in good order; its cookie at this system's host is to be renewed. Nothing was sent."""
+
+
 class ClientGone(Exception):
     """The browser went away, or sent less than it declared: what it was writing is aborted, never completed."""
 
@@ -184,6 +188,15 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             "This session is locked",
             "Unlock it. Nothing was sent: go back then, check what you entered, and send it again.",
             ("/unlock", "Unlock"),
+        ),
+    ),
+    (
+        CookieLapsed,
+        Fault(
+            401,
+            "renewal",
+            "This page has to show anew that it is yours",
+            "Nothing was sent. Open it once more: that is done by itself, without signing on.",
         ),
     ),
     (

@@ -28,7 +28,7 @@ from .edge import cookies, csrf
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
-from .kept import KeptWrite
+from .kept import CLICK
 from .metrics import Metrics
 from .pages import Pages
 from .pipeline import Answer, Pipeline, Refusal
@@ -36,10 +36,10 @@ from .proxy.headers import wants_service_worker
 from .sessions import Seat, Sessions
 from .systems import System
 from .web.app import static
-from .web.kept import request_of
+from .web.kept import PAGE, request_of
 
 _OURS = b"/.lanyard/"
-_KEPT = "/.lanyard/kept"
+_RENEWED = b"/.lanyard/renewed"
 _LONGEST_CLICK = 4096  # bytes of our own small forms
 _REJECTED = (BadRequest, NotBrokered, CrossSite)
 _VIOLATIONS = (SystemMisbehaves, AnswerTooLarge)
@@ -127,9 +127,9 @@ class Gateway:
         site: Site = scope["lanyard.site"]
         target: bytes = scope["lanyard.target"]
         if target.startswith(_OURS) or target == _OURS[:-1]:
-            if isinstance(site, SystemSite) and scope["path"] == _KEPT:
+            if isinstance(site, SystemSite) and scope["path"] == PAGE:
                 return self._kept_write(site, scope, receive, send)
-            return self._ours(site.host, scope, receive, send)
+            return self._ours(site, scope, receive, send)
         match site:
             case MainSite():
                 return self._main(scope, receive, send)
@@ -144,11 +144,12 @@ class Gateway:
             case _:
                 assert_never(site)
 
-    async def _ours(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _ours(self, site: Site, scope: Scope, receive: Receive, send: Send) -> None:
         """`/.lanyard/` is ours on every origin and never goes to a system."""
-        await (await self._our_page(host, scope))(scope, receive, send)
+        await (await self._our_page(site, scope))(scope, receive, send)
 
-    async def _our_page(self, host: str, scope: Scope) -> Response:
+    async def _our_page(self, site: Site, scope: Scope) -> Response:
+        host = site.host
         if (page := await self._guard_pages.answer(host, scope)) is not None:
             return page
         headers = tuple(scope["headers"])
@@ -159,6 +160,10 @@ class Gateway:
             bounce = await self._doors.enter(host, query.get("code", ""), headers)
             # A code that does not fit (used, late, another browser's) begins again at the system's own page.
             return self._renderer.redirect(bounce or Bounce("/"))
+        if path == "renew" and not isinstance(site, MainSite):
+            return self._renderer.redirect(await self._doors.to_main(host, _RENEWED, headers))
+        if path == "renewed":
+            return self._renderer.page("renewed.html", framed=True)
         if path == "sign-off":
             return self._renderer.redirect(await self._doors.sign_off_stop(host, query.get("ticket", "")))
         if path.startswith("static/") and (file := static(path.removeprefix("static/"))) is not None:
@@ -180,6 +185,9 @@ class Gateway:
             await leave(scope, receive, send)
             return
         request = inbound(scope, receive, host=host, prefix=prefix, session=seat.session.id)
+        if request.length == CLICK and (write_id := await self._kept.meant(request)):
+            await self._send_kept(write_id, request, seat, scope, receive, send)
+            return
         await self._carry(system, request, seat, scope, receive, send)
 
     async def _carry(
@@ -252,22 +260,24 @@ class Gateway:
         self, system: System, prefix: str, host: str, scope: Scope, receive: Receive, token: bytes | None
     ) -> Response:
         """A form is kept for whoever wrote it; all else is sent to sign on, or told."""
-        kept = None
+        lapsed = await self._sessions.lapsed(token, host) is not None
+        said = None
         if not prefix:
             request = inbound(scope, receive, host=host, prefix="", session="")
-            kept = await self._kept.keep(system, request, token)
-        if kept is not None:
+            said = await self._kept.keep(system, request, token, lapsed=lapsed)
+        if said is not None:
             await self._locks.held(token, host)  # an idle session is locked from here on
-        return kept or await self._unseated(token, host, scope, tuple(scope["headers"]))
+        return said or await self._unseated(token, host, scope, tuple(scope["headers"]), lapsed=lapsed)
 
     async def _kept_write(self, site: SystemSite, scope: Scope, receive: Receive, send: Send) -> None:
-        """Our page at a system's host: a form that was kept is shown, thrown away, or sent through the pipeline like any other."""
+        """Our page at a system's host: a form that was kept is shown, or thrown away."""
         headers, host, system = tuple(scope["headers"]), site.host, site.system
         scope["lanyard.system"] = system
         token = cookies.cookie(headers, cookies.SESSION)
         seat = await self._sessions.seated(token, host)
         if seat is None:
-            await (await self._unseated(token, host, scope, headers))(scope, receive, send)
+            lapsed = await self._sessions.lapsed(token, host) is not None
+            await (await self._unseated(token, host, scope, headers, lapsed=lapsed))(scope, receive, send)
             return
         scope["lanyard.seat"] = seat
         if (leave := await self._claims_due(seat, host, scope, headers)) is not None:
@@ -281,32 +291,37 @@ class Gateway:
         csrf.require_own_page(click, changing=True)
         form = dict(parse_qsl((await click.body.hold(_LONGEST_CLICK)).decode("latin-1")))
         write_id = form.get("id", "")
-        if form.get("do") == "send":
-            if (write := await self._kept.taken(seat, system, write_id)) is not None:
-                await self._send_kept(write, click, seat, scope, receive, send)
-                return
-        else:
-            await self._kept.thrown_away(seat, write_id)
-        await self._renderer.redirect(Bounce(f"{_KEPT}?id={quote(write_id, safe='')}"))(scope, receive, send)
+        await self._kept.thrown_away(seat, write_id)
+        await self._renderer.redirect(_shown_again(write_id))(scope, receive, send)
 
     async def _send_kept(
-        self, write: KeptWrite, click: InboundRequest, seat: Seat, scope: Scope, receive: Receive, send: Send
+        self, write_id: str, click: InboundRequest, seat: Seat, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        """A kept write goes through the pipeline like any other, from where it was written to where it was sent."""
+        csrf.require_own_page(click, changing=True)
+        system = scope["lanyard.system"]
+        write = await self._kept.taken(seat, system, write_id, click.target)
+        if write is None:
+            await self._renderer.redirect(_shown_again(write_id))(scope, receive, send)
+            return
         passed = False
         try:
-            passed = await self._carry(scope["lanyard.system"], request_of(write, click), seat, scope, receive, send)
+            passed = await self._carry(system, request_of(write, click), seat, scope, receive, send)
         finally:
             if not passed:
                 await self._kept.not_sent(seat, write)
 
     async def _unseated(
-        self, token: bytes | None, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]
+        self, token: bytes | None, host: str, scope: Scope, headers: tuple[tuple[bytes, bytes], ...], *, lapsed: bool
     ) -> Response:
-        """No session, or a locked one: a navigation goes to the main host, which knows what is to be done there."""
+        """No session, a locked one, or a cookie that has lapsed: a navigation goes to the main host, which knows what is to be done
+        there; so does a frame, where nothing is to be asked."""
         kind = asked(scope["method"], headers)
         locked = await self._locks.held(token, host) is not None
-        if kind is Asked.DOCUMENT:
+        if kind is Asked.DOCUMENT or (lapsed and kind is Asked.FRAME and scope["method"] == "GET"):
             return self._renderer.redirect(await self._doors.to_main(host, scope["lanyard.target"], headers))
+        if lapsed:
+            return self._refusals.lapsed(scope["method"], headers)
         if locked:
             return self._refusals.locked(scope["method"], headers)
         return self._refusals.signed_out(scope["method"], headers, framed=kind is Asked.FRAME)
@@ -329,6 +344,10 @@ class Gateway:
             proof_age=int(self._now() - seat.proved),
             parameters=system.names.named_parameters(request) if system.names else (),
         )
+
+
+def _shown_again(write_id: str) -> Bounce:
+    return Bounce(f"{PAGE}?id={quote(write_id, safe='')}")
 
 
 class _Told:

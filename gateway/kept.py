@@ -2,7 +2,8 @@
 
 Sealed, for the same clinician, 64 KiB, a quarter of an hour. What is kept is never sent by itself: the clinician sees it with its
 system, patient and time, and sends it by hand, and only into the upstream session whose page it was written on. Otherwise its text
-is there to copy: in another upstream session its hidden fields and its patient would be somebody else's.
+is there to copy: in another upstream session its hidden fields and its patient would be somebody else's. One alone goes on by itself: a
+write that met a session in good order whose cookie at that host had lapsed, once the cookie is renewed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from policies.model import PatientRef, Principal
 from .stores.base import CodeStore, key_hash
 
 LARGEST = 64 * 1024  # bytes of a body
+SENT_AS = "lanyard-kept"  # the one field, of plain text, by which a kept write is sent from where it was written
+CLICK = len(f"{SENT_AS}={'0' * 32}\r\n")  # bytes of that form
 LIFE = 15 * 60.0  # seconds
+GOES_ON = 60.0  # seconds in which a write goes on by itself
 _MOST = 10  # of one clinician at a time
 
 
@@ -40,6 +44,7 @@ class KeptWrite:
     patients: tuple[PatientRef, ...]
     session: str  # that it was written in
     upstream: str  # the log-on that its page came from, and where it had come to; empty where the system has none
+    held: bool = False  # only while a cookie is renewed
 
     def to_json(self) -> bytes:
         value = asdict(self)
@@ -111,6 +116,7 @@ def write_of(
     session: str,
     upstream: str,
     patients: tuple[PatientRef, ...],
+    held: bool,
 ) -> KeptWrite:
     """The parts of a request that sending it later needs."""
     return KeptWrite(
@@ -126,6 +132,7 @@ def write_of(
         patients=patients,
         session=session,
         upstream=upstream,
+        held=held,
     )
 
 

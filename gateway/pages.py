@@ -12,7 +12,7 @@ from policies.engine import PolicyEngine
 from sso.provider import IdentityProvider
 from sso.seal import Seal
 
-from .assembly import form_targets
+from .assembly import form_targets, system_origins
 from .audit.event import EventType
 from .audit.journal import Journal
 from .config import Config
@@ -32,6 +32,7 @@ from .vault import Vault
 from .web.app import main_site
 from .web.devices import DevicePages
 from .web.downtime import entries
+from .web.entering import Entering
 from .web.guard import GuardPages
 from .web.handoff import HandOff
 from .web.kept import Kept
@@ -88,7 +89,9 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     config, now, url, host = r.config, r.now, r.config.gateway.public_url, r.config.public_host
     public = f"{config.scheme}://{host}"
     surroundings = Surroundings(config)
-    renderer = Renderer(https=config.scheme == "https", form_targets=form_targets(config, r.systems))
+    renderer = Renderer(
+        https=config.scheme == "https", public_origin=public, form_targets=form_targets(config, r.systems)
+    )
     refusals = Refusals(renderer, url)
     doors = Doors(r.store, r.sessions, now, url, config.scheme)
     sign_off = SignOff(url, host, r.provider, r.sessions, r.store, doors, r.journal, renderer, now, r.end_upstreams)
@@ -108,9 +111,10 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )  # fmt: skip
     writes = KeptWrites(r.store, now)
     launchpad = Launchpad(
-        r.systems, r.engine, visitors, r.sessions, doors, sign_on, sign_off, writes, renderer, config.scheme,
+        r.systems, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
         entries(config), device_pages,
     )  # fmt: skip
+    entering = Entering(visitors, doors, sign_on, refusals, renderer, system_origins(config, r.systems))
     hand_off = HandOff(
         url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks,
         sign_on,
@@ -121,14 +125,16 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
     return Pages(
-        main_site(sign_on, sign_off, launchpad, hand_off, unlock, vault, device_pages, passkeys, refusals, public),
+        main_site(
+            sign_on, sign_off, launchpad, entering, hand_off, unlock, vault, device_pages, passkeys, refusals, public
+        ),
         renderer,
         refusals,
         surroundings,
         doors,
         locks,
         sign_on,
-        Kept(writes, r.store, r.upstreams, r.journal, renderer, url, now),
+        Kept(writes, r.store, r.upstreams, r.journal, doors, renderer, url, now),
         GuardPages(r.sessions, locks, renderer, now),
         vault,
     )

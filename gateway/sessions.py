@@ -12,6 +12,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 
 from policies.model import Device
 from sso.errors import StoreUnavailable
@@ -26,6 +27,7 @@ _MOST = 100_000
 _WRITTEN_EVERY = 30.0  # seconds between writes of when sessions were last seen
 _TIDIED_EVERY = 300.0  # seconds between looks for seats that are over
 _LONGEST_TOKEN = 64
+HOST_LIFE = 300.0  # seconds that a cookie at a system's host is good: so long is a copied one
 _PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
 
 
@@ -36,6 +38,7 @@ class Seat:
     session: Session
     shift: Shift
     host: str
+    until: float = inf  # when its cookie at this host is worth nothing any more
 
     @property
     def proved(self) -> float:
@@ -83,9 +86,10 @@ class Sessions:
         self._written = self._tidied = now()
 
     async def seated(self, token: bytes | None, host: str) -> Seat | None:
-        """Whose cookie this is at this host, and may act; None for none, an ended, a locked or another host's.
+        """Whose cookie this is at this host, and may act; None for none, a lapsed one, an ended, a locked or another host's.
 
-        Whoever has not heard of locks takes a locked session for none: `at_lock` tells them apart. Raises StoreUnavailable.
+        Whoever has not heard of locks takes a locked session for none: `at_lock` tells them apart, and `lapsed` a cookie that is
+        to be renewed. Raises StoreUnavailable.
         """
         if not token or len(token) > _LONGEST_TOKEN:
             return None
@@ -97,7 +101,16 @@ class Sessions:
             seat = await self._read(token)
             if seat is None:
                 return None
-        if seat.host != host or not seat.session.may_act(now) or not seat.shift.live(now):
+        if seat.host != host or now >= seat.until or not seat.session.may_act(now) or not seat.shift.live(now):
+            return None
+        return seat
+
+    async def lapsed(self, token: bytes | None, host: str) -> Seat | None:
+        """The seat of a session that may act, by a cookie whose time at this host is over. Raises StoreUnavailable."""
+        if token is None or await self.seated(token, host) is not None:
+            return None
+        now, seat = self._now(), self._seats.get(token)
+        if seat is None or seat.host != host or not seat.session.may_act(now) or not seat.shift.live(now):
             return None
         return seat
 
@@ -108,7 +121,7 @@ class Sessions:
         now, seat = self._now(), self._seats.get(token)
         if seat is None or seat.host != host or not seat.session.live(now) or not seat.shift.live(now):
             return None
-        return seat
+        return None if seat.session.may_act(now) else seat
 
     async def lock(self, session: Session, reason: str, *, desk: str = "", left: str = "") -> None:
         """At once here, within a second elsewhere. After a switch no cookie of it is worth anything."""
@@ -339,18 +352,18 @@ class Sessions:
         await self._store.put_shift(shift)
 
     async def host_token(self, seat: Seat, host: str) -> str:
-        """A cookie's value for another host of the same session; the host is remembered for sign-off to visit."""
-        token = await self.token(seat, host)
+        """A cookie's value for a system's host of the same session, for five minutes; the host is remembered for sign-off to visit."""
+        token = await self.token(seat, host, until=self._now() + HOST_LIFE)
         if host not in seat.session.hosts:
             seat.session.hosts = (*seat.session.hosts, host)
             await self._store.put_session(seat.session)
         return token
 
-    async def token(self, seat: Seat, host: str) -> str:
+    async def token(self, seat: Seat, host: str, *, until: float = inf) -> str:
         """Another cookie's value for the host where the session is seated."""
         token = new_token()
-        await self._store.add_token(seat.session.id, host, token_hash(token))
-        self._remember(token.encode(), Seat(seat.session, seat.shift, host))
+        await self._store.add_token(seat.session.id, host, token_hash(token), until)
+        self._remember(token.encode(), Seat(seat.session, seat.shift, host, until))
         return token
 
     # Ends
@@ -450,8 +463,8 @@ class Sessions:
         found = await self._store.by_token(token_hash(token))
         if found is None:
             return None
-        kept, shift, host = found
-        seat = Seat(self._adopted(kept), self._shifts.setdefault(shift.id, shift), host)
+        shift = self._shifts.setdefault(found.shift.id, found.shift)
+        seat = Seat(self._adopted(found.session), shift, found.host, found.until)
         self._remember(token, seat)
         return seat
 
@@ -465,7 +478,8 @@ class Sessions:
         return session
 
     def _tidy(self, now: float) -> None:
-        self._seats = OrderedDict((t, s) for t, s in self._seats.items() if s.session.live(now) and s.shift.live(now))
+        live = ((t, s) for t, s in self._seats.items() if s.session.live(now) and s.shift.live(now))
+        self._seats = OrderedDict((t, s) for t, s in live if now < s.until + HOST_LIFE)
         self._sessions = {key: session for key, session in self._sessions.items() if session.live(now)}
         self._shifts = {key: shift for key, shift in self._shifts.items() if shift.live(now)}
 

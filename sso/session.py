@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Protocol
 
 from policies.model import Device
@@ -97,7 +98,9 @@ class SessionStore(Protocol):
 
     async def session(self, session_id: str) -> Session | None: ...
 
-    async def add_token(self, session_id: str, host: str, hashed: str) -> None: ...
+    async def add_token(self, session_id: str, host: str, hashed: str, until: float = inf) -> None:
+        """`until`: when the cookie is worth nothing any more. Lapsed ones of the same session and host go with it."""
+        ...
 
     async def of_shift(self, shift_id: str) -> list[Session]: ...
 

@@ -123,19 +123,24 @@ class Doors:
         return f"{self._scheme}://{kept['host']}{kept['target']}"
 
     async def enter(self, host: str, code: str, headers: Headers) -> Bounce | None:
-        """Take the code at the system's host and set its cookie; None where anything does not fit."""
+        """Take the code at the system's host and set its cookie; None where anything does not fit.
+
+        A frame beside this one may have come first and used the nonce up: then its cookie, of the same session, is there already.
+        """
         value = await self._store.take_code("enter", code, self._now())
+        kept = json.loads(value) if value else {}
+        if kept.get("host") != host:
+            return None
+        place = f"{self._scheme}://{host}{kept['target']}"
         nonce = cookie(headers, NONCE)
-        if value is None or nonce is None:
-            return None
-        kept = json.loads(value)
-        if kept["host"] != host or not hmac.compare_digest(kept["nonce"], token_hash(nonce)):
-            return None
+        if nonce is None or not hmac.compare_digest(kept["nonce"], token_hash(nonce)):
+            here = await self._sessions.seated(cookie(headers, SESSION), host)
+            return Bounce(place) if here is not None and here.session.id == kept["session"] else None
         seat = await self._sessions.seat_of(kept["session"])
         if seat is None:
             return None
         token = await self._sessions.host_token(seat, host)
-        return Bounce(f"{self._scheme}://{host}{kept['target']}", (given(SESSION, token), expired(NONCE)))
+        return Bounce(place, (given(SESSION, token), expired(NONCE)))
 
     async def first_of_sign_off(self, hosts: tuple[str, ...], end: str) -> str:
         """Where sign-off goes first; the last stop leads to `end`."""

@@ -1,7 +1,8 @@
 """A page's own Content Security Policy (CSP Level 3) with room for the guard script, and for nothing else. Pure.
 
-A policy that lets the script run, and ask its two addresses, is left as it is. Otherwise `script-src-elem` and `connect-src` become what
-governs them now, and those addresses: inline code, event handlers, `eval`, workers and every other address are judged as before.
+A policy that lets the script run, ask its two addresses and renew the page's cookie in a frame is left as it is. Otherwise
+`script-src-elem`, `connect-src` and `frame-src` become what governs them now, and those addresses: inline code, event handlers, `eval`,
+workers and every other address are judged as before.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ from functools import lru_cache
 from connectors.messages import Headers
 
 SCRIPT, STATE, ACTIVE = "/.lanyard/static/guard.js", "/.lanyard/state", "/.lanyard/active"
+# A frame that renews the cookie begins at the first, and goes by way of the second, at the main host.
+RENEW, ENTER = "/.lanyard/renew", "/enter"
 _NAMES = (b"content-security-policy", b"content-security-policy-report-only")
 _SCRIPTS = ("script-src-elem", "script-src", "default-src")
 _CONNECTS = ("connect-src", "default-src")
+_FRAMES = ("frame-src", "child-src", "default-src")
 Policy = list[tuple[str, list[str]]]  # directives in their order, each name once: the first of two counts
 
 
-def amended(headers: Headers, origin: bytes, integrity: str) -> tuple[Headers | None, bool]:
-    """The headers with room for the script, and whether it must name its hash. None where a page's sandbox forbids it altogether."""
+def amended(headers: Headers, origin: bytes, main: str, integrity: str) -> tuple[Headers | None, bool]:
+    """The headers with room for the script, and whether it must name its hash. None where a page's sandbox forbids it altogether.
+
+    `origin` is the system's, `main` the main host's.
+    """
     found: list[tuple[bytes, bytes]] | None = None
     hashed = False
     for at, (name, value) in enumerate(headers):
         if name in _NAMES:
-            said, by_hash = _amended(value, name == _NAMES[0], origin, integrity)
+            said, by_hash = _amended(value, name == _NAMES[0], origin, main, integrity)
             if said is None:
                 return None, False
             hashed = hashed or by_hash
@@ -34,14 +41,14 @@ def amended(headers: Headers, origin: bytes, integrity: str) -> tuple[Headers | 
 
 
 @lru_cache(maxsize=256)
-def _amended(value: bytes, enforced: bool, origin: bytes, integrity: str) -> tuple[bytes | None, bool]:
+def _amended(value: bytes, enforced: bool, origin: bytes, main: str, integrity: str) -> tuple[bytes | None, bool]:
     """One header's policies, joined by commas. Most systems say the same on every page."""
     said, hashed = [], False
     for text in value.decode("latin-1").split(","):
         policy = _read(text)
         if enforced and _sandboxed(policy):
             return None, False
-        hashed = _let(policy, origin.decode("latin-1"), integrity) or hashed
+        hashed = _let(policy, origin.decode("latin-1"), main, integrity) or hashed
         said.append(_said(policy, text))
     return ",".join(said).encode("latin-1"), hashed
 
@@ -66,7 +73,7 @@ def _sandboxed(policy: Policy) -> bool:
     return sandbox is not None and not {"allow-scripts", "allow-same-origin"} <= allowed
 
 
-def _let(policy: Policy, origin: str, integrity: str) -> bool:
+def _let(policy: Policy, origin: str, main: str, integrity: str) -> bool:
     """Change what forbids the script; True where its hash is what is trusted."""
     hashed = False
     governing = _governing(policy, _SCRIPTS)
@@ -78,6 +85,9 @@ def _let(policy: Policy, origin: str, integrity: str) -> bool:
     governing = _governing(policy, _CONNECTS)
     if governing is not None and not _allows(governing, origin):
         _put(policy, "connect-src", [*_real(governing), origin + STATE, origin + ACTIVE])
+    governing = _governing(policy, _FRAMES)
+    if governing is not None and "*" not in governing:
+        _put(policy, "frame-src", [*_real(governing), origin + RENEW, main + ENTER])
     return hashed
 
 

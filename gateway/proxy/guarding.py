@@ -147,7 +147,7 @@ class PageGuard:
         disposition = response.header(b"content-disposition") or b""
         if disposition.strip().lower().startswith(b"attachment"):
             return response
-        headers, trusted = csp.amended(response.headers, self.public_origin, self.integrity)
+        headers, trusted = csp.amended(response.headers, self.public_origin, self.main_url.rstrip("/"), self.integrity)
         why = _cannot(response) or ("sandboxed" if headers is None else "")
         if why or headers is None:
             self.left_alone(why)

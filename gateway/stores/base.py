@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sso.device import DeviceStore
 from sso.session import Session, SessionStore
@@ -106,6 +106,15 @@ class VaultStore(Protocol):
         ...
 
 
+class Cookie(NamedTuple):
+    """A session's cookie at one host."""
+
+    session: Session
+    shift: Shift
+    host: str
+    until: float  # when it is worth nothing any more
+
+
 class Store(ShiftStore, SessionStore, DeviceStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol):
     """All of it, and what a cache needs."""
 
@@ -116,8 +125,8 @@ class Store(ShiftStore, SessionStore, DeviceStore, CodeStore, UpstreamStore, Fac
         """
         ...
 
-    async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:
-        """The session of a cookie's hash, its shift, and the host that the cookie is for."""
+    async def by_token(self, hashed: str) -> Cookie | None:
+        """What a cookie's hash stands for, also where it has lapsed."""
         ...
 
     async def version(self) -> int:

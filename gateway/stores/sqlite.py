@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from sso.seal import Seal, SealError
 from sso.session import Session
 from sso.shift import Shift
 
-from .base import key_hash
+from .base import Cookie, key_hash
 from .devices import DeviceRows, refuse_revoked, remember_seat
 from .factors import FactorRows
 from .schema import (
@@ -236,24 +237,43 @@ class SqliteStore(DeviceRows, FactorRows, VaultRows):
 
         return await self._do(ask)
 
-    async def add_token(self, session_id: str, host: str, hashed: str) -> None:
-        await self._do(lambda c: self._put_token(c, session_id, host, hashed))
+    async def add_token(self, session_id: str, host: str, hashed: str, until: float = inf) -> None:
+        def work(c: Connection) -> None:
+            if until < inf:
+                self._drop_lapsed(c, session_id, host, until)
+            self._put_token(c, session_id, host, hashed, until)
 
-    def _put_token(self, c: Connection, session_id: str, host: str, hashed: str) -> None:
-        value = self._seal.seal(json.dumps([session_id, host]).encode(), purpose=f"token:{hashed}")
+        await self._do(work)
+
+    def _drop_lapsed(self, c: Connection, session_id: str, host: str, until: float) -> None:
+        """All but the newest: a browser may have been given that one and not have taken it."""
+        rows = c.execute(select(tokens.c.hash, tokens.c.value).where(tokens.c.session == key_hash(session_id))).all()
+        known = [(self._token(hashed, value), hashed) for hashed, value in rows]
+        lives = sorted((life, hashed) for (_, at, life), hashed in known if at == host and life < until)
+        for _, hashed in lives[:-1]:
+            c.execute(delete(tokens).where(tokens.c.hash == hashed))
+
+    def _token(self, hashed: str, value: str) -> tuple[str, str, float]:
+        """Session, host and end. Cookies of an earlier release say no end."""
+        session_id, host, *until = json.loads(self._seal.unseal(value, purpose=f"token:{hashed}"))
+        return session_id, host, until[0] if until and until[0] is not None else inf
+
+    def _put_token(self, c: Connection, session_id: str, host: str, hashed: str, until: float = inf) -> None:
+        said = [session_id, host, until if until < inf else None]
+        value = self._seal.seal(json.dumps(said).encode(), purpose=f"token:{hashed}")
         c.execute(insert(tokens).values(hash=hashed, session=key_hash(session_id), value=value))
 
     async def forget_tokens(self, session_id: str) -> None:
         await self._do(lambda c: c.execute(delete(tokens).where(tokens.c.session == key_hash(session_id))) and None)
 
-    async def by_token(self, hashed: str) -> tuple[Session, Shift, str] | None:
-        """The session of a cookie's hash, its shift, and the host that the cookie is for."""
+    async def by_token(self, hashed: str) -> Cookie | None:
+        """What a cookie's hash stands for, also where it has lapsed."""
 
-        def ask(c: Connection) -> tuple[Session, Shift, str] | None:
+        def ask(c: Connection) -> Cookie | None:
             value = c.execute(select(tokens.c.value).where(tokens.c.hash == hashed)).scalar()
             if not value:
                 return None
-            session_id, host = json.loads(self._seal.unseal(value, purpose=f"token:{hashed}"))
+            session_id, host, until = self._token(hashed, value)
             hashed_id = key_hash(session_id)
             kept = c.execute(select(sessions.c.value).where(sessions.c.id == hashed_id)).scalar()
             if not kept:
@@ -261,7 +281,7 @@ class SqliteStore(DeviceRows, FactorRows, VaultRows):
             session = self._session(hashed_id, kept)
             hashed_id = key_hash(session.shift_id)
             shift = c.execute(select(shifts.c.value).where(shifts.c.id == hashed_id)).scalar()
-            return (session, self._shift(hashed_id, shift), host) if shift else None
+            return Cookie(session, self._shift(hashed_id, shift), host, until) if shift else None
 
         return await self._do(ask)
 

@@ -7,6 +7,7 @@ pytest; nothing here imports it. Times are seconds since any epoch.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from policies.model import Device, DeviceClass, Ownership, Posture, Principal
@@ -15,7 +16,7 @@ from sso.errors import DeviceRefused
 from sso.session import Session, token_hash
 from sso.shift import Shift
 
-from .base import SealedCredential, Store
+from .base import Cookie, SealedCredential, Store
 
 T0 = 1_800_000_000.0
 MAIN, PAS = "records.example.nhs.uk", "pas.records.example.nhs.uk"
@@ -58,7 +59,7 @@ class StoreContract:
         kept_shift, kept = shift(amr=("pwd", "otp"), provider_away=True), session(hosts=(PAS,))
         await self.store.seat(kept_shift, kept, MAIN, token_hash("token"))
         other = await self.open()
-        assert await other.by_token(token_hash("token")) == (kept, kept_shift, MAIN)
+        assert await other.by_token(token_hash("token")) == Cookie(kept, kept_shift, MAIN, inf)
         assert await other.shift("shift-1") == kept_shift
         assert await other.session("session-1") == kept
         assert await other.of_shift("shift-1") == [kept]
@@ -168,6 +169,20 @@ class StoreContract:
         assert await self.store.by_token(token_hash("main")) is None
         assert await self.store.by_token(token_hash("pas")) is None
         assert await self.store.by_token(token_hash("other")) is not None
+
+    async def test_a_cookie_says_until_when_and_its_successors_take_its_place(self) -> None:
+        """Of those of one session and host that lapse the two newest are known: a browser may not have taken the newest."""
+        await self.store.seat(shift(), session(), MAIN, token_hash("main"))
+        for turn in range(4):
+            await self.store.add_token("session-1", PAS, token_hash(f"pas-{turn}"), T0 + turn)
+        await self.store.add_token("session-1", "epr.example", token_hash("epr"), T0)
+        other = await self.open()
+        kept = [await other.by_token(token_hash(f"pas-{turn}")) for turn in range(4)]
+        assert kept == [None, None, *(Cookie(session(), shift(), PAS, T0 + turn) for turn in (2, 3))]
+        for name, until in (("main", inf), ("epr", T0)):
+            found = await other.by_token(token_hash(name))
+            assert found is not None
+            assert found.until == until
 
     async def test_a_code_is_good_once_until_its_time_and_for_its_kind(self) -> None:
         """The second taker, a late one, and one of another kind get nothing."""

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ..edge.csrf import SAFE
 from .devices import DevicePages
+from .entering import Entering
 from .handoff import HandOff
 from .launchpad import Launchpad
 from .passkey import Passkeys
@@ -47,6 +48,7 @@ def main_site(
     sign_on: SignOn,
     sign_off: SignOff,
     launchpad: Launchpad,
+    entering: Entering,
     hand_off: HandOff,
     unlock: Unlock,
     vault: VaultPages,
@@ -97,7 +99,7 @@ def main_site(
             Route("/shift/pin", own(unlock.set_pin), methods=["POST"]),
             Route("/backchannel-logout", sign_off.backchannel, methods=["POST"]),
             Route("/.well-known/jwks.json", sign_on.jwks),
-            Route("/enter", own(launchpad.enter)),
+            Route("/enter", own(entering.enter), methods=["GET", "POST"]),
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
             Route("/downtime", own(launchpad.downtime)),

@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -60,7 +61,7 @@ class GuardPages:
         seat = await self._sessions.seated(token, host)
         if seat is not None and method == "POST":
             self._sessions.touch(seat)
-        seat = seat or await self._locks.held(token, host)
+        seat = seat or await self._locks.held(token, host) or await self._sessions.lapsed(token, host)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")
         return JSONResponse(self._state(seat), headers={"cache-control": "no-store"})
@@ -74,6 +75,7 @@ class GuardPages:
             "locks_in": round(session.locks_in(now)),
             "ends_in": max(0, round(shift.ends - now)),
             "locked": self._sessions.locked(session),
+            **({"renews_in": max(0, round(seat.until - now))} if seat.until < inf else {}),
         }
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a form that met a session that was over: it is kept, said so, and shown again to whoever wrote it."""
+"""What becomes of a form that met a session that was over, or a cookie that had lapsed: kept, said so, shown again, sent once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from sso.session import token_hash
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..edge import csrf
+from ..edge.origins import Doors
 from ..errors import CrossSite
-from ..kept import LARGEST, LIFE, KeptWrite, KeptWrites, write_of
+from ..kept import CLICK, GOES_ON, LARGEST, LIFE, SENT_AS, KeptWrite, KeptWrites, write_of
 from ..sessions import Seat
 from ..stores.base import Store
 from ..systems import System
 from ..upstreams import UpstreamSessions
 from .render import Renderer
 
+PAGE = "/.lanyard/kept"
 _NOWHERE = "nowhere"  # no log-on's id
 _FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
 # Fields that no person has typed, or that nobody is to read off a screen.
@@ -41,6 +43,7 @@ class Kept:
         store: Store,
         upstreams: UpstreamSessions,
         journal: Journal,
+        doors: Doors,
         renderer: Renderer,
         public_url: str,
         now: Callable[[], float],
@@ -49,14 +52,18 @@ class Kept:
         self._store = store
         self._upstreams = upstreams
         self._journal = journal
+        self._doors = doors
         self._renderer = renderer
         self._public_url = public_url
         self._now = now
 
-    async def keep(self, system: System, inbound: InboundRequest, token: bytes | None) -> Response | None:
+    async def keep(
+        self, system: System, inbound: InboundRequest, token: bytes | None, *, lapsed: bool
+    ) -> Response | None:
         """A page that says that the form is kept; None where there is nothing to keep, or nobody to keep it for.
 
-        Only a form from a page of the same origin, by the cookie of a session that was once seated at this host.
+        Only a form from a page of the same origin, by the cookie of a session that was once seated at this host. `lapsed`: the
+        session is in good order, and only its cookie is to be renewed: then the answer leads there, and back to go on.
         """
         if inbound.method != "POST" or not _navigates(inbound) or inbound.media_type() not in _FORMS or not token:
             return None
@@ -65,14 +72,14 @@ class Kept:
         except CrossSite:
             return None
         found = await self._store.by_token(token_hash(token))
-        if found is None or found[2] != inbound.host:
+        if found is None or found.host != inbound.host:
             return None
-        session, shift, _ = found
-        reason = session.end_reason or session.lock_reason or "idle"
+        session, shift = found.session, found.shift
+        reason = "renewal" if lapsed else session.end_reason or session.lock_reason or "idle"
         try:
             body = await inbound.body.hold(LARGEST)
         except BodyTooLarge:
-            return self._said(kept=False)
+            return self._said(kept=False, lapsed=lapsed)
         upstream = self._upstreams.known(Seat(session, shift, inbound.host), system)
         patients = await _patients(system, inbound)
         write = write_of(
@@ -84,18 +91,23 @@ class Kept:
             session=session.id,
             upstream=upstream,
             patients=patients,
+            held=lapsed,
         )
         await self._writes.keep(shift.principal, write)
         p = shift.principal
         fields = {"issuer": p.issuer, "kept": write.id, "method": inbound.method, "reason": reason, "request": inbound.id,
                   "session": session.id, "shift": shift.id, "subject": p.subject, "system": system.name}  # fmt: skip
         await self._journal.record(AuditEvent(EventType.REQUEST_REJECTED, self._now(), fields))
-        return self._said(kept=True, write=write)
+        if lapsed:
+            back = f"{PAGE}?id={write.id}".encode()
+            return self._renderer.redirect(await self._doors.to_main(inbound.host, back, inbound.headers))
+        return self._said(kept=True, lapsed=False, write=write)
 
-    def _said(self, *, kept: bool, write: KeptWrite | None = None) -> Response:
+    def _said(self, *, kept: bool, lapsed: bool, write: KeptWrite | None = None) -> Response:
         return self._renderer.page(
-            "kept_now.html", 401, kept=kept, write=write, minutes=round(LIFE / 60), home=self._public_url + "/"
-        )
+            "kept_now.html", 401, kept=kept, lapsed=lapsed, write=write, minutes=round(LIFE / 60),
+            home=self._public_url + "/", framed=lapsed, renews=lapsed,
+        )  # fmt: skip
 
     async def page(self, seat: Seat, system: System, write_id: str) -> Response:
         """The write with its system, patient and time; a way to send it, where that is safe."""
@@ -109,22 +121,35 @@ class Kept:
             patients=", ".join(ref.value for ref in write.patients),
             texts=await texts(write),
             may_send=self._may_send(seat, system, write),
+            goes_on=write.held and self._now() - write.at < GOES_ON,
+            target=write.target.decode("latin-1"),
+            field=SENT_AS,
             home=self._public_url + "/",
+            framed=write.held,
         )
 
     async def thrown_away(self, seat: Seat, write_id: str) -> None:
         await self._writes.take(seat.shift.principal, seat.host, write_id)
 
-    async def taken(self, seat: Seat, system: System, write_id: str) -> KeptWrite | None:
-        """The write, to be sent: once. None where it may not go, or is gone."""
+    async def meant(self, click: InboundRequest) -> str:
+        """Which kept write this form sends from its own address; "" for any other form, which is as it was."""
+        if click.length != CLICK or click.method != "POST" or click.media_type() != b"text/plain":
+            return ""
+        body = await click.body.hold(CLICK)
+        click.body = Body.of(body)
+        field, _, write_id = body.decode("latin-1").rstrip("\r\n").partition("=")
+        return write_id if field == SENT_AS else ""
+
+    async def taken(self, seat: Seat, system: System, write_id: str, target: bytes) -> KeptWrite | None:
+        """The write, to be sent to where it was: once. None where it may not go, or is gone."""
         write = await self._writes.read(seat.shift.principal, seat.host, write_id)
-        if write is None or not self._may_send(seat, system, write):
+        if write is None or write.target != target or not self._may_send(seat, system, write):
             return None
         return await self._writes.take(seat.shift.principal, seat.host, write_id)
 
     async def not_sent(self, seat: Seat, write: KeptWrite) -> None:
         """It did not go, or nobody knows: its text is there to copy again, and it is never sent a second time."""
-        await self._writes.keep(seat.shift.principal, replace(write, upstream=_NOWHERE))
+        await self._writes.keep(seat.shift.principal, replace(write, upstream=_NOWHERE, held=False))
 
     def _may_send(self, seat: Seat, system: System, write: KeptWrite) -> bool:
         return seat.session.id == write.session and self._upstreams.known(seat, system) == write.upstream

@@ -15,7 +15,7 @@ from policies.decision import Permit
 from policies.engine import PolicyEngine
 from policies.model import AccessRequest, Action, Context, Facts, Resource
 
-from ..edge.origins import Bounce, Doors
+from ..edge.origins import Bounce
 from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
 from ..systems import System
@@ -51,7 +51,6 @@ class Launchpad:
         engine: PolicyEngine,
         visitors: Visitors,
         sessions: Sessions,
-        doors: Doors,
         sign_on: SignOn,
         sign_off: SignOff,
         kept: KeptWrites,
@@ -64,7 +63,6 @@ class Launchpad:
         self._engine = engine
         self._visitors = visitors
         self._sessions = sessions
-        self._doors = doors
         self._sign_on = sign_on
         self._sign_off = sign_off
         self._kept = kept
@@ -132,17 +130,6 @@ class Launchpad:
             return self._renderer.redirect(Bounce("/shift"))
 
         return await self.seated(request, end)
-
-    async def enter(self, request: Request) -> Response:
-        """A system's host sent the browser here for a code."""
-        ticket = request.query_params.get("ticket", "")
-        seat = await self._visitors.seat(request)
-        if seat is None:
-            return self._renderer.redirect(Bounce(f"/sign-on?next={own_path(f'/enter?ticket={ticket}')}"))
-        if (leave := await self._sign_on.due(request, seat, f"/enter?ticket={ticket}")) is not None:
-            return leave
-        bounce = await self._doors.to_system(ticket, seat) if len(ticket) < 64 else None
-        return self._renderer.redirect(bounce or Bounce("/"))
 
     async def seated(self, request: Request, show: Callable[[Request, Seat], Awaitable[Response]]) -> Response:
         seat = await self._visitors.seat(request)

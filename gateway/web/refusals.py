@@ -10,7 +10,7 @@ from connectors.messages import Headers
 from policies.decision import Deny, Remedy
 
 from ..edge.origins import Asked, asked
-from ..errors import CrossSite, Fault, SessionLocked, fault_for
+from ..errors import CookieLapsed, CrossSite, Fault, SessionLocked, fault_for
 from ..systems import System
 from .render import Renderer, sentence, wants_page
 
@@ -97,6 +97,10 @@ class Refusals:
     def locked(self, method: str, headers: Headers) -> Response:
         """A request of a locked session that cannot be sent to unlock it."""
         return self.failed(fault_for(SessionLocked()), method, headers, "", None)
+
+    def lapsed(self, method: str, headers: Headers) -> Response:
+        """A request by a lapsed cookie that cannot be sent to renew it."""
+        return self.failed(fault_for(CookieLapsed()), method, headers, "", None)
 
     def not_found(self, method: str, headers: Headers) -> Response:
         if not wants_page(method, headers):

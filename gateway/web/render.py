@@ -15,8 +15,9 @@ TEMPLATES = jinja2.PackageLoader("gateway.web")
 
 
 class Renderer:
-    def __init__(self, *, https: bool, form_targets: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, https: bool, public_origin: str = "", form_targets: tuple[str, ...] = ()) -> None:
         """`form_targets`: other origins that a form of ours may end at by redirect (systems, the provider)."""
+        self._public_origin = public_origin
         self._templates = jinja2.Environment(
             loader=TEMPLATES, autoescape=True, trim_blocks=True, lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
@@ -32,15 +33,31 @@ class Renderer:
             "cross-origin-resource-policy": "same-origin",
             "permissions-policy": "camera=(), microphone=(), geolocation=()",
         }
-        policy = self._headers["content-security-policy"]
-        self._framed = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
         if https:
             self._headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
 
-    def page(self, template: str, status: int = 200, *, framed: bool = False, **words: Any) -> Response:
-        """`framed`: the page answers for a frame of a system's own page, and must be seen there."""
+    def page(
+        self,
+        template: str,
+        status: int = 200,
+        *,
+        framed: bool = False,
+        framed_by: tuple[str, ...] = (),
+        renews: bool = False,
+        **words: Any,
+    ) -> Response:
+        """`framed`: the page answers for a frame of a system's own page, and must be seen there; `framed_by`: of these origins.
+
+        `renews`: it has a frame of its own, in which this host's cookie is renewed.
+        """
         text = self._templates.get_template(template).render(**words)
-        headers = self._headers | {"content-security-policy": self._framed} if framed else self._headers
+        policy = self._headers["content-security-policy"]
+        if framed or framed_by:
+            ancestors = " ".join(framed_by or ("'self'",))
+            policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {ancestors}")
+        if renews:
+            policy += f"; frame-src 'self' {self._public_origin}"
+        headers = self._headers | {"content-security-policy": policy}
         return Response(text, status, headers=headers, media_type="text/html")
 
     def problem(self, status: int, code: str, title: str, **more: Any) -> Response:

@@ -102,11 +102,11 @@ class SignOn:
         try:
             here = await self._visitors.here(request, asked if request.method == "POST" else {})
         except DeviceRefused as refused:
-            return await self._not_this_device(request, refused, back)
+            return await self.not_this_device(request, refused, back)
         fresh = step_up or await self._anew(request, here)
         return await self._leave(request, back, acr_values=acr, fresh=fresh, device=here.enrolment.id if here else "")
 
-    async def _not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
+    async def not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
         """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
         if refused.reason == "device-revoked":
             remedy = "Use another device. If this one is still in use, ask for a new link and enrol it again."
@@ -202,7 +202,7 @@ class SignOn:
                 return await self._seating.at_lock(request, pending, signed_on, held, name)
             return await self._seating.arrived(request, pending, signed_on, previous, name)
         except DeviceRefused as refused:
-            return await self._not_this_device(request, refused, pending.return_path)
+            return await self.not_this_device(request, refused, pending.return_path)
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
         """A silent check came back. It confirms the shift that is seated here now, and never seats anybody.

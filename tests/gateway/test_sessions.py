@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.sessions import Seat, Sessions
+from gateway.sessions import HOST_LIFE, Seat, Sessions
 from gateway.stores.base import Store
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, PAS, T0, enrolled
@@ -91,9 +91,34 @@ async def test_a_cookie_seats_at_its_own_host_only(ward: Ward) -> None:
     seat, token = await sit(sessions)
     there = (await sessions.host_token(seat, PAS)).encode()
     assert await sessions.seated(token, MAIN) == seat
-    assert await sessions.seated(there, PAS) == Seat(seat.session, seat.shift, PAS)
+    assert await sessions.seated(there, PAS) == Seat(seat.session, seat.shift, PAS, T0 + HOST_LIFE)
     assert await sessions.seated(token, PAS) is None
     assert await sessions.seated(there, MAIN) is None
+
+
+async def test_a_cookie_at_a_system_s_host_lapses_and_its_session_does_not(ward: Ward) -> None:
+    """After five minutes it seats nobody, here or at another gateway; the main host's still does, and the session is not locked by it."""
+    sessions, _ = ward.gateway()
+    seat, token = await sit(sessions)
+    there = (await sessions.host_token(seat, PAS)).encode()
+    ward.clock.at += IDLE - 1
+    sessions.touch(seat)
+    assert await sessions.seated(there, PAS) is not None
+    assert await sessions.lapsed(there, PAS) is None
+    ward.clock.at += 1
+    await sessions.flush(all_of_it=True)
+    for gateway in (sessions, ward.gateway()[0]):
+        assert await gateway.seated(there, PAS) is None
+        assert await gateway.at_lock(there, PAS) is None
+        found = await gateway.lapsed(there, PAS)
+        assert found is not None
+        assert found.session.id == seat.session.id
+        assert await gateway.lapsed(there, MAIN) is None, "at its own host only"
+        assert await gateway.lapsed(token, MAIN) is None
+        assert await gateway.seated(token, MAIN) is not None
+    ward.clock.at += IDLE
+    assert await sessions.lapsed(there, PAS) is None
+    assert await sessions.at_lock(there, PAS) is not None
 
 
 ODD = {
@@ -566,7 +591,7 @@ async def test_the_cache_is_bounded_and_what_fell_out_is_read_again(
     sessions.touch(seat)
     ward.clock.at += 200
     assert await sessions.seated(token, MAIN) is not None
-    assert await sessions.seated(there, PAS) is not None
+    assert await sessions.lapsed(there, PAS) is not None
     assert [await sessions.seated(t, MAIN) for t in tokens] == [None] * 5, "idle"
     assert len(sessions._seats) <= 3
 

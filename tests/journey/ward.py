@@ -18,6 +18,7 @@ from .hospital import Hospital, hospital, system
 from .recorder import PATIENCE, Recorder, Seen, recorder, reply
 
 CANARY = b"RECORD-CANARY"
+RENEWED_EVERY = 120.0  # seconds: a cookie at a system's host is good for five minutes
 LOGIN = "/login.asp"
 PAGE = "/ward/7/list"  # where forms are sent from
 FORM = f'<form method=post action="{LOGIN}"><input name=u><input name=p type=password></form>'.encode()
@@ -121,7 +122,9 @@ class Got:
 class Ward:
     place: Hospital
     upstream: Recorder
+    nurse: Browser
     cookies: dict[str, str] = field(default_factory=dict)  # by host: what a signed-on nurse's browser sends
+    renewed: float = 0.0
 
     def host(self, name: str) -> str:
         return self.place.system_url("api" if name == "epr" else name).removeprefix("http://")
@@ -132,6 +135,9 @@ class Ward:
         for start in ("pas:/ward/7/list", "wiki:/ward/7/list", "epr:/epr/metadata"):
             name, _, path = start.partition(":")
             browser.get(f"http://{self.host(name)}{path}")
+        return self._held(browser)
+
+    def _held(self, browser: Browser) -> dict[str, str]:
         return {
             host: "; ".join(f"{name}={value}" for name, value in jar.items()) for host, jar in browser.cookies.items()
         }
@@ -176,8 +182,12 @@ class Ward:
         return events
 
     def calm(self) -> None:
-        """As at the beginning: nothing seen, good manners."""
+        """As at the beginning: nothing seen, good manners, and cookies that are good for a while."""
         self.upstream.answer = answers
+        if time.monotonic() - self.renewed > RENEWED_EVERY:
+            for name in ("pas", "wiki", "epr"):
+                self.nurse.get(f"http://{self.host(name)}/.lanyard/renew")
+            self.cookies, self.renewed = self._held(self.nurse), time.monotonic()
         self.upstream.seen.clear()
 
 
@@ -191,6 +201,6 @@ def ward(folder: Path) -> Iterator[Ward]:
         ]
         people = {name: {"n.okoye": ("okoye", "secret")} for name in ("pas", "wiki")}
         with hospital(folder, systems, credentials=people) as place:
-            made = Ward(place, upstream)
-            made.cookies = made.sign_on(browser)
+            made = Ward(place, upstream, browser)
+            made.cookies, made.renewed = made.sign_on(browser), time.monotonic()
             yield made

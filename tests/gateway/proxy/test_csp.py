@@ -8,14 +8,16 @@ from connectors.messages import Headers
 from gateway.proxy.csp import amended
 
 ORIGIN = b"https://pas.example"
+RECORDS = "https://records.example"
 SCRIPT = "https://pas.example/.lanyard/static/guard.js"
 ASKS = "https://pas.example/.lanyard/state https://pas.example/.lanyard/active"
+FRAMES = "https://pas.example/.lanyard/renew https://records.example/enter"
 NAME = b"content-security-policy"
 
 
 def said(policy: str, name: bytes = NAME) -> tuple[str | None, bool]:
     headers: Headers | None
-    headers, hashed = amended(((b"x-frame-options", b"DENY"), (name, policy.encode())), ORIGIN, "sha256-abc=")
+    headers, hashed = amended(((b"x-frame-options", b"DENY"), (name, policy.encode())), ORIGIN, RECORDS, "sha256-abc=")
     if headers is None:
         return None, hashed
     assert headers[0] == (b"x-frame-options", b"DENY")
@@ -26,7 +28,8 @@ def said(policy: str, name: bytes = NAME) -> tuple[str | None, bool]:
     "policy",
     [
         "frame-ancestors 'self'",
-        "default-src 'self'",
+        "default-src *",
+        "frame-src *; script-src 'self'; connect-src 'self'",
         "script-src 'SELF' 'unsafe-inline';connect-src *",
         "img-src 'none' ;; style-src 'none'",
         f"script-src {ORIGIN.decode()}; object-src 'none'",
@@ -48,7 +51,7 @@ def test_a_policy_that_lets_the_script_run_stays_as_it_is(policy: str) -> None:
         ),
         (
             "default-src 'none'; img-src 'self'",
-            f"default-src 'none'; img-src 'self'; script-src-elem {SCRIPT}; connect-src {ASKS}",
+            f"default-src 'none'; img-src 'self'; script-src-elem {SCRIPT}; connect-src {ASKS}; frame-src {FRAMES}",
         ),
         (
             "script-src 'nonce-1' https://cdn.example",
@@ -60,7 +63,11 @@ def test_a_policy_that_lets_the_script_run_stays_as_it_is(policy: str) -> None:
         ),
         (
             "default-src 'self'; connect-src https://api.example",
-            f"default-src 'self'; connect-src https://api.example {ASKS}",
+            f"default-src 'self'; connect-src https://api.example {ASKS}; frame-src 'self' {FRAMES}",
+        ),
+        (
+            "script-src 'self'; connect-src 'self'; child-src https://c.example; default-src 'none'",
+            f"script-src 'self'; connect-src 'self'; child-src https://c.example; default-src 'none'; frame-src https://c.example {FRAMES}",
         ),
         (
             "script-src 'self', script-src 'none'",

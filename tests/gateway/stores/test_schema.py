@@ -6,12 +6,13 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from gateway.sessions import Seat
-from gateway.stores.base import SealedCredential, key_hash
+from gateway.stores.base import Cookie, SealedCredential, key_hash
 from gateway.stores.schema import VERSION
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, T0, session, shift
@@ -53,7 +54,7 @@ async def test_whoever_was_signed_on_before_an_upgrade_still_is(tmp_path: Path) 
     await first_release(tmp_path / "sessions.db")
     for _ in range(2):
         store = opened(tmp_path / "sessions.db")
-        assert await store.by_token(token_hash("token")) == (session(), shift(), MAIN)
+        assert await store.by_token(token_hash("token")) == Cookie(session(), shift(), MAIN, inf)
         await store.close()
     store = opened(tmp_path / "sessions.db")
     await store.put_session(session("session-2", provider_session="sid-a"))
@@ -118,6 +119,6 @@ async def test_a_file_from_before_the_vault_gets_its_tables(tmp_path: Path) -> N
     with closing(sqlite3.connect(path)) as db:
         db.executescript("drop table vault_key; drop table credential; pragma user_version = 1")
     store = opened(path)
-    assert await store.by_token(token_hash("token")) == (session(), shift(), MAIN)
+    assert await store.by_token(token_hash("token")) == Cookie(session(), shift(), MAIN, inf)
     assert await store.put_credential("person", "wrapped", SealedCredential("k", "about", "value"))
     await store.close()

@@ -137,6 +137,9 @@ class Tab:
                 query = (await self.front.provider.authorise(url)).decode()
                 url = f"{MAIN}/sign-on/callback?{query}"
             answer = await self.get(url)
+            if self.key is not None and 'data-proves="renew"' in answer.text:
+                ticket = {"ticket": dict(parse_qsl(urlsplit(url).query))["ticket"]}
+                answer = await self.post(f"{MAIN}/enter", ticket | await self.proof("renew"))
             if answer.status_code != 303:
                 return answer, way
             url = urljoin(url, answer.headers["location"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from .front import MAIN, NAVIGATION, OWN_FORM, PAS, Front, Tab
@@ -47,6 +48,12 @@ async def test_a_note_that_came_too_late_is_there_again_after_sign_on(house: Fro
     assert "hunter2" not in shown.text
 
 
+async def send(tab: Tab, address: str, *, site: str = "same-origin") -> httpx2.Response:
+    """The button of the page that shows it."""
+    plain = {**NAVIGATION, "sec-fetch-site": site, "content-type": "text/plain"}
+    return await tab.ask("POST", f"{PAS}/notes?nhs=9990001112", plain, f"lanyard-kept={address[-32:]}\r\n".encode())
+
+
 async def unlocked(house: Front, tab: Tab, address: str) -> str:
     """From the address of what is kept, by signing on again, back to it; the page."""
     page, _ = await tab.follow(address)
@@ -65,7 +72,7 @@ async def test_what_met_a_lock_goes_on_by_hand_in_the_same_session(house: Front)
     house.clock.step += 400
     address = await kept(tab)
     assert "Send it now" in await unlocked(house, tab, address)
-    sent = await tab.post(f"{PAS}/.lanyard/kept", {"id": address[-32:], "do": "send"})
+    sent = await send(tab, address)
     assert sent.status_code == 502, "nobody listens behind the gateway here"
     again = (await tab.get(address)).text
     assert NOTE in again
@@ -84,11 +91,9 @@ async def test_it_is_sent_only_from_its_own_page_and_only_once(house: Front) -> 
     house.clock.step += 400
     address = await kept(tab)
     await unlocked(house, tab, address)
-    form = {"id": address[-32:], "do": "send"}
-    refused = await tab.post(f"{PAS}/.lanyard/kept", form, **{**NAVIGATION, "sec-fetch-site": "same-site"})
-    assert refused.status_code == 403
-    assert (await tab.post(f"{PAS}/.lanyard/kept", form)).status_code == 502
-    assert (await tab.post(f"{PAS}/.lanyard/kept", form)).status_code == 303
+    assert (await send(tab, address, site="same-site")).status_code == 403
+    assert (await send(tab, address)).status_code == 502
+    assert (await send(tab, address)).status_code == 303
     assert len([e for e in await house.events("access.intent") if e["method"] == "POST"]) == 1
 
 
