@@ -12,8 +12,8 @@ from functools import lru_cache
 from connectors.messages import Headers
 
 SCRIPT, STATE, ACTIVE = "/.lanyard/static/guard.js", "/.lanyard/state", "/.lanyard/active"
-# A frame that renews the cookie begins at the first, and goes by way of the second, at the main host.
-RENEW, ENTER = "/.lanyard/renew", "/enter"
+# A frame that renews the cookie begins and ends under the first, and goes by way of the second, at the main host.
+OURS, ENTER = "/.lanyard/", "/enter"
 _NAMES = (b"content-security-policy", b"content-security-policy-report-only")
 _SCRIPTS = ("script-src-elem", "script-src", "default-src")
 _CONNECTS = ("connect-src", "default-src")
@@ -87,7 +87,7 @@ def _let(policy: Policy, origin: str, main: str, integrity: str) -> bool:
         _put(policy, "connect-src", [*_real(governing), origin + STATE, origin + ACTIVE])
     governing = _governing(policy, _FRAMES)
     if governing is not None and "*" not in governing:
-        _put(policy, "frame-src", [*_real(governing), origin + RENEW, main + ENTER])
+        _put(policy, "frame-src", [*_real(governing), origin + OURS, main + ENTER])
     return hashed
 
 

@@ -7,16 +7,17 @@ A copied cookie is worth no more than that, since it cannot prove an enrolled de
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from sso.device import ProofFor
 from sso.errors import DeviceRefused
 
 from ..edge.origins import Asked, Bounce, Doors, asked
 from ..sessions import Seat
-from .bodies import form_of
+from .bodies import json_of
 from .paths import own_path
 from .refusals import Refusals
 from .render import Renderer
@@ -45,9 +46,8 @@ class Entering:
         self._origins = origins
 
     async def enter(self, request: Request) -> Response:
-        """GET with a ticket; POST with the ticket and the device's proof."""
-        sent = await form_of(request) if request.method == "POST" else {}
-        ticket = sent.get("ticket", "") or request.query_params.get("ticket", "")
+        """From a system's host, with a ticket."""
+        ticket = request.query_params.get("ticket", "")
         here = own_path(f"/enter?ticket={ticket}")
         headers = tuple(request.scope["headers"])
         framed = asked(request.method, headers) is Asked.FRAME
@@ -57,20 +57,27 @@ class Entering:
                 return self._refusals.signed_out(request.method, headers, framed=True)
             return self._renderer.redirect(Bounce(f"/sign-on?next={here}"))
         # What asks the provider cannot be done in a frame: it is done at the next page.
-        if request.method == "GET" and not framed and (leave := await self._sign_on.due(request, seat, here)):
+        if not framed and (leave := await self._sign_on.due(request, seat, here)):
             return leave
-        if seat.session.device.id and (instead := await self._unproved(request, seat, sent, ticket)) is not None:
-            return instead
-        bounce = await self._doors.to_system(ticket, seat) if len(ticket) < _LONGEST_TICKET else None
-        return self._renderer.redirect(bounce or Bounce("/"))
-
-    async def _unproved(self, request: Request, seat: Seat, sent: Mapping[str, str], ticket: str) -> Response | None:
-        """None once this browser has shown that it is the device that the session was seated on."""
-        if request.method == "GET" and await self._visitors.needs_script(seat):
+        if await self._visitors.needs_script(seat):
             name = seat.session.device.name
             return self._renderer.page("entering.html", device=name, ticket=ticket, framed_by=self._origins)
+        return await self._onward(request, seat, ticket, {})
+
+    async def proved(self, request: Request) -> Response:
+        """POST, by that page's script: the ticket and the device's proof. JSON, so that the page leaves the history."""
+        sent = await json_of(request)
+        seat = await self._visitors.seat(request)
+        if seat is None:
+            return self._renderer.problem(401, "no-session", "You are not signed on")
+        answer = await self._onward(request, seat, str(sent.get("ticket", "")), sent)
+        return JSONResponse({"to": answer.headers.get("location", "/")}, headers={"cache-control": "no-store"})
+
+    async def _onward(self, request: Request, seat: Seat, ticket: str, sent: Mapping[str, Any]) -> Response:
+        """To the system once this browser has shown that it is the device that the session was seated on."""
         try:
             await self._visitors.at(request, sent, seat, ProofFor.RENEW)
         except DeviceRefused as refused:
             return await self._sign_on.not_this_device(request, refused, own_path(f"/enter?ticket={ticket}"))
-        return None
+        bounce = await self._doors.to_system(ticket, seat) if len(ticket) < _LONGEST_TICKET else None
+        return self._renderer.redirect(bounce or Bounce("/"))

@@ -51,4 +51,3 @@ const proves = (form) => form.addEventListener("submit", async (event) => {
   form.submit();
 });
 for (const form of document.querySelectorAll("form[data-proves]")) proves(form);
-for (const form of document.querySelectorAll("form[data-proves][data-at-once]")) form.requestSubmit();

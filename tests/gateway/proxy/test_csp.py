@@ -11,7 +11,7 @@ ORIGIN = b"https://pas.example"
 RECORDS = "https://records.example"
 SCRIPT = "https://pas.example/.lanyard/static/guard.js"
 ASKS = "https://pas.example/.lanyard/state https://pas.example/.lanyard/active"
-FRAMES = "https://pas.example/.lanyard/renew https://records.example/enter"
+FRAMES = "https://pas.example/.lanyard/ https://records.example/enter"
 NAME = b"content-security-policy"
 
 

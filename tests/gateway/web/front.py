@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -137,9 +138,11 @@ class Tab:
                 query = (await self.front.provider.authorise(url)).decode()
                 url = f"{MAIN}/sign-on/callback?{query}"
             answer = await self.get(url)
-            if self.key is not None and 'data-proves="renew"' in answer.text:
-                ticket = {"ticket": dict(parse_qsl(urlsplit(url).query))["ticket"]}
-                answer = await self.post(f"{MAIN}/enter", ticket | await self.proof("renew"))
+            if self.key is not None and (ticket := re.search(r'data-ticket="([^"]+)"', answer.text)):
+                proved = await self.sent("/enter", {"ticket": ticket[1], **await self.proof("renew")})
+                url = urljoin(MAIN, proved.json()["to"])
+                way.append(url)
+                continue
             if answer.status_code != 303:
                 return answer, way
             url = urljoin(url, answer.headers["location"])

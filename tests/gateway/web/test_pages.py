@@ -135,7 +135,7 @@ async def test_a_page_is_sound(tab: Tab, name: str) -> None:
 async def test_a_page_holds_no_script_and_no_style(tab: Tab, name: str) -> None:
     """Neither element nor attribute: the policy would stop them, and a page that needs them would break."""
     tree = html.fromstring((await page(tab, name)).text)
-    known = {f"/.lanyard/static/{name}.js" for name in ("back", "device", "passkey", "prove")}
+    known = {f"/.lanyard/static/{name}.js" for name in ("back", "device", "enter", "passkey", "prove")}
     sources = [script.get("src") for script in tree.xpath("//script")]
     assert sources[0] == "/.lanyard/static/back.js"
     assert set(sources) <= known
