@@ -85,6 +85,7 @@ def main_site(
             Route("/sign-on/callback", sign_on.callback, methods=["GET", "POST"]),
             Route("/sign-off", own(sign_off.sign_off), methods=["POST"]),
             Route("/signed-off", own(sign_off.signed_off)),
+            Route("/go-on", own(unlock.go_on)),
             Route("/unlock", own(unlock.page)),
             Route("/unlock", own(unlock.by_pin), methods=["POST"]),
             Route("/unlock/again", own(unlock.again), methods=["POST"]),

@@ -91,6 +91,13 @@ class Unlock:
             said=said,
         )
 
+    async def go_on(self, request: Request) -> Response:
+        """In a window of its own, before a page that waits: once whoever is here may act, it closes."""
+        seat = await self._visitors.seat(request)
+        if seat is None:
+            return self._renderer.redirect(Bounce("/sign-on?next=/go-on"))
+        return self._renderer.page("go_on.html", name=seat.shift.principal.name)
+
     async def by_pin(self, request: Request) -> Response:
         """POST: on an enrolled device."""
         form = await form_of(request)

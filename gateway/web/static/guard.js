@@ -55,7 +55,11 @@ p{margin:0}@media print{aside{display:none}}`)];
   const onward = make("a", cover, {className: "go"});
   cover.oncancel = e => e.preventDefault();
   cover.onclose = () => { if (chief.covered) cover.showModal(); };
-  onward.onclick = () => { chief.leaving = onward.target != "_blank"; };
+  // Unlocking is done in a window of the main host before this one: a PIN is typed under no address but that.
+  onward.onclick = e => {
+    chief.leaving = onward.target != "_blank";
+    if (!chief.leaving && me.open) { e.preventDefault(); me.open(onward.href, "_blank", "popup,noopener,width=440,height=720"); }
+  };
   stay.onclick = () => look("active", {method: "POST"});
   const blank = sheet("html>:not(lanyard-guard){opacity:0!important}");
   const sheets = () => doc.adoptedStyleSheets.filter(one => one != blank);
@@ -116,7 +120,7 @@ p{margin:0}@media print{aside{display:none}}`)];
       if (until && until < Date.now()) hide("The gateway does not answer. What you typed is kept.", "Try", main, "_blank");
     } else if (!state.session) hide("You are signed off here, so this page is hidden.", "Sign on");
     else if ([...chief.marks].some(one => one != state.session)) hide("Somebody has signed on here since this page was opened, so it is hidden.", "Go on", main);
-    else if (state.locked) hide("This screen is locked. What you typed is kept.", "Unlock", main, "_blank");
+    else if (state.locked) { wait = 5; hide("This screen is locked. What you typed is kept.", "Unlock", main + "go-on", "_blank"); }
     else {
       hide();
       const left = Math.min(state.locks_in, state.ends_in), soon = left <= 60, locks = state.locks_in < state.ends_in;
@@ -146,5 +150,6 @@ p{margin:0}@media print{aside{display:none}}`)];
   on("pagehide", () => hide("One moment."));
   on("pageshow", e => { if (e.persisted) look("state"); });
   on("load resize scrollend", settle);
+  on("focus", e => { if (e.target == me && chief.covered) look("state"); });
   look("state");
 })();

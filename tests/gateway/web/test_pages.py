@@ -38,6 +38,7 @@ PAGES = (
     "no such link",
     "unlock",
     "locked",
+    "go on",
     "set a pin",
     "make a passkey",
 )
@@ -85,7 +86,14 @@ async def page(tab: Tab, name: str) -> httpx2.Response:
         return await tab.get(f"{MAIN}/shift/passkey")
     if name == "failure":
         return (await tab.follow(f"{API}/epr/metadata"))[0]
-    paths = {"launchpad": "/", "shift": "/shift", "not-found": "/nowhere", "vault": "/vault", "log-on": "/vault/pas"}
+    paths = {
+        "launchpad": "/",
+        "shift": "/shift",
+        "not-found": "/nowhere",
+        "vault": "/vault",
+        "go on": "/go-on",
+        "log-on": "/vault/pas",
+    }
     if name == "log-on-refused":
         told = await tab.post(f"{MAIN}/vault/pas", {"username": "", "password": ""})
         return await tab.get(told.headers["location"])
@@ -135,7 +143,7 @@ async def test_a_page_is_sound(tab: Tab, name: str) -> None:
 async def test_a_page_holds_no_script_and_no_style(tab: Tab, name: str) -> None:
     """Neither element nor attribute: the policy would stop them, and a page that needs them would break."""
     tree = html.fromstring((await page(tab, name)).text)
-    known = {f"/.lanyard/static/{name}.js" for name in ("back", "device", "enter", "passkey", "prove")}
+    known = {f"/.lanyard/static/{name}.js" for name in ("back", "close", "device", "enter", "passkey", "prove")}
     sources = [script.get("src") for script in tree.xpath("//script")]
     assert sources[0] == "/.lanyard/static/back.js"
     assert set(sources) <= known

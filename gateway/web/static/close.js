@@ -1,0 +1,3 @@
+"use strict";
+// Only a window that a page has opened closes by itself.
+close();
