@@ -22,6 +22,7 @@ from . import config as configuration
 from .assembly import seal_of
 from .audit.recovery import JournalDamaged
 from .auditing import asked_in, audit_search, audit_verify
+from .badging import badge_forget, badge_import
 from .credentials import seal_credentials
 from .enrolling import device_approve, device_enrol, device_list, device_revoke
 from .errors import ConfigError, JournalUnavailable
@@ -181,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     for name, does in (
         ("audit", "ask and prove the journal"),
+        ("badge", "bring in and release clinicians' badges"),
         ("device", "know devices, and end them"),
         ("key", "make and use keys"),
         ("policy", "check policies"),
@@ -236,10 +238,26 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument("file", nargs="?", help="the question, JSON or TOML (default: standard input)")
     explaining.add_argument("--request", metavar="ID", help="the question of the request with this number (journalled)")
     explaining.add_argument("--policies", metavar="DIR", help="ask these policies (default: the configured or bundled)")
+    _badge_commands(command)
     _device_commands(command)
     _audit_commands(command)
     _vault_commands(command)
     return parser
+
+
+def _badge_commands(command: Command) -> None:
+    bringing = command(
+        "badge import",
+        badge_import,
+        "register a list of badges (CSV: badge, subject, issuer) to their clinicians (journalled)",
+        "lanyard badge import badges.csv",
+    )
+    bringing.add_argument("file", metavar="FILE", help="the list; `-` for standard input")
+    forgetting = command(
+        "badge forget", badge_forget, "forget a clinician's badges (journalled)", "lanyard badge forget n.okoye"
+    )
+    forgetting.add_argument("subject", help="whose: the subject, as the journal says it")
+    forgetting.add_argument("--issuer", default="", help="whose issuer, where it is not `sso.issuer`")
 
 
 def _device_commands(command: Command) -> None:

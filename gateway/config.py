@@ -233,6 +233,12 @@ class DevicesTable(_Table):
     approve_personal: bool = True
 
 
+class BadgesTable(_Table):
+    enabled: bool = False
+    prefix: str = Field(default="", max_length=8)
+    suffix: str = Field(default="", max_length=8)
+
+
 class ZoneTable(_Table):
     name: Name
     cidrs: Annotated[list[Network], Field(min_length=1)]
@@ -300,6 +306,7 @@ class Config(_Table):
     sso: SsoTable
     shift: ShiftTable = ShiftTable()
     devices: DevicesTable = DevicesTable()
+    badges: BadgesTable = BadgesTable()
     zones: list[ZoneTable] = []
     policies: PoliciesTable = PoliciesTable()
     audit: AuditTable = AuditTable()

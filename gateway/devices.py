@@ -72,8 +72,7 @@ class Devices:
         `sent`: the form's fields, among them maybe a proof. Raises DeviceRefused for one that was revoked or could not
         prove itself, StoreUnavailable.
         """
-        certificate = self._surroundings.certificate(peer, headers)
-        found = await self._store.device_by_certificate(certificate) if certificate else None
+        found = await self.shown(peer, headers)
         proof = Proof.read(sent)
         try:
             if found is not None:
@@ -89,6 +88,11 @@ class Devices:
             raise
         await self._store.put_device(proved)
         return Here(proved, found is not None and found.last_proved is not None)
+
+    async def shown(self, peer: str, headers: Headers) -> Enrolment | None:
+        """The device that this request shows the certificate of, in whatever state; None for none."""
+        certificate = self._surroundings.certificate(peer, headers)
+        return await self._store.device_by_certificate(certificate) if certificate else None
 
     async def at(
         self, peer: str, headers: Headers, sent: Mapping[str, Any], device: Device, proof_for: ProofFor
@@ -114,8 +118,7 @@ class Devices:
 
         A certificate is shown again; `device_id` proved its key when the sign-on began, empty where nothing did.
         """
-        certificate = self._surroundings.certificate(peer, headers)
-        enrolment = await self._store.device_by_certificate(certificate) if certificate else None
+        enrolment = await self.shown(peer, headers)
         if enrolment is None and device_id:
             enrolment = await self._store.device(device_id)
             if enrolment is None or enrolment.key is None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from policies.model import Ownership, Principal
 from sso import passkey, unlock
+from sso.badge import Holder
 from sso.passkey import Passkey, PasskeyRefused
 from sso.session import FEDERATED, FOLLOW_ME, IDLE, PASSKEY, PIN, SWITCHED
 
@@ -99,20 +100,26 @@ class Locks:
         if not await self._sessions.unlock(seat.session, proof, proved, turn=turn, follows=follows):
             return False
         await self._store.clear_tally("pin-session", seat.session.id)
+        await self.follow(seat)
+        return True
+
+    async def follow(self, seat: Seat) -> None:
+        """Its clinician is here: whatever else they have on shared devices is locked."""
         p = seat.shift.principal
         for other in await self._sessions.of_person(p.issuer, p.subject):
             if other.session.id != seat.session.id and other.session.device.ownership is Ownership.SHARED:
                 await self.lock(other, FOLLOW_ME)
-        return True
 
     async def left_at(self, desk: str, principal: Principal) -> Seat | None:
         """The session that this clinician was switched from in the browser with this mark, in the same role."""
-        found = [
-            seat
-            for seat in await self._sessions.of_person(principal.issuer, principal.subject)
-            if seat.session.lock_reason == SWITCHED and seat.session.desk == desk and covers(seat, principal)
-        ]
-        return max(found, key=lambda seat: seat.session.locked or 0.0, default=None)
+        left = await self.left_by(desk, principal.issuer, principal.subject)
+        return next((seat for seat in left if covers(seat, principal)), None)
+
+    async def left_by(self, desk: str, issuer: str, subject: str) -> list[Seat]:
+        """Those that somebody was switched from in the browser with this mark, the last first."""
+        seats = await self._sessions.of_person(issuer, subject)
+        left = [seat for seat in seats if seat.session.lock_reason == SWITCHED and seat.session.desk == desk]
+        return sorted(left, key=lambda seat: -(seat.session.locked or 0.0))
 
     # PIN
 
@@ -140,7 +147,7 @@ class Locks:
         if not here or not on_its_device(seat, here):
             return Tried.WRONG
         p, now, turn = seat.shift.principal, self._now(), seat.session.turn
-        person = f"{len(p.issuer)}:{p.issuer}{p.subject}"
+        person = _person(p.issuer, p.subject)
         in_session = await self._store.tally("pin-session", seat.session.id, now, now + seat.session.stays)
         if in_session > unlock.TRIES:
             return await self._ended(seat)
@@ -163,6 +170,27 @@ class Locks:
         await self._sessions.proved(seat.session, PIN, self._now())
         await self._store.clear_tally("pin-session", seat.session.id)
         return True
+
+    async def try_pin_of(self, holder: Holder | None, mark: str, pin: str, device: str) -> Tried:
+        """After a badge, on an enrolled device that has just proved itself: UNLOCKED where it is the PIN of the badge's holder.
+
+        Nobody's badge (by its `mark`) costs the same tries and the same time as somebody's. As many wrong ones at one device
+        as `DEVICE_TRIES`, whosever, close it for PINs after badges for the rest of an hour: numbers can be guessed in rows.
+        """
+        until = self._now() + unlock.PERSON_WINDOW
+        issuer, subject = holder or ("", mark)
+        person = _person(issuer, subject)
+        at_device = await self._store.tally("pin-device", device, self._now(), until)
+        everywhere = await self._store.tally("pin-person", person, self._now(), until)
+        hashed = await self._store.factor(issuer, subject, PIN)
+        right = await self._slowly(unlock.fits, hashed, pin[:64])
+        if everywhere > unlock.PERSON_TRIES or at_device > unlock.DEVICE_TRIES:
+            return Tried.LIMITED
+        if not right:
+            return Tried.WRONG
+        await self._store.clear_tally("pin-person", person)
+        await self._store.take_back("pin-device", device)
+        return Tried.UNLOCKED
 
     # Passkeys
 
@@ -201,6 +229,10 @@ class Locks:
 
     async def _record(self, kind: EventType, seat: Seat, **fields: object) -> None:
         await self._journal.record(session_event(kind, self._now(), seat, **fields))
+
+
+def _person(issuer: str, subject: str) -> str:
+    return f"{len(issuer)}:{issuer}{subject}"
 
 
 def on_its_device(seat: Seat, here: str) -> bool:

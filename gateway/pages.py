@@ -15,6 +15,7 @@ from sso.seal import Seal
 from .assembly import form_targets, system_origins
 from .audit.event import EventType
 from .audit.journal import Journal
+from .badges import Badges
 from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
@@ -30,6 +31,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import Vault
 from .web.app import main_site
+from .web.badge import BadgePages
 from .web.devices import DevicePages
 from .web.downtime import entries
 from .web.entering import Entering
@@ -112,21 +114,36 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     writes = KeptWrites(r.store, now)
     launchpad = Launchpad(
         r.systems, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
-        entries(config), device_pages,
+        entries(config), device_pages, config.badges.enabled,
     )  # fmt: skip
     entering = Entering(visitors, doors, sign_on, refusals, renderer, system_origins(config, r.systems))
     hand_off = HandOff(
         url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks,
         sign_on,
     )  # fmt: skip
-    unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer)
+    unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer, badges=config.badges.enabled)
+    badges = Badges(r.store, r.seal, r.journal, config.badges, now)
+    badge_pages = BadgePages(
+        host, badges, visitors, r.sessions, locks, switching, sign_on, r.store, r.journal, renderer, now
+    )
     passkeys = Passkeys(url, visitors, locks, r.store, renderer, now)
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
     return Pages(
         main_site(
-            sign_on, sign_off, launchpad, entering, hand_off, unlock, vault, device_pages, passkeys, refusals, public
+            sign_on,
+            sign_off,
+            launchpad,
+            entering,
+            hand_off,
+            unlock,
+            vault,
+            device_pages,
+            passkeys,
+            refusals,
+            public,
+            badge_pages if config.badges.enabled else None,
         ),
         renderer,
         refusals,
@@ -147,4 +164,5 @@ def _sign_on_settings(config: Config) -> SignOnSettings:
         tuple(config.sso.step_up_acr_values),
         config.sso.recheck,
         config.shift.grace,
+        config.badges.enabled,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 
@@ -75,6 +76,7 @@ class Seal:
         if len(self._ciphers) != len(keys):
             raise ValueError("the same key stands twice in the key file: remove one of the two lines")
         self._current = key_id(keys[0])
+        self._marking = [hmac.digest(key, b"lanyard mark", "sha256") for key in keys]
 
     @classmethod
     def of(cls, data: bytes) -> Seal:
@@ -103,6 +105,10 @@ class Seal:
             return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound(name, purpose))
         except InvalidTag:
             raise SealError(_NOT_OURS) from None
+
+    def marks(self, text: str, *, purpose: str) -> list[str]:
+        """What a text is found by that is kept nowhere: a keyed hash, by the first key and by each of the older ones."""
+        return [hmac.digest(key, f"{purpose}\0{text}".encode(), "sha256").hex() for key in self._marking]
 
     def is_current(self, token: str) -> bool:
         """Whether the value was sealed under the first key: if not, rotation seals it again."""

@@ -15,6 +15,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 TRIES = 5  # wrong ones in a session, then it ends
 PERSON_TRIES = 15  # of one person, in all sessions
+DEVICE_TRIES = 20  # wrong ones after a badge at one device, whosever
 PERSON_WINDOW = 3600.0  # seconds
 
 _HASHER = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)

@@ -1,6 +1,7 @@
 """What the gateway asks of a store: small, asynchronous, and either an answer or StoreUnavailable.
 
-ShiftStore, SessionStore and DeviceStore are sso's words; the rest is here. Everything that is kept is sealed, and found by a hash.
+ShiftStore, SessionStore, DeviceStore and BadgeStore are sso's words; the rest is here. Everything that is kept is sealed, and
+found by a hash.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from sso.badge import BadgeStore
 from sso.device import DeviceStore
 from sso.session import Session, SessionStore
 from sso.shift import Shift, ShiftStore
@@ -59,6 +61,10 @@ class FactorStore(Protocol):
     async def tally(self, kind: str, key: str, now: float, expires: float) -> int:
         """Count one more, and say how many there are with it. Those counted before begin anew once they have expired; `expires`
         is of the first."""
+        ...
+
+    async def take_back(self, kind: str, key: str) -> None:
+        """Count one less."""
         ...
 
     async def clear_tally(self, kind: str, key: str) -> None: ...
@@ -115,7 +121,9 @@ class Cookie(NamedTuple):
     until: float  # when it is worth nothing any more
 
 
-class Store(ShiftStore, SessionStore, DeviceStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol):
+class Store(
+    ShiftStore, SessionStore, DeviceStore, BadgeStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol
+):
     """All of it, and what a cache needs."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from sso.seal import Seal
@@ -54,6 +54,10 @@ class FactorRows:
             return int(c.execute(one_more.returning(tallies.c.count)).scalar_one())
 
         return await self._do(work)
+
+    async def take_back(self, kind: str, key: str) -> None:
+        one_less = update(tallies).where(tallies.c.hash == key_hash(kind, key), tallies.c.count > 0)
+        await self._do(lambda c: c.execute(one_less.values(count=tallies.c.count - 1)) and None)
 
     async def clear_tally(self, kind: str, key: str) -> None:
         await self._do(lambda c: c.execute(delete(tallies).where(tallies.c.hash == key_hash(kind, key))) and None)

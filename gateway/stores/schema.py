@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Float, Index, Integer, MetaData, Stri
 
 from sso.errors import StoreUnavailable
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 shifts = Table(
@@ -75,6 +75,17 @@ tallies = Table(
     Column("hash", String, primary_key=True),
     Column("count", Integer, nullable=False),
     Column("expires", Float, nullable=False),
+)
+
+# Badges: a keyed hash of the number, and whose it is.
+badges = Table(
+    "badge",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("id", String, nullable=False),
+    Column("person", String, nullable=False),  # hash of (issuer, subject)
+    Column("value", Text, nullable=False),
+    Index("badge_person", "person"),
 )
 
 # The vault: hashes of (issuer, subject) and (issuer, subject, system), and what only the vault's own keys open.

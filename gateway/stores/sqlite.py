@@ -25,6 +25,7 @@ from sso.seal import Seal, SealError
 from sso.session import Session
 from sso.shift import Shift
 
+from .badges import BadgeRows
 from .base import Cookie, key_hash
 from .devices import DeviceRows, refuse_revoked, remember_seat
 from .factors import FactorRows
@@ -47,7 +48,7 @@ _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
-class SqliteStore(DeviceRows, FactorRows, VaultRows):
+class SqliteStore(BadgeRows, DeviceRows, FactorRows, VaultRows):
     def __init__(
         self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
     ) -> None:

@@ -11,6 +11,7 @@ from math import inf
 from typing import Any
 
 from policies.model import Device, DeviceClass, Ownership, Posture, Principal
+from sso.badge import Badge, Holder
 from sso.device import Certificate, Enrolment, PublicKey
 from sso.errors import DeviceRefused
 from sso.session import Session, token_hash
@@ -366,3 +367,27 @@ class StoreContract:
         assert refused == "device-revoked"
         assert await self.store.by_token(token_hash("token")) is None
         assert await self.store.session("session-1") is None
+
+    async def test_a_badge_is_one_person_s(self) -> None:
+        """Found by its keyed hash alone; whoever comes second is refused; forgotten by its holder only, and then free."""
+        first, second = Holder(NURSE.issuer, NURSE.subject), Holder(NURSE.issuer, "dr.lee")
+        badge = Badge("b1", first, T0, "clinician")
+        assert await self.store.put_badge("hash-1", badge)
+        other = await self.open()
+        assert not await other.put_badge("hash-1", Badge("b2", second, T0 + 1, "clinician"))
+        assert await other.put_badge("hash-2", Badge("b3", first, T0 - 1, "import"))
+        assert await other.badge("hash-1") == badge
+        assert await other.badge("b1") is None
+        assert [one.id for one in await other.badges_of(first)] == ["b3", "b1"]
+        assert not await other.forget_badge(second, "b1")
+        assert await other.forget_badge(first, "b1")
+        assert not await other.forget_badge(first, "b1")
+        assert await self.store.put_badge("hash-1", Badge("b2", second, T0 + 1, "clinician"))
+
+    async def test_a_count_can_be_taken_back(self) -> None:
+        """One, and not below nothing."""
+        for _ in range(3):
+            await self.store.tally("pin-device", "pc", T0, T0 + 60)
+        await self.store.take_back("pin-device", "pc")
+        await self.store.take_back("pin-device", "other")
+        assert await self.store.tally("pin-device", "pc", T0, T0 + 60) == 3

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..edge.csrf import SAFE
+from .badge import BadgePages
 from .devices import DevicePages
 from .entering import Entering
 from .handoff import HandOff
@@ -36,6 +37,8 @@ _AT_LOCK = frozenset(
         "/unlock/passkey/options",
         "/lock",
         "/switch",
+        "/badge",
+        "/badge/pin",
         "/device/challenge",
         "/device/enrol",
         "/sign-off",
@@ -56,6 +59,7 @@ def main_site(
     passkeys: Passkeys,
     refusals: Refusals,
     public_origin: str,
+    badges: BadgePages | None,
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel), and what a locked session asks
     for is answered by the page that unlocks it."""
@@ -121,9 +125,20 @@ def main_site(
             Route("/device/own", own(devices.enrol_own), methods=["POST"]),
             Route("/device/remove", own(devices.remove), methods=["POST"]),
             Route("/device/challenge", own(devices.challenge), methods=["POST"]),
+            *(_of_badges(badges, own) if badges else ()),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )
+
+
+def _of_badges(badges: BadgePages, own: Callable[[Page], Page]) -> list[Route]:
+    return [
+        Route("/badge", own(badges.tap), methods=["POST"]),
+        Route("/badge/pin", own(badges.prove), methods=["POST"]),
+        Route("/shift/badge", own(badges.page)),
+        Route("/shift/badge", own(badges.register), methods=["POST"]),
+        Route("/shift/badge/forget", own(badges.forget), methods=["POST"]),
+    ]
 
 
 def _from_own_page(request: Request, public_origin: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from policies.model import Ownership
 from sso.device import Enrolment, ProofFor
 from sso.errors import DeviceRefused
 
@@ -126,5 +127,6 @@ class DevicePages:
 
 
 def _made(enrolment: Enrolment) -> Response:
-    made = {"device": enrolment.id, "name": enrolment.name, "pending": enrolment.pending}
+    shared = enrolment.ownership is Ownership.SHARED
+    made = {"device": enrolment.id, "name": enrolment.name, "pending": enrolment.pending, "shared": shared}
     return JSONResponse(made, 201, headers=_NOT_KEPT)

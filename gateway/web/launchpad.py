@@ -58,6 +58,7 @@ class Launchpad:
         scheme: str,
         downtime: list[Entry],
         devices: DevicePages,
+        badges: bool,
     ) -> None:
         self._systems = systems
         self._engine = engine
@@ -70,6 +71,7 @@ class Launchpad:
         self._scheme = scheme
         self._downtime = downtime
         self._devices = devices
+        self._badges = badges
 
     async def home(self, request: Request) -> Response:
         return await self.seated(request, self._home)
@@ -115,6 +117,7 @@ class Launchpad:
             "shift.html",
             sessions=sessions,
             pin=bool(seat.session.device.id),
+            badges=self._badges,
             devices=await self._devices.of_shift(seat),
             **self.who(seat),
         )

@@ -48,6 +48,7 @@ class SignOnSettings:
     step_up_acr_values: tuple[str, ...]
     recheck: float  # seconds
     grace: float | None  # seconds that a shift goes on while the provider is away; None: to its end
+    badges: bool = False  # whether readers are in use
 
 
 class SignOn:
@@ -91,7 +92,15 @@ class SignOn:
         back = own_path(request.query_params.get("next", "/"))
         reason = request.query_params.get("device", "")
         unproved = reason if reason in DEVICE_REASONS else ""
-        return self._renderer.page("signon.html", back=back, anew=await self._anew(request), unproved=unproved)
+        shown = await self._visitors.shown(request) if self._settings.badges else None
+        return self._renderer.page(
+            "signon.html",
+            back=back,
+            anew=await self._anew(request),
+            unproved=unproved,
+            badges=self._settings.badges and not unproved and (shown is None or shown.ownership is Ownership.SHARED),
+            keyed=shown is None,
+        )
 
     async def start(self, request: Request) -> Response:
         """Leave for the provider. By POST a page's script adds the proof of the device that it is on."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies.model import Ownership
 from sso.device import ProofFor
 from sso.errors import DeviceRefused
 from sso.session import BY_CLINICIAN, FOLLOW_ME, IDLE
@@ -47,7 +48,11 @@ class Unlock:
         sign_on: SignOn,
         refusals: Refusals,
         renderer: Renderer,
+        *,
+        badges: bool,
     ) -> None:
+        """`badges`: whether readers are in use."""
+        self._badges = badges
         self._visitors = visitors
         self._sessions = sessions
         self._locks = locks
@@ -82,6 +87,7 @@ class Unlock:
             403 if said or unproved else 200,
             name=seat.shift.principal.name,
             device=seat.session.device.name,
+            badges=self._badges and seat.session.device.ownership is Ownership.SHARED and bool(seat.session.device.id),
             needs_script=await self._visitors.needs_script(seat),
             unproved=unproved,
             since=f"{since:%H:%M}",

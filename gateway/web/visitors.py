@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from policies.model import Device, Principal
-from sso.device import ProofFor
+from sso.device import Enrolment, ProofFor
 
 from ..context import Surroundings
 from ..devices import Devices, Here
@@ -53,6 +53,10 @@ class Visitors:
         """The id of the enrolled device that this seat is on, proved just now, as `Devices.at`; "" where it is on none."""
         headers = tuple(request.scope["headers"])
         return await self._devices.at(request.scope["client"][0], headers, sent, seat.session.device, proof_for)
+
+    async def shown(self, request: Request) -> Enrolment | None:
+        """The device by its certificate alone, as `Devices.shown`."""
+        return await self._devices.shown(request.scope["client"][0], tuple(request.scope["headers"]))
 
     async def needs_script(self, seat: Seat) -> bool:
         return await self._devices.needs_script(seat.session.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 
 import pytest
@@ -94,3 +95,14 @@ def test_the_same_key_twice_is_refused() -> None:
     key = secrets.token_bytes(32)
     with pytest.raises(ValueError, match="twice"):
         Seal([key, key])
+
+
+def test_a_text_is_found_by_its_mark_also_after_a_new_key() -> None:
+    """By every key that still opens, the first one first; never without the key, and never for another purpose."""
+    old, new = Seal([b"o" * 32]), Seal([b"n" * 32, b"o" * 32])
+    (mark,) = old.marks("4512987", purpose="badge")
+    assert new.marks("4512987", purpose="badge")[1:] == [mark]
+    assert new.marks("4512987", purpose="badge")[0] != mark
+    assert old.marks("4512987", purpose="other") != [mark]
+    assert old.marks("4512988", purpose="badge") != [mark]
+    assert hashlib.sha256(b"4512987").hexdigest() != mark

@@ -29,7 +29,7 @@ const enrols = (form) => {
         say(said.title || "This device was not enrolled.");
         return;
       }
-      await keep({ id: said.device, name: said.name, key: pair.privateKey });
+      await keep({ id: said.device, name: said.name, shared: said.shared, key: pair.privateKey });
       form.hidden = true;
       for (const onward of document.querySelectorAll("[data-onward]")) onward.hidden = false;
       say(said.pending ? `Enrolled as ${said.name}. It waits to be approved.` : `Enrolled as ${said.name}. It counts from the next sign-on.`);
