@@ -73,7 +73,8 @@ def old_ward(folder: Path) -> Iterator[OldWard]:
         nurse, doctor = ((one.pas_user, one.pas_password) for one in PAS_USERS[:2])
         credentials = {name: {"n.okoye": nurse, "dr.lee": doctor} for name in ("pas", "bare")}
         credentials["admin"] = {"n.okoye": ("okoye", ADMINS["okoye"]), "dr.lee": ("lee", ADMINS["lee"])}
-        with hospital(folder, systems, credentials=credentials, started=False) as place:
+        rarely = {"recheck": "12h"}  # the provider's clock is not put forward
+        with hospital(folder, systems, credentials=credentials, started=False, sso=rarely) as place:
             place.program = ("tests.journey.ward_pc", str(folder / "clock"))
             place.start()
             for login in ("n.okoye", "dr.lee"):
