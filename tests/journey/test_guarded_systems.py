@@ -92,7 +92,7 @@ def pictured(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
 def test_a_text_lives_through_warning_lock_and_unlock(ward: OldWard, window: BrowserContext, text: Text) -> None:
-    """Typing puts the lock off; the warning comes a minute before it, the cover at it; after the PIN the text is there, and arrives once."""
+    """Typing puts the lock off; a minute before it comes the warning, at it the cover; after the PIN the text is there and arrives once."""
     page, place = text.open(ward, window)
     later(ward, window, IDLE - 100)
     place.locator(text.field).press_sequentially(TYPED)
