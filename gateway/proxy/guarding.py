@@ -209,7 +209,6 @@ def session_mark(session: str) -> str:
 @lru_cache(maxsize=4096)
 def _tag(version: str, integrity: str, main_url: str, session: str, about: str) -> bytes:
     """Well-formed in HTML and in XML."""
-    trusted = f' data-about="{about}"' if about else ""
-    trusted += f' integrity="{integrity}"' if integrity else ""
+    more = (f' data-about="{about}"' if about else "") + (f' integrity="{integrity}"' if integrity else "")
     words = f'data-session="{session_mark(session)}" data-main="{escape(main_url)}"'
-    return f'<script src="{csp.SCRIPT}?v={version}" {words}{trusted}></script>'.encode("ascii")
+    return f'<script src="{csp.SCRIPT}?v={version}" {words}{more}></script>'.encode("ascii")

@@ -1,4 +1,4 @@
-"""What the journeys share: one running gateway for many cases, and one browser for a file."""
+"""What the journeys share: one running gateway for many cases of a file, and one browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from .old_ward import OldWard, old_ward
 from .screen import launched
 from .ward import Ward, ward
 
@@ -23,7 +24,13 @@ def here(shared: Ward) -> Ward:
     return shared
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="package")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldWard]:
+    with old_ward(tmp_path_factory.mktemp("old-ward")) as running:
+        yield running

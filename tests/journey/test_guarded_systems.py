@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect
 
-from .old_ward import UNLOCKED, OldWard, lock, looked_at, old_ward, opened, sign_on, unlock
+from .old_ward import UNLOCKED, OldWard, lock, looked_at, opened, sign_on, unlock
 from .screen import ARTEFACTS, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -21,20 +21,14 @@ TYPED = "Hélène, Zürich – ½ tablet"
 LEFT = "fetch('/.lanyard/state').then(said => said.json()).then(said => said.locks_in)"
 
 
-@pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldWard]:
-    with old_ward(tmp_path_factory.mktemp("guarded-systems")) as running:
-        yield running
-
-
 @pytest.fixture
-def window(ward: OldWard, chromium: Browser) -> Iterator[BrowserContext]:
+def window(old: OldWard, chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     context.clock.install()
-    sign_on(ward, context.new_page())
+    sign_on(old, context.new_page())
     yield context
     context.close()
-    ward.now()
+    old.now()
 
 
 @dataclass(frozen=True)
@@ -48,9 +42,9 @@ class Text:
     arrived: Callable[[OldWard], int]
 
 
-def _pas(ward: OldWard, window: BrowserContext) -> tuple[Page, Frame]:
+def _pas(old: OldWard, window: BrowserContext) -> tuple[Page, Frame]:
     """In a frame of the frameset, as its users have it."""
-    page = opened(window, ward.at("pas", "/pas/main"))
+    page = opened(window, old.at("pas", "/pas/main"))
     content, menu = page.frame(name="content"), page.frame(name="menu")
     assert content is not None
     assert menu is not None
@@ -61,25 +55,25 @@ def _pas(ward: OldWard, window: BrowserContext) -> tuple[Page, Frame]:
     return page, content
 
 
-def _admin(ward: OldWard, window: BrowserContext) -> tuple[Page, Page]:
-    page = opened(window, ward.at("admin", "/admin/auth/group/add/"))
+def _admin(old: OldWard, window: BrowserContext) -> tuple[Page, Page]:
+    page = opened(window, old.at("admin", "/admin/auth/group/add/"))
     return page, page
 
 
-def _groups(ward: OldWard, name: str) -> int:
+def _groups(old: OldWard, name: str) -> int:
     code = f"from django.contrib.auth.models import Group; print(Group.objects.filter(name={name!r}).count())"
-    return int(ward.admin.manage(code))
+    return int(old.admin.manage(code))
 
 
 TEXTS = [
-    Text("pas", _pas, "textarea", "Save note", lambda ward: [text for _, _, text in ward.pas.notes].count(TYPED)),
-    Text("admin", _admin, "[name=name]", "Save", lambda ward: _groups(ward, TYPED)),
+    Text("pas", _pas, "textarea", "Save note", lambda old: [text for _, _, text in old.pas.notes].count(TYPED)),
+    Text("admin", _admin, "[name=name]", "Save", lambda old: _groups(old, TYPED)),
 ]
 
 
-def later(ward: OldWard, window: BrowserContext, seconds: int) -> None:
+def later(old: OldWard, window: BrowserContext, seconds: int) -> None:
     """In the gateway and in the browser."""
-    ward.later(seconds)
+    old.later(seconds)
     window.clock.fast_forward(seconds * 1000)
 
 
@@ -91,16 +85,16 @@ def pictured(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
-def test_a_text_lives_through_warning_lock_and_unlock(ward: OldWard, window: BrowserContext, text: Text) -> None:
+def test_a_text_lives_through_warning_lock_and_unlock(old: OldWard, window: BrowserContext, text: Text) -> None:
     """Typing puts the lock off; a minute before it comes the warning, at it the cover; after the PIN the text is there and arrives once."""
-    page, place = text.open(ward, window)
-    later(ward, window, IDLE - 100)
+    page, place = text.open(old, window)
+    later(old, window, IDLE - 100)
     place.locator(text.field).press_sequentially(TYPED)
     until(page, f"{LEFT}.then(left => left > {IDLE - 30})")  # the key was activity
-    later(ward, window, IDLE - 50)
+    later(old, window, IDLE - 50)
     expect(page.locator(ALERT)).to_have_text("This screen locks in a minute.")
     pictured(page, f"{text.name}-warning")
-    later(ward, window, 60)
+    later(old, window, 60)
     until(page, FRAMES_COVERED)
     pictured(page, f"{text.name}-covered")
     with window.expect_page() as beside:
@@ -113,12 +107,12 @@ def test_a_text_lives_through_warning_lock_and_unlock(ward: OldWard, window: Bro
     place.get_by_role("button", name=text.button, exact=True).click()
     expect(place.locator("body")).to_contain_text(TYPED)
     until(page, UNLOCKED)
-    assert text.arrived(ward) == 1
+    assert text.arrived(old) == 1
 
 
-def test_a_popup_is_one_of_the_windows(ward: OldWard, window: BrowserContext) -> None:
+def test_a_popup_is_one_of_the_windows(old: OldWard, window: BrowserContext) -> None:
     """Django's admin adds a group in a window of its own: covered with the page behind it, and its answer still gets there."""
-    page = opened(window, ward.at("admin", "/admin/auth/user/add/"))
+    page = opened(window, old.at("admin", "/admin/auth/user/add/"))
     page.locator("[name=username]").fill("h.dupont")
     page.locator("[name=password1]").fill("a-long-enough-one")
     page.locator("[name=password2]").fill("a-long-enough-one")
@@ -132,7 +126,7 @@ def test_a_popup_is_one_of_the_windows(ward: OldWard, window: BrowserContext) ->
     until(popup, UNLOCKED)
     popup.locator("[name=name]").fill("Theatre")
     beside = window.new_page()
-    lock(ward, beside)
+    lock(old, beside)
     looked_at(page)
     for one in (page, popup):
         until(one, COVERED)
@@ -147,4 +141,4 @@ def test_a_popup_is_one_of_the_windows(ward: OldWard, window: BrowserContext) ->
     assert page.locator("[name=first_name]").input_value() == "Hélène"
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".success")).to_contain_text("was changed successfully")
-    assert _groups(ward, "Theatre") == 1
+    assert _groups(old, "Theatre") == 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from .old_ward import UNLOCKED, OldWard, lock, looked_at, old_ward, opened, sign_on, unlock
+from .old_ward import UNLOCKED, OldWard, lock, looked_at, opened, sign_on, unlock
 from .screen import ARTEFACTS, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -16,34 +16,28 @@ ANY = "document.readyState === 'complete'"
 COVERED = "lanyardGuard.covered === true && document.body.inert"
 
 
-@pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldWard]:
-    with old_ward(tmp_path_factory.mktemp("two-tabs")) as running:
-        yield running
-
-
 @pytest.fixture
-def window(ward: OldWard, chromium: Browser) -> Iterator[BrowserContext]:
+def window(old: OldWard, chromium: Browser) -> Iterator[BrowserContext]:
     """Signed on at the ward PC; no note is written yet."""
-    ward.pas.notes.clear()
+    old.pas.notes.clear()
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    sign_on(ward, context.new_page())
+    sign_on(old, context.new_page())
     yield context
     context.close()
 
 
-def selected(ward: OldWard, page: Page, number: str, system: str = "pas") -> Page:
+def selected(old: OldWard, page: Page, number: str, system: str = "pas") -> Page:
     """A patient out of the work list."""
-    page.goto(ward.at(system, "/pas/worklist"))
+    page.goto(old.at(system, "/pas/worklist"))
     page.locator(f"form:has([value={number}]) [type=submit]").click()
     page.wait_for_url("**/pas/summary")
     return page
 
 
-def chosen(ward: OldWard, page: Page, number: str, system: str = "pas") -> Page:
+def chosen(old: OldWard, page: Page, number: str, system: str = "pas") -> Page:
     """A patient out of the work list, and the page of their notes."""
-    selected(ward, page, number, system)
-    page.goto(ward.at(system, "/pas/notes"))
+    selected(old, page, number, system)
+    page.goto(old.at(system, "/pas/notes"))
     assert f"Hosp No: {number}" in page.locator(".banner").inner_text()
     return page
 
@@ -58,21 +52,21 @@ def saved(page: Page) -> None:
         page.get_by_role("button", name="Save note").click()
 
 
-def two(ward: OldWard) -> tuple[str, str]:
-    a, b = (person.hospital_number for person in ward.pas.people[:2])
+def two(old: OldWard) -> tuple[str, str]:
+    a, b = (person.hospital_number for person in old.pas.people[:2])
     return a, b
 
 
-def written(ward: OldWard) -> list[tuple[str, str]]:
-    return [(number, text) for number, _, text in ward.pas.notes]
+def written(old: OldWard) -> list[tuple[str, str]]:
+    return [(number, text) for number, _, text in old.pas.notes]
 
 
-def test_the_tab_of_one_patient_writes_nothing_to_another(ward: OldWard, window: BrowserContext) -> None:
+def test_the_tab_of_one_patient_writes_nothing_to_another(old: OldWard, window: BrowserContext) -> None:
     """Both tabs have the same address; the system is at the second one's patient, so the first one's note is not sent."""
-    a, b = two(ward)
-    first = chosen(ward, window.new_page(), a)
+    a, b = two(old)
+    first = chosen(old, window.new_page(), a)
     first.locator("textarea").fill("for the first")
-    second = chosen(ward, window.new_page(), b)
+    second = chosen(old, window.new_page(), b)
     saved(first)
     expect(first.get_by_role("heading", name="Not sent: nothing was changed")).to_be_visible()
     assert "another patient" in first.locator("main").inner_text()
@@ -82,37 +76,37 @@ def test_the_tab_of_one_patient_writes_nothing_to_another(ward: OldWard, window:
         first.set_viewport_size({"width": width, "height": 700})
         first.screenshot(path=ARTEFACTS / f"two-tabs-not-sent-{width}.png", full_page=True)
     noted(second, "for the second")
-    assert written(ward) == [(b, "for the second")]
+    assert written(old) == [(b, "for the second")]
     first.go_back()
     assert first.locator("textarea").input_value() == "for the first", "what was typed is there to copy"
-    noted(chosen(ward, first, a), "for the first")
-    assert written(ward)[1:] == [(a, "for the first")]
+    noted(chosen(old, first, a), "for the first")
+    assert written(old)[1:] == [(a, "for the first")]
     saved(second)
-    assert len(written(ward)) == 2, "now the second tab is the one that was left behind"
+    assert len(written(old)) == 2, "now the second tab is the one that was left behind"
 
 
-def test_without_the_script_addresses_tell_and_one_address_does_not(ward: OldWard, window: BrowserContext) -> None:
+def test_without_the_script_addresses_tell_and_one_address_does_not(old: OldWard, window: BrowserContext) -> None:
     """What holds in pages that are left as they are: by Referer a page is known, by which tab it is shown is not."""
-    a, b = two(ward)
-    first = chosen(ward, window.new_page(), a, "bare")
-    second = selected(ward, window.new_page(), b, "bare")
+    a, b = two(old)
+    first = chosen(old, window.new_page(), a, "bare")
+    second = selected(old, window.new_page(), b, "bare")
     noted(first, "the system is at somebody else")
-    assert written(ward) == []
-    chosen(ward, first, a, "bare")
-    chosen(ward, second, b, "bare")
+    assert written(old) == []
+    chosen(old, first, a, "bare")
+    chosen(old, second, b, "bare")
     noted(first, "as without us")
-    assert written(ward) == [(b, "as without us")], "the known flaw that docs/known-flaws.md tells"
+    assert written(old) == [(b, "as without us")], "the known flaw that docs/known-flaws.md tells"
 
 
-def test_a_lock_covers_every_tab_and_the_unlock_brings_each_back(ward: OldWard, window: BrowserContext) -> None:
+def test_a_lock_covers_every_tab_and_the_unlock_brings_each_back(old: OldWard, window: BrowserContext) -> None:
     """One lock, both covered; one unlock, both with what was typed; and still none writes to the other's patient."""
-    a, b = two(ward)
-    first = chosen(ward, window.new_page(), a)
+    a, b = two(old)
+    first = chosen(old, window.new_page(), a)
     first.locator("textarea").fill("half a sentence about the first")
-    second = chosen(ward, window.new_page(), b)
+    second = chosen(old, window.new_page(), b)
     second.locator("textarea").fill("half a sentence about the second")
     beside = window.new_page()
-    lock(ward, beside)
+    lock(old, beside)
     for tab in (first, second):
         looked_at(tab)
         until(tab, COVERED)
@@ -125,21 +119,21 @@ def test_a_lock_covers_every_tab_and_the_unlock_brings_each_back(ward: OldWard, 
     saved(first)
     expect(first.get_by_role("heading", name="Not sent: nothing was changed")).to_be_visible()
     saved(second)
-    assert written(ward) == [(b, "half a sentence about the second")]
+    assert written(old) == [(b, "half a sentence about the second")]
 
 
-def test_two_notes_that_met_a_lock_are_both_kept_each_with_its_patient(ward: OldWard, window: BrowserContext) -> None:
+def test_two_notes_that_met_a_lock_are_both_kept_each_with_its_patient(old: OldWard, window: BrowserContext) -> None:
     """Only the one whose patient the system is still at may be sent by a click; the other's text is there to copy."""
-    a, b = two(ward)
-    first = chosen(ward, window.new_page(), a)
-    second = chosen(ward, window.new_page(), b)
+    a, b = two(old)
+    first = chosen(old, window.new_page(), a)
+    second = chosen(old, window.new_page(), b)
     beside = window.new_page()
-    lock(ward, beside)
+    lock(old, beside)
     for tab, text in ((first, "about the first"), (second, "about the second")):
         tab.evaluate("text => { document.querySelector('textarea').value = text; document.forms[0].submit(); }", text)
         expect(tab.get_by_role("heading", name="Not sent: nothing was changed")).to_be_visible()
     unlock(beside)
-    beside.goto(ward.hospital.url)
+    beside.goto(old.hospital.url)
     links = beside.get_by_role("link", name="See it again")
     addresses = [str(link.get_attribute("href")) for link in links.all()]
     shown = {}
@@ -153,33 +147,33 @@ def test_two_notes_that_met_a_lock_are_both_kept_each_with_its_patient(ward: Old
     beside.goto(addresses[1])
     beside.get_by_role("button", name="Send it now").click()
     beside.wait_for_url("**/pas/notes")
-    assert written(ward) == [(b, "about the second")]
+    assert written(old) == [(b, "about the second")]
 
 
-def test_a_switch_covers_every_tab_until_the_same_clinician_is_back(ward: OldWard, window: BrowserContext) -> None:
+def test_a_switch_covers_every_tab_until_the_same_clinician_is_back(old: OldWard, window: BrowserContext) -> None:
     """The next person sees neither patient and sends neither text; whoever comes back finds both tabs as they were."""
-    a, b = two(ward)
-    first = chosen(ward, window.new_page(), a)
+    a, b = two(old)
+    first = chosen(old, window.new_page(), a)
     first.locator("textarea").fill("half a sentence about the first")
-    second = chosen(ward, window.new_page(), b)
+    second = chosen(old, window.new_page(), b)
     beside = window.new_page()
-    beside.goto(ward.hospital.url)
+    beside.goto(old.hospital.url)
     beside.get_by_role("button", name="Not you?").click()
     beside.wait_for_url("**/sign-on")
     looked_at(first)
     for tab in (first, second):
         until(tab, COVERED)
-    sign_on(ward, beside, "dr.lee")
-    doctors = opened(window, ward.at("pas", "/pas/worklist"), ANY)
+    sign_on(old, beside, "dr.lee")
+    doctors = opened(window, old.at("pas", "/pas/worklist"), ANY)
     for tab in (first, second):
         until(tab, COVERED)
         tab.evaluate("document.forms[0].submit()")
-    assert written(ward) == []
-    doctors.goto(ward.hospital.url)
+    assert written(old) == []
+    doctors.goto(old.hospital.url)
     doctors.get_by_role("button", name="Not you?").click()
     doctors.wait_for_url("**/sign-on")
-    sign_on(ward, doctors)
-    doctors.goto(ward.at("pas", "/pas/worklist"))  # whoever is back opens the system, and its tabs hear of it
+    sign_on(old, doctors)
+    doctors.goto(old.at("pas", "/pas/worklist"))  # whoever is back opens the system, and its tabs hear of it
     for tab in (first, second):
         until(tab, UNLOCKED)
     assert first.locator("textarea").input_value() == "half a sentence about the first"
