@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from .old_ward import OldWard, old_ward
+from .old_ward import OldWard, choose_pin, desk, old_ward, sign_on
 from .screen import launched
 from .ward import Ward, ward
 
@@ -31,6 +31,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldWard]:
+def old(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[OldWard]:
+    """The nurse has a PIN."""
     with old_ward(tmp_path_factory.mktemp("old-ward")) as running:
+        window = desk(running, chromium)
+        page = window.new_page()
+        sign_on(running, page)
+        choose_pin(running, page)
+        window.close()
         yield running

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from demo.hospital import TOML, servers
 from demo.pas import Pas
@@ -22,7 +22,6 @@ from tests.counterparts.django_admin import DjangoAdmin, django_admin
 from tests.counterparts.processes import free_port
 from tests.counterparts.provider import OTP, USERS
 
-from .browser import Browser
 from .hospital import Hospital, hospital, system
 from .screen import until
 
@@ -77,17 +76,28 @@ def old_ward(folder: Path) -> Iterator[OldWard]:
         with hospital(folder, systems, credentials=credentials, started=False, sso=rarely) as place:
             place.program = ("tests.journey.ward_pc", str(folder / "clock"))
             place.start()
-            for login in ("n.okoye", "dr.lee"):
-                _pin(place, login)
             yield OldWard(place, pas, admin)
 
 
-def _pin(place: Hospital, login: str) -> None:
-    with Browser() as browser:
-        place.sign_on(browser, login)
-        page = browser.submit(browser.get(f"{place.url}/shift/pin"), form="/shift/pin", pin=PIN, again=PIN)
-        assert page.url == f"{place.url}/shift", page.text
-        browser.submit(page, form="/sign-off", everywhere="1")
+def desk(ward: OldWard, chromium: Browser) -> BrowserContext:
+    """A ward PC's browser, enrolled."""
+    window = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = window.new_page()
+    said = ward.hospital.lanyard("device", "enrol", "--name", "Ward 7 PC 3", "--ward", "7", "--ownership", "shared")
+    page.goto(said.stdout.splitlines()[0])
+    page.get_by_role("button", name="Enrol this device").click()
+    expect(page.get_by_role("status")).to_contain_text("Enrolled as Ward 7 PC 3")
+    page.close()
+    return window
+
+
+def choose_pin(ward: OldWard, page: Page) -> None:
+    """Once for a clinician, who has just signed on here."""
+    page.goto(f"{ward.hospital.url}/shift/pin")
+    page.get_by_label("New PIN").fill(PIN)
+    page.get_by_label("The same once more").fill(PIN)
+    page.get_by_role("button", name="Set this PIN").click()
+    page.wait_for_url(f"{ward.hospital.url}/shift")
 
 
 def sign_on(ward: OldWard, page: Page, login: str = "n.okoye") -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect
 
-from .old_ward import UNLOCKED, OldWard, lock, looked_at, opened, sign_on, unlock
+from .old_ward import UNLOCKED, OldWard, desk, lock, looked_at, opened, sign_on, unlock
 from .screen import ARTEFACTS, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -23,7 +23,7 @@ LEFT = "fetch('/.lanyard/state').then(said => said.json()).then(said => said.loc
 
 @pytest.fixture
 def window(old: OldWard, chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context = desk(old, chromium)
     context.clock.install()
     sign_on(old, context.new_page())
     yield context
@@ -45,7 +45,7 @@ class Text:
 def _pas(old: OldWard, window: BrowserContext) -> tuple[Page, Frame]:
     """In a frame of the frameset, as its users have it."""
     page = opened(window, old.at("pas", "/pas/main"))
-    content, menu = page.frame(name="content"), page.frame(name="menu")
+    content, menu = (page.wait_for_selector(f"frame[name={name}]").content_frame() for name in ("content", "menu"))
     assert content is not None
     assert menu is not None
     content.get_by_role("button", name="Select").first.click()

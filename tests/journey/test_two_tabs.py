@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from .old_ward import UNLOCKED, OldWard, lock, looked_at, opened, sign_on, unlock
+from .old_ward import UNLOCKED, OldWard, desk, lock, looked_at, opened, sign_on, unlock
 from .screen import ARTEFACTS, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -20,7 +20,7 @@ COVERED = "lanyardGuard.covered === true && document.body.inert"
 def window(old: OldWard, chromium: Browser) -> Iterator[BrowserContext]:
     """Signed on at the ward PC; no note is written yet."""
     old.pas.notes.clear()
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context = desk(old, chromium)
     sign_on(old, context.new_page())
     yield context
     context.close()

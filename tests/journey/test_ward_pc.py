@@ -9,7 +9,7 @@ import time
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .old_ward import PIN, UNLOCKED, OldWard, lock, sign_on
+from .old_ward import PIN, UNLOCKED, OldWard, desk, lock, sign_on
 from .screen import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -19,7 +19,7 @@ ROUNDS = 7
 
 def test_a_pin_leads_back_to_the_page_each_time(old: OldWard, chromium: Browser) -> None:
     """From the last digit to the old system's page, with its frames there and the guard script open; the median is printed."""
-    window = chromium.new_context(viewport={"width": 1280, "height": 800})
+    window = desk(old, chromium)
     page, beside = window.new_page(), window.new_page()
     sign_on(old, page)
     left = old.at("pas", "/pas/main")
@@ -42,7 +42,7 @@ def test_a_pin_leads_back_to_the_page_each_time(old: OldWard, chromium: Browser)
 
 def test_one_tap_gives_the_desk_to_the_next_and_back(old: OldWard, chromium: Browser) -> None:
     """“Not you?” to the sign-on page, for the nurse and for the doctor; each is found again in their own shift."""
-    window = chromium.new_context(viewport={"width": 1280, "height": 800})
+    window = desk(old, chromium)
     page = window.new_page()
     taken, shifts = [], []
     for login in ("n.okoye", "dr.lee", "n.okoye", "dr.lee"):
