@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
+# Test files that run at the same time, each with servers and a browser of its own.
+AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help venv servers demo test check format bench clean
@@ -27,7 +29,7 @@ demo: venv ## a pretend hospital and a gateway in front of it
 
 test: venv servers ## everything
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 check: venv ## format, lint, types, imports
 	@$(BIN)/ruff format --check .

@@ -180,6 +180,13 @@ class KnowsItsWrites(Protocol):
 
 
 @runtime_checkable
+class KeepsPatient(Protocol):
+    """A system that may hold the current patient itself, so that its pages and forms need not say whom they are about."""
+
+    def keeps_patient(self) -> bool: ...
+
+
+@runtime_checkable
 class ChecksHealth(Protocol):
     async def health(self, client: httpx2.AsyncClient) -> None:
         """Raises ConnectorError when the system cannot be used."""

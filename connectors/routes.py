@@ -111,6 +111,16 @@ class RouteTable:
         """Whether any route changes something."""
         return any(route.changing for route in self._routes)
 
+    @property
+    def keep_patient(self) -> bool:
+        """Whether only the answer of some page says whom it is about: then the system knows by itself."""
+        return any(
+            route.patients
+            and route.action not in (Action.LIST, Action.SEARCH)
+            and {p.place for p in route.patients} == {"answer"}
+            for route in self._routes
+        )
+
     async def describe(self, inbound: InboundRequest) -> tuple[Action, Resource] | None:
         """What a request asks for; None where no route names it. Raises BadRequest."""
         match = self.match(inbound)

@@ -39,6 +39,10 @@ class WriteNotSent(Exception):
     """A write that was not sent, or that the system did not take since it had forgotten us. Never repeated by us."""
 
 
+class OtherPatient(WriteNotSent):
+    """A form that names nobody, written on one patient's page while the system has come to another's."""
+
+
 class WriteUnknown(Exception):
     """A write that was sent, and whose answer never came: nobody but the system knows whether it was done."""
 
@@ -150,6 +154,15 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             "system-misbehaves",
             "The system gave an answer that cannot be passed on",
             "Try again, or ask the system's helpdesk.",
+        ),
+    ),
+    (
+        OtherPatient,
+        Fault(
+            409,
+            "other-patient",
+            "Not sent: nothing was changed",
+            "Go back and copy what you typed. Open your patient again, look at the name, and send it from there.",
         ),
     ),
     (

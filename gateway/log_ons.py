@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from connectors.base import UpstreamSession
+from connectors.messages import InboundRequest
+from policies.model import PatientRef
+
+from .current_patient import CurrentPatient
 
 _PAGES_REMEMBERED = 4096
 
@@ -25,19 +31,55 @@ class LogOn:
     dirty: bool = False
     pages: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     shown: int = 0  # how many pages: with another one on a screen the system may be at another patient
+    current: CurrentPatient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.current = CurrentPatient(self.session.id)
+
+    @classmethod
+    def of(cls, key: Key, kept: bytes) -> LogOn:
+        """From before a restart."""
+        value = json.loads(kept)
+        session = UpstreamSession(value["id"], key[2], value["state"])
+        pages = OrderedDict((bytes.fromhex(p), None) for p in value.get("pages", ()))
+        live = cls(key, value["holder"], session, value["generation"], again=value["again"], pages=pages)
+        live.current.at = frozenset(PatientRef(*ref) for ref in value.get("at", ()))
+        return live
+
+    def kept(self) -> bytes:
+        value = {
+            "id": self.session.id,
+            "state": self.session.state,
+            "holder": self.holder,
+            "generation": self.generation,
+            "again": self.again,
+            "pages": [p.hex() for p in list(self.pages)[-256:]] if self.again else [],
+            "at": sorted((ref.namespace, ref.value) for ref in self.current.at),
+        }
+        return json.dumps(value).encode()
 
     def showed(self, target: bytes) -> None:
         """Remember that this log-on's page is on a screen."""
         self.shown += 1
-        page = _page(target)
+        page = address(target)
         self.pages[page] = None
         self.pages.move_to_end(page)
         if len(self.pages) > _PAGES_REMEMBERED:
             self.pages.popitem(last=False)
 
     def knows(self, target: bytes) -> bool:
-        return _page(target) in self.pages
+        return address(target) in self.pages
 
 
-def _page(target: bytes) -> bytes:
+def address(target: bytes) -> bytes:
+    """A page by the target that it was asked for with."""
     return hashlib.blake2b(target, digest_size=16).digest()
+
+
+def came_from(inbound: InboundRequest) -> bytes:
+    """The target of the page that a request says it comes from; empty where it says nothing."""
+    referer = inbound.header(b"referer")
+    parts = urlsplit(referer.decode("latin-1")) if referer else None
+    if parts is None:
+        return b""
+    return (f"{parts.path}?{parts.query}" if parts.query else parts.path).encode("latin-1")

@@ -107,7 +107,11 @@ class Pipeline:
             if system.translates is not None:
                 response = await system.translates.translate(inbound, response)
             asset = access.resource.kind == ASSET
-            return Answer(headers.outward(response, inbound, system.passage, asset=asset), receipt, access.resource)
+            about = ""
+            if response.is_page:
+                about = self._upstreams.showed(seat, system, inbound, access, access.patients | seen)
+            answer = headers.outward(response, inbound, system.passage, asset=asset, about=about)
+            return Answer(answer, receipt, access.resource)
         except BaseException:
             response.close()
             self._journal.completed(receipt, response.status, 0, "incomplete")
@@ -127,6 +131,7 @@ class Pipeline:
         if live is None:
             return await self._ask(system, inbound, resource, permit, receipt, None)
         self._upstreams.refuse_stale_write(live, inbound, resource, follows=seat.session.follows)
+        self._upstreams.refuse_other_patient(system, live, inbound, resource)
         response = await self._ask(system, inbound, resource, permit, receipt, live)
         if await self._upstreams.forgotten(system, response):
             response.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connectors.base import Connector, LogsOn, NamesParameters, Polls, Share, State, Translates
+from connectors.base import Connector, KeepsPatient, LogsOn, NamesParameters, Polls, Share, State, Translates
 
 from .config import SystemTable
 
@@ -36,6 +36,7 @@ class System:
     translates: Translates | None = field(init=False)
     names: NamesParameters | None = field(init=False)
     polls: Polls | None = field(init=False)
+    keeps_patient: bool = field(init=False)  # its forms need not say whom they are about
 
     def __post_init__(self) -> None:
         connector = self.connector
@@ -43,6 +44,7 @@ class System:
         self.translates = connector if isinstance(connector, Translates) else None
         self.names = connector if isinstance(connector, NamesParameters) else None
         self.polls = connector if isinstance(connector, Polls) else None
+        self.keeps_patient = isinstance(connector, KeepsPatient) and connector.keeps_patient()
 
     @property
     def name(self) -> str:

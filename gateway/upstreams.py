@@ -12,24 +12,22 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from connectors.base import Credential, Share, UpstreamSession
 from connectors.errors import ConnectorError, CredentialMissing, CredentialRefused
 from connectors.messages import InboundRequest, UpstreamResponse
-from policies.model import Principal, Resource
+from policies.model import AccessRequest, Action, PatientRef, Principal, Resource
 from sso.errors import StoreUnavailable
 from sso.flight import Flight
 
 from . import logs
 from .audit.event import AuditEvent, EventType
 from .credentials import CredentialSource
-from .errors import JournalUnavailable, OpenElsewhere, WriteNotSent
-from .log_ons import Key, LogOn
+from .errors import JournalUnavailable, OpenElsewhere, OtherPatient, WriteNotSent
+from .log_ons import Key, LogOn, address, came_from
 from .systems import System
 
 if TYPE_CHECKING:
@@ -122,8 +120,18 @@ class UpstreamSessions:
 
         Equal only while no other page has been shown: a system that keeps the current patient may be at another one since.
         """
-        live = self._live.get(self._key(seat, system)) if system.logs_on is not None else None
+        live = self._held(seat, system)
         return f"{live.session.id} {live.shown}" if live is not None else ""
+
+    def written_on(self, seat: Seat, system: System, inbound: InboundRequest) -> tuple[bool, frozenset[PatientRef]]:
+        """Of a form that comes too late: whether the system is surely still where its page was, and whom that was about."""
+        live, page = self._held(seat, system), address(came_from(inbound))
+        if live is None or not system.keeps_patient:
+            return True, frozenset()
+        return not live.current.unsure(inbound, page), live.current.about(inbound, page)
+
+    def _held(self, seat: Seat, system: System) -> LogOn | None:
+        return self._live.get(self._key(seat, system)) if system.logs_on is not None else None
 
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
         """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""
@@ -186,11 +194,36 @@ class UpstreamSessions:
         somebody else's at the same browser, one of theirs. Raises WriteNotSent."""
         if not (live.again or follows) or (inbound.method in SAFE and not resource.changing):
             return
-        came_from = inbound.header(b"referer")
-        path = urlsplit(came_from.decode("latin-1")) if came_from else None
-        target = f"{path.path}?{path.query}" if path and path.query else path.path if path else ""
-        if not live.knows(target.encode("latin-1")):
+        if not live.knows(came_from(inbound)):
             raise WriteNotSent("the system has logged on again since this page was shown")
+
+    def refuse_other_patient(self, system: System, live: LogOn, inbound: InboundRequest, resource: Resource) -> None:
+        """A form that names nobody, of a page about somebody whom the system is not at any more, is not sent: it would be filed under
+        the patient of another tab. One that names its patient may put the system there. Raises OtherPatient."""
+        if not (system.keeps_patient and resource.changing):
+            return
+        if resource.patients:
+            live.dirty |= live.current.moved(resource.patients)
+        elif live.current.elsewhere(inbound, address(came_from(inbound))):
+            raise OtherPatient(
+                f"`{system.title}` is at another patient since this page was shown, by another tab or window"
+            )
+
+    def showed(
+        self,
+        seat: Seat,
+        system: System,
+        inbound: InboundRequest,
+        access: AccessRequest,
+        patients: frozenset[PatientRef],
+    ) -> str:
+        """Whom a page is about goes out with it as a mark; empty where it is about nobody, or everybody is named anyway."""
+        if not system.keeps_patient or not patients or access.action in (Action.LIST, Action.SEARCH):
+            return ""
+        if (live := self._held(seat, system)) is None:
+            return ""
+        live.dirty |= live.current.showed(address(inbound.target), patients)
+        return live.current.marks(patients)
 
     def forgotten(self, system: System, response: UpstreamResponse) -> Awaitable[bool]:
         """Whether the system says that it does not know us any more."""
@@ -331,21 +364,10 @@ class UpstreamSessions:
         plain = await self._store.get_upstream(key)
         if plain is None:
             return None
-        value = json.loads(plain)
-        session = UpstreamSession(value["id"], key[2], value["state"])
-        pages = OrderedDict((bytes.fromhex(p), None) for p in value.get("pages", ()))
-        return LogOn(key, value["holder"], session, value["generation"], again=value["again"], pages=pages)
+        return LogOn.of(key, plain)
 
     async def _put(self, live: LogOn) -> None:
-        value = {
-            "id": live.session.id,
-            "state": live.session.state,
-            "holder": live.holder,
-            "generation": live.generation,
-            "again": live.again,
-            "pages": [p.hex() for p in list(live.pages)[-256:]] if live.again else [],
-        }
-        await self._store.put_upstream(live.key, json.dumps(value).encode(), live.holder)
+        await self._store.put_upstream(live.key, live.kept(), live.holder)
 
     async def _record(
         self, kind: EventType, system: System, holder: str, *, seat: Seat | None = None, **fields: str

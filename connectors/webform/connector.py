@@ -138,6 +138,9 @@ class WebformConnector:
         """By a declared route, or by any page that no route names."""
         return self._routes.changing or not self._refuse_unnamed
 
+    def keeps_patient(self) -> bool:
+        return self._routes.keep_patient
+
     async def health(self, client: httpx2.AsyncClient) -> None:
         """The login page answers. Raises ConnectorError."""
         await client.get(self._origin + self._login.path)

@@ -140,8 +140,10 @@ class PageGuard:
     main_url: str  # the main host's page for whoever is not the one signed on
     left_alone: Callable[[str], None] = _ignore  # told why a page went out without
 
-    def guarded(self, response: UpstreamResponse, inbound: InboundRequest, kind: bytes) -> UpstreamResponse:
-        """The answer with the script in it, where it is a page that somebody looks at; else itself."""
+    def guarded(
+        self, response: UpstreamResponse, inbound: InboundRequest, kind: bytes, about: str = ""
+    ) -> UpstreamResponse:
+        """The answer with the script in it, where it is a page that somebody looks at; else itself. `about`: a mark of its patient."""
         if response.status in _NO_PAGE or 300 <= response.status < 400 or not navigates(inbound):
             return response
         disposition = response.header(b"content-disposition") or b""
@@ -152,7 +154,7 @@ class PageGuard:
         if why or headers is None:
             self.left_alone(why)
             return response
-        tag = _tag(self.version, self.integrity if trusted else "", self.main_url, inbound.session)
+        tag = _tag(self.version, self.integrity if trusted else "", self.main_url, inbound.session, about)
         return self._spliced(response, headers, Splice(tag, xml=kind == XHTML))
 
     def _spliced(self, response: UpstreamResponse, headers: Headers, splice: Splice) -> UpstreamResponse:
@@ -205,8 +207,8 @@ def session_mark(session: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _tag(version: str, integrity: str, main_url: str, session: str) -> bytes:
+def _tag(version: str, integrity: str, main_url: str, session: str, about: str) -> bytes:
     """Well-formed in HTML and in XML."""
-    trusted = f' integrity="{integrity}"' if integrity else ""
+    more = (f' data-about="{about}"' if about else "") + (f' integrity="{integrity}"' if integrity else "")
     words = f'data-session="{session_mark(session)}" data-main="{escape(main_url)}"'
-    return f'<script src="{csp.SCRIPT}?v={version}" {words}{trusted}></script>'.encode("ascii")
+    return f'<script src="{csp.SCRIPT}?v={version}" {words}{more}></script>'.encode("ascii")

@@ -163,8 +163,10 @@ def _is_ours(pair: bytes) -> bool:
 # Outward
 
 
-def outward(response: UpstreamResponse, inbound: InboundRequest, passage: Passage, *, asset: bool) -> UpstreamResponse:
-    """The answer as the browser may see it. Raises SystemMisbehaves where it may not be passed on at all."""
+def outward(
+    response: UpstreamResponse, inbound: InboundRequest, passage: Passage, *, asset: bool, about: str = ""
+) -> UpstreamResponse:
+    """The answer as the browser may see it; `about` marks whose page it is. Raises SystemMisbehaves where it may not be passed on."""
     kind = _media_type(response)
     body, bodiless = response.body, response.status in (204, 304)
     if asset and response.status < 300 and not kind.startswith(ASSET_TYPES):
@@ -191,7 +193,7 @@ def outward(response: UpstreamResponse, inbound: InboundRequest, passage: Passag
         passed.append((b"content-disposition", _attachment(response)))
     answer = UpstreamResponse(response.status, tuple(passed), body, response.reason, response.close)
     if kind in (HTML, XHTML) and passage.guard is not None and not asset:
-        return passage.guard.guarded(answer, inbound, kind)
+        return passage.guard.guarded(answer, inbound, kind, about)
     return answer
 
 

@@ -80,8 +80,10 @@ class Kept:
             body = await inbound.body.hold(LARGEST)
         except BodyTooLarge:
             return self._said(kept=False, lapsed=lapsed)
-        upstream = self._upstreams.known(Seat(session, shift, inbound.host), system)
-        patients = await _patients(system, inbound)
+        seat = Seat(session, shift, inbound.host)
+        there, about = self._upstreams.written_on(seat, system, inbound)
+        upstream = self._upstreams.known(seat, system) if there else _NOWHERE
+        patients = await _patients(system, inbound) or about
         write = write_of(
             inbound,
             body,
@@ -90,7 +92,7 @@ class Kept:
             title=system.title,
             session=session.id,
             upstream=upstream,
-            patients=patients,
+            patients=tuple(sorted(patients, key=lambda ref: (ref.namespace, ref.value))),
             held=lapsed,
         )
         await self._writes.keep(shift.principal, write)
@@ -185,13 +187,13 @@ def _navigates(inbound: InboundRequest) -> bool:
     return b"text/html" in (inbound.header(b"accept") or b"")
 
 
-async def _patients(system: System, inbound: InboundRequest) -> tuple[PatientRef, ...]:
+async def _patients(system: System, inbound: InboundRequest) -> frozenset[PatientRef]:
     """Whom it is about, as the route says; nobody where that cannot be told."""
     try:
         _, resource = await system.connector.describe(inbound)
     except ConnectorError:
-        return ()
-    return tuple(sorted(resource.patients, key=lambda ref: (ref.namespace, ref.value)))
+        return frozenset()
+    return resource.patients
 
 
 async def texts(write: KeptWrite) -> list[tuple[str, str]]:

@@ -187,3 +187,12 @@ def test_only_a_declared_route_is_background() -> None:
     assert polls.is_background(asked(b"/poll/new?since=1"))
     assert not polls.is_background(asked(b"/ward/7/list"))
     assert not polls.is_background(asked(b"/nowhere"))
+
+
+def test_a_system_keeps_the_patient_where_only_an_answer_names_one() -> None:
+    """A list that names many says nothing of it, nor does a page whose address names its patient as well."""
+    answer = {"in": "answer", "pattern": "No: (H[0-9]+)"}
+    page = {"id": "notes", "path": "/notes", "action": "read", "patient": answer}
+    named = page | {"path": "/notes/{id}", "patient": [answer, {"in": "path", "name": "id"}]}
+    for routes, keeps in (([page], True), ([page | {"action": "list"}], False), ([named], False), ([], False)):
+        assert RouteTable.declared(routes, charset="utf-8", system="pas").keep_patient is keeps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
 STATIC_URL = "/static/"
 USE_TZ = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a slow one would only warm the machine
 SESSION_COOKIE_AGE = int(os.environ.get("IDLE_SECONDS", "1200"))
 SESSION_SAVE_EVERY_REQUEST = True
 LOGGING = {"version": 1, "handlers": {"console": {"class": "logging.StreamHandler"}},
@@ -61,24 +61,28 @@ class DjangoAdmin:
 
 
 USERS = {"lee": "legacy-lee", "okoye": "legacy-okoye"}
+FIRST = f"""
+from django.core.management import call_command
+from django.contrib.auth.models import User
+call_command("migrate", verbosity=0)
+for name, password in {USERS}.items():
+    User.objects.create_superuser(name, "x@h.test", password)
+"""
 
 
 @contextlib.contextmanager
 def django_admin(folder: Path, *, idle_seconds: int = 1200) -> Iterator[DjangoAdmin]:
     for name, text in (("settings.py", SETTINGS), ("urls.py", URLS), ("manage.py", MANAGE)):
         (folder / name).write_text(text)
-    _manage(folder, "migrate", "-v0")
-    for user, password in USERS.items():
-        _manage(folder, "createsuperuser", "--noinput", "--username", user, "--email", "x@h.test", password=password)
+    _manage(folder, "shell", "--no-imports", "-c", FIRST)
     port = free_port()
     run = [sys.executable, "manage.py", "runserver", "--insecure", "--noreload", f"127.0.0.1:{port}"]
     with started(run, ready=f"http://127.0.0.1:{port}/admin/", cwd=folder, env={"IDLE_SECONDS": str(idle_seconds)}):
         yield DjangoAdmin(f"http://127.0.0.1:{port}", folder)
 
 
-def _manage(folder: Path, *arguments: str, password: str = "") -> str:
-    environ = {**os.environ, "DJANGO_SUPERUSER_PASSWORD": password}
+def _manage(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=folder, env=environ, check=True, capture_output=True, text=True
+        [sys.executable, "manage.py", *arguments], cwd=folder, check=True, capture_output=True, text=True
     )
     return done.stdout.strip()

@@ -90,6 +90,9 @@ class NoLogOn:
     async def logged_on(self, seat: Seat, system: System) -> None:
         return None
 
+    def showed(self, *_: Any) -> str:
+        return ""
+
 
 class Gate:
     """A pipeline with its rooms replaced by notebooks; `told` is everything in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -13,12 +14,13 @@ from connectors.base import Credential, Share, UpstreamSession
 from connectors.errors import CredentialMissing, CredentialRefused
 from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 from gateway.audit.event import AuditEvent, EventType
-from gateway.errors import OpenElsewhere, WriteNotSent
+from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
+from gateway.log_ons import LogOn
 from gateway.sessions import Seat
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
-from policies.model import Action, Device, Disclosure, PatientRef, Principal, Resource
+from policies.model import AccessRequest, Action, Context, Device, Disclosure, PatientRef, Principal, Resource
 from sso.session import Session
 from sso.shift import Shift
 
@@ -409,3 +411,67 @@ async def test_the_journal_never_sees_a_secret() -> None:
     ward.cards.secret = "sesame-opens"
     await ward.sessions.logged_on(seat(), ward.system)
     assert "sesame-opens" not in json.dumps([event.fields for event in ward.book.events])
+
+
+async def test_where_a_system_is_survives_a_restart() -> None:
+    """A form of a tab from before it is still judged by the patient that the system is at."""
+    ward = Ward()
+    live = await ward.sessions.logged_on(seat(), ward.system)
+    assert live
+    at = frozenset({PatientRef("system:pas", "H1")})
+    live.dirty = live.current.moved(at)
+    await ward.sessions.keep()
+    kept = ward.shelf.kept[live.key]
+    again = LogOn.of(live.key, kept)
+    assert again.current.at == at
+    assert again.current.marks(at) == live.current.marks(at)
+
+
+def opens(patient: str) -> AccessRequest:
+    """A look at one patient's page."""
+    resource = replace(PAGE, patients=frozenset({PatientRef("system:pas", patient)}))
+    return AccessRequest(seat().shift.principal, Action.READ, resource, Context(Device()))
+
+
+async def test_a_form_that_names_nobody_goes_to_nobody_else() -> None:
+    """Where the system keeps the patient: not once another page has brought it to somebody else, whether shown or only asked for."""
+    ward = Ward()
+    ward.system.keeps_patient = True
+    live = await ward.sessions.logged_on(seat(), ward.system)
+    assert live
+    form = asked("POST", b"/save", b"text", referer=b"https://pas.test/notes")
+    for patient, page in (("H1", b"/notes"), ("H2", b"/summary")):
+        access = opens(patient)
+        assert ward.sessions.showed(seat(), ward.system, asked("GET", page), access, access.resource.patients)
+    with pytest.raises(OtherPatient):
+        ward.sessions.refuse_other_patient(ward.system, live, form, NOTE)
+    ward.sessions.refuse_other_patient(ward.system, live, form, PAGE)
+    ward.sessions.refuse_other_patient(ward.system, live, form, replace(NOTE, patients=opens("H1").resource.patients))
+    ward.sessions.refuse_other_patient(ward.system, live, form, NOTE)
+    ward.system.keeps_patient = False
+    assert ward.sessions.showed(seat(), ward.system, form, opens("H2"), opens("H2").resource.patients) == ""
+
+
+async def test_a_list_brings_the_system_to_nobody() -> None:
+    """A work list names many, and is about none of them; so does a page without a patient."""
+    ward = Ward()
+    ward.system.keeps_patient = True
+    await ward.sessions.logged_on(seat(), ward.system)
+    access = replace(opens("H1"), action=Action.LIST)
+    assert ward.sessions.showed(seat(), ward.system, asked("GET", b"/list"), access, access.resource.patients) == ""
+    assert ward.sessions.showed(seat(), ward.system, asked("GET", b"/menu"), opens("H1"), frozenset()) == ""
+
+
+async def test_a_form_that_came_too_late_is_about_its_page_s_patient() -> None:
+    """And may be sent only while the system is surely there."""
+    ward = Ward()
+    form = asked("POST", b"/save", b"text", referer=b"https://pas.test/notes")
+    assert ward.sessions.written_on(seat(), ward.system, form) == (True, frozenset())
+    ward.system.keeps_patient = True
+    await ward.sessions.logged_on(seat(), ward.system)
+    access = opens("H1")
+    ward.sessions.showed(seat(), ward.system, asked("GET", b"/notes"), access, access.resource.patients)
+    assert ward.sessions.written_on(seat(), ward.system, form) == (True, access.resource.patients)
+    access = opens("H2")
+    ward.sessions.showed(seat(), ward.system, asked("GET", b"/notes"), access, access.resource.patients)
+    assert ward.sessions.written_on(seat(), ward.system, form) == (False, frozenset())

@@ -82,7 +82,11 @@ def test_a_key_file_holds_keys_and_comments() -> None:
     assert Seal.of(first.encode()).is_current(Seal(keys).seal(b"", purpose="p"))
 
 
-@pytest.mark.parametrize("bad", ["", "# nothing\n", "c2hvcnQ=\n", "not base64 at all!\n", new_key()[:-4] + "\n"])
+@pytest.mark.parametrize(
+    "bad",
+    ["", "# nothing\n", "c2hvcnQ=\n", "not base64 at all!\n", new_key()[:-4] + "\n"],
+    ids=["empty", "a comment", "short", "no base64", "cut off"],
+)
 def test_a_key_file_without_a_whole_key_is_refused(bad: str) -> None:
     """A short, broken or missing key is refused with the remedy, and never repeated in the message."""
     with pytest.raises(ValueError, match="lanyard key new") as refused:

@@ -62,6 +62,13 @@ def test_where_no_pin_is_kept_a_try_is_as_slow_and_never_right(monkeypatch: pyte
             return verify(hashed, pin)
 
     monkeypatch.setattr(unlock, "_HASHER", Counted)
-    assert not unlock.fits(None, "no digits at all")
+    assert not unlock.fits(None, "")
     assert not unlock.fits(None, GOOD)
     assert made == [unlock.NOBODY_S] * 2
+
+
+def test_what_stands_in_its_place_costs_what_a_kept_one_does() -> None:
+    """The same parameters, the same salt's and hash's lengths."""
+    stands, kept = unlock.NOBODY_S.split(b"$"), unlock.kept(GOOD).split(b"$")
+    assert stands[:4] == kept[:4]
+    assert list(map(len, stands)) == list(map(len, kept))

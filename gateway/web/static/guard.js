@@ -4,7 +4,7 @@
 (() => {
   const tag = document.currentScript, me = self, ask = me.fetch, doc = document, root = doc.documentElement;
   if (me.lanyardGuard || !tag || me.origin == "null") return;
-  const {session: mark, main} = tag.dataset;
+  const {session: mark, main, about} = tag.dataset;
   let top = me;
   try { while (top != top.parent && top.parent.document) top = top.parent; } catch {}
   const chief = me.lanyardGuard = top.lanyardGuard || {marks: new Set()};
@@ -21,6 +21,8 @@
     e.stopImmediatePropagation();
   });
   on("keydown pointerdown wheel input", e => { if (e.isTrusted && !chief.covered) chief.busy(); });
+  // A form says whose page it leaves: another tab may have brought the system to somebody else since.
+  on("formdata", () => { doc.cookie = `__Host-lanyard-at=${about || ""};path=/;secure;samesite=strict;max-age=9`; });
   if (me.navigation) on("navigate", e => { if (chief.covered && e.cancelable && !chief.leaving) e.preventDefault(); }, navigation);
   else {
     const forms = HTMLFormElement.prototype, {submit} = forms;

@@ -197,6 +197,17 @@ def test_a_page_gets_the_script_and_its_new_length() -> None:
     assert b"etag" not in dict(answer.headers)
 
 
+def test_a_page_about_somebody_carries_their_mark() -> None:
+    """Where the system keeps the current patient; elsewhere nothing is said."""
+    page = replace(PAGE, guard=Counted().guard())
+    for about, tags in (("0a1b", 1), ("", 0)):
+        answer = outward(
+            UpstreamResponse(200, (HTML,), Body.of(TEXT)), asked(*NAVIGATION), page, asset=False, about=about
+        )
+        assert (answer.body.whole or b"").count(b' data-about="0a1b"') == tags
+        assert guarded(answer)
+
+
 async def test_a_page_that_streams_says_no_length() -> None:
     """It goes on as it comes, chunked."""
 
