@@ -1,6 +1,7 @@
 """What the gateway asks of a store: small, asynchronous, and either an answer or StoreUnavailable.
 
-ShiftStore, SessionStore and DeviceStore are sso's words; the rest is here. Everything that is kept is sealed, and found by a hash.
+ShiftStore, SessionStore, DeviceStore and LastSignOnStore are sso's words; the rest is here. Everything that is kept is sealed, and
+found by a hash.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sso.device import DeviceStore
+from sso.last_sign_on import LastSignOnStore
 from sso.session import Session, SessionStore
 from sso.shift import Shift, ShiftStore
 
@@ -115,7 +117,17 @@ class Cookie(NamedTuple):
     until: float  # when it is worth nothing any more
 
 
-class Store(ShiftStore, SessionStore, DeviceStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol):
+class Store(
+    ShiftStore,
+    SessionStore,
+    DeviceStore,
+    LastSignOnStore,
+    CodeStore,
+    UpstreamStore,
+    FactorStore,
+    VaultStore,
+    Protocol,
+):
     """All of it, and what a cache needs."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Float, Index, Integer, MetaData, Stri
 
 from sso.errors import StoreUnavailable
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 shifts = Table(
@@ -75,6 +75,24 @@ tallies = Table(
     Column("hash", String, primary_key=True),
     Column("count", Integer, nullable=False),
     Column("expires", Float, nullable=False),
+)
+
+# Emergency sign-on: who has signed on here, by which names and passkeys they are selected.
+last_sign_ons = Table(
+    "last_sign_on",
+    metadata,
+    Column("person", String, primary_key=True),  # hash of (issuer, subject)
+    Column("handle", String, nullable=False),  # hash of what their passkeys call them
+    Column("forget", Float, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("last_sign_on_handle", "handle"),
+)
+login_names = Table(
+    "login_name",
+    metadata,
+    Column("name", String, primary_key=True),  # hash
+    Column("person", String, primary_key=True),
+    Index("login_name_person", "person"),
 )
 
 # The vault: hashes of (issuer, subject) and (issuer, subject, system), and what only the vault's own keys open.
