@@ -54,7 +54,7 @@ class Locks:
         self._hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pin")  # 64 MiB each
 
     def close(self) -> None:
-        self._hashing.shutdown()
+        self._hashing.shutdown(cancel_futures=True)  # whoever waits for theirs would keep the gateway from ending
 
     async def held(self, token: bytes | None, host: str) -> Seat | None:
         """The locked session of this cookie. One that has just been found idle is locked from here on. Raises StoreUnavailable."""
