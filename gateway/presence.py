@@ -15,8 +15,7 @@ from sso.flight import Flight
 
 CONTROL = "identity-provider"
 _PATIENCE = 3.0  # seconds for one question
-_BELIEVED = 10.0  # seconds that an answer is believed, and
-_AWAY_BELIEVED = 2.0  # that a silence is: whoever tries again after it was mended is let through
+_BELIEVED = 10.0  # seconds that an answer is believed
 _MISSED_HOLDS = (
     30.0  # seconds that a re-check without an answer counts for more than metadata: a provider may be half down
 )
@@ -59,8 +58,8 @@ class Presence:
         return True
 
     async def look(self) -> bool:
-        """Whether it is away, asked now unless somebody has just asked."""
-        if not 0 <= self._now() - self._known < (_AWAY_BELIEVED if self._away else _BELIEVED):
+        """Whether it is away. Asked now, unless somebody has just asked, or it is known to be: nobody waits for a silence again."""
+        if not self._away and not 0 <= self._now() - self._known < _BELIEVED:
             await self._flight.join()
         return self._away
 

@@ -229,7 +229,7 @@ async def arrives(place: Hospital, http: httpx2.AsyncClient, one: Clinician) -> 
 async def half_past_seven(place: Hospital, ward: list[Clinician]) -> list[tuple[float, str, str]]:
     """Whoever comes, comes: ten each second, whether those before them are served or not."""
     limits = httpx2.Limits(max_connections=CLINICIANS)
-    async with httpx2.AsyncClient(limits=limits, timeout=180, trust_env=False) as http:
+    async with httpx2.AsyncClient(limits=limits, timeout=600, trust_env=False) as http:
 
         async def comes(one: Clinician) -> tuple[float, str, str]:
             await asyncio.sleep(one.number / PER_SECOND)

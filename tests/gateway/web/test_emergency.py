@@ -106,9 +106,11 @@ def away(house: Front) -> None:
     house.clock.step += 11
 
 
-def back(house: Front) -> None:
+async def back(house: Front) -> None:
+    """It answers again, and the gateway has noticed."""
     del house.provider.replies[METADATA]
     house.clock.step += 31
+    await house.running.gateway._app._sign_on._presence.watch()  # type: ignore[attr-defined]  # inside, for the test
 
 
 async def home(tab: Tab) -> httpx2.Response:
@@ -351,7 +353,7 @@ async def test_a_log_out_of_its_clinician_at_the_provider_ends_it(house: Front) 
     at = await known(house)
     away(house)
     await at.emergency("n.okoye")
-    back(house)
+    await back(house)
     token = house.provider.logout_token(sid=None)
     form = {"content-type": "application/x-www-form-urlencoded"}
     await house.tab().ask("POST", f"{MAIN}/backchannel-logout", form, f"logout_token={token}".encode())
@@ -383,8 +385,7 @@ async def test_when_the_provider_is_back_one_is_asked_and_may_go_on(house: Front
     at = await known(house)
     away(house)
     await at.emergency("n.okoye")
-    back(house)
-    await house_presence(house).watch()
+    await back(house)
     for step in (200, 100):
         assert (await home(at.tab)).status_code == 200
         house.clock.step += step
@@ -408,7 +409,7 @@ async def test_signing_on_again_at_a_lock_begins_a_confirmed_shift(house: Front)
     away(house)
     await at.emergency("n.okoye")
     await at.tab.post(f"{MAIN}/lock")
-    back(house)
+    await back(house)
     leaving = await at.tab.post(f"{MAIN}/unlock/again", await at.tab.proof("unlock"))
     page, _ = await at.tab.follow(leaving.headers["location"])
     assert "Your systems" in page.text
@@ -423,7 +424,7 @@ async def test_nobody_is_sent_where_nothing_answers(house: Front) -> None:
     page, way = await house.tab().follow(f"{MAIN}/sign-on/start?next=/shift")
     assert not any(address.startswith(house.provider.issuer) for address in way)
     assert (page.status_code, 'href="/emergency?next=/shift"' in page.text) == (503, True)
-    back(house)
+    await back(house)
     _, way = await house.tab().follow(f"{MAIN}/sign-on/start")
     assert any(address.startswith(house.provider.issuer) for address in way)
 
@@ -440,10 +441,6 @@ async def test_where_it_is_switched_off_there_is_none(tmp_path: Path) -> None:
         assert "mergency" not in page.text
         assert await opened.last_sign_on(house.provider.issuer, "n.okoye") is None
         await opened.close()
-
-
-def house_presence(house: Front) -> Any:
-    return house.running.gateway._app._sign_on._presence
 
 
 # By passkey
@@ -587,7 +584,7 @@ async def test_who_may_vouch_is_the_policies_to_say(house: Front) -> None:
     await sister.emergency("rbell", "903715")
     refused = await yes(sister, "nokoye")
     assert (refused.status_code, "offline" in refused.text) == (403, True)
-    back(house)
+    await back(house)
     own = await senior(house)
     assert "Nobody vouches for themselves" in (await yes(own, "rbell")).text
     assert "Whoever is new here" in (await own.tab.post(f"{MAIN}/vouch", {"who": "locum.new"})).text
