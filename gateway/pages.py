@@ -141,8 +141,19 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )
     return Pages(
         main_site(
-            sign_on, sign_off, launchpad, entering, hand_off, unlock, vault, device_pages,
-            passkeys, emergency_pages, vouch_pages, refusals, public,
+            sign_on,
+            sign_off,
+            launchpad,
+            entering,
+            hand_off,
+            unlock,
+            vault,
+            device_pages,
+            passkeys,
+            emergency_pages,
+            vouch_pages,
+            refusals,
+            public,
         ),
         renderer,
         refusals,
