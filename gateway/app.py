@@ -40,6 +40,7 @@ from .metrics import Metrics
 from .ops import ops_app
 from .pages import Rooms, pages_of
 from .pipeline import Pipeline
+from .presence import CONTROL, Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
@@ -48,7 +49,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
 
-_SWEEP_EVERY, _IDLE_EVERY = 300.0, 30.0  # seconds
+_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY = 300.0, 30.0, 10.0  # seconds
 
 
 @dataclass(slots=True)
@@ -91,6 +92,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         http = _http(config)
         stack.push_async_callback(http.aclose)
         provider = _provider(config, http, now)
+        presence = Presence(provider.look, now, journal.alarm)
         files = SealedFiles(
             {t.name: t.credentials for t in config.systems if t.credentials}, seal, personal(systems.values())
         )
@@ -110,8 +112,8 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         pipeline = Pipeline(engine, journal, transport, upstreams, (), now)
         ending = _Ending(upstreams, systems)
         pages = pages_of(
-            Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, files, vault, upstreams,
-                  ending, now),
+            Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,
+                  upstreams, ending, now),
             stack,
         )  # fmt: skip
         for name, system in systems.items():
@@ -129,6 +131,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, pages.locks.notice),
+                                        _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
                                         _rewrapping(vault)))  # fmt: skip
@@ -184,7 +187,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:

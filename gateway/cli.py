@@ -27,6 +27,7 @@ from .credentials import seal_credentials
 from .enrolling import device_approve, device_enrol, device_list, device_revoke
 from .errors import ConfigError, JournalUnavailable
 from .observing import device_report
+from .reviewing import emergency_forget, emergency_list, emergency_reviewed
 from .vaulting import vault_import, vault_release, vault_rewrap
 
 WELL, WANTING, CANNOT = 0, 1, 2
@@ -184,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         ("audit", "ask and prove the journal"),
         ("badge", "bring in and release clinicians' badges"),
         ("device", "know devices, and end them"),
+        ("emergency", "look at sign-ons without the identity provider"),
         ("key", "make and use keys"),
         ("policy", "check policies"),
         ("vault", "bring in and release clinicians' credentials"),
@@ -241,6 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     _badge_commands(command)
     _device_commands(command)
     _audit_commands(command)
+    _emergency_commands(command)
     _vault_commands(command)
     return parser
 
@@ -324,6 +327,33 @@ def _audit_commands(command: Command) -> None:
         asking.add_argument(f"--{name}", default="", help=does)
     asking.add_argument("--limit", type=int, default=100, help="at most so many, newest first (default: 100)")
     asking.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _emergency_commands(command: Command) -> None:
+    listing = command(
+        "emergency list",
+        emergency_list,
+        "emergency sign-ons that nobody has looked at yet (journalled)",
+        "lanyard emergency list --all",
+    )
+    listing.add_argument("--all", action="store_true", help="also those that somebody has looked at")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    looking = command(
+        "emergency reviewed",
+        emergency_reviewed,
+        "say that one was looked at, and what was found (journalled)",
+        """lanyard emergency reviewed 5f0c2a91b3d4 --note "rang ward 7: it was she" """.rstrip(),
+    )
+    looking.add_argument("id", help="its number, or the beginning that `lanyard emergency list` shows")
+    looking.add_argument("--note", required=True, help="what was found: it is journalled")
+    forgetting = command(
+        "emergency forget",
+        emergency_forget,
+        "forget a leaver's last sign-on, so that only the provider lets them in (journalled)",
+        "lanyard emergency forget n.okoye",
+    )
+    forgetting.add_argument("subject", help="whose: the subject, as the journal says it")
+    forgetting.add_argument("--issuer", default="", help="whose issuer, where it is not `sso.issuer`")
 
 
 def _vault_commands(command: Command) -> None:

@@ -228,6 +228,13 @@ class ShiftTable(_Table):
     idle: IdleTable = IdleTable()
 
 
+class EmergencyTable(_Table):
+    enabled: bool = True
+    known_within: Annotated[Seconds, Field(ge=3600, le=31 * 86400)] = 7 * 86400.0
+    vouched_within: Annotated[Seconds, Field(ge=3600, le=92 * 86400)] = 31 * 86400.0
+    lasts: Annotated[Seconds, Field(ge=60, le=2 * 3600)] = 2 * 3600.0
+
+
 class DevicesTable(_Table):
     mode: Literal["observe", "enforce"] = "observe"
     approve_personal: bool = True
@@ -305,6 +312,7 @@ class Config(_Table):
     keys: KeysTable
     sso: SsoTable
     shift: ShiftTable = ShiftTable()
+    emergency: EmergencyTable = EmergencyTable()
     devices: DevicesTable = DevicesTable()
     badges: BadgesTable = BadgesTable()
     zones: list[ZoneTable] = []

@@ -33,6 +33,7 @@ from .metrics import Metrics
 from .pages import Pages
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
+from .session_events import strength
 from .sessions import Seat, Sessions
 from .systems import System
 from .web.app import static
@@ -120,6 +121,7 @@ class Gateway:
             "subject": p.subject,
             "system": system.name,
             "why": str(error),
+            **strength(seat.shift),
         }
         self._journal.note(AuditEvent(kind, self._now(), fields))
 

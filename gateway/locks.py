@@ -55,7 +55,7 @@ class Locks:
         self._hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pin")  # 64 MiB each
 
     def close(self) -> None:
-        self._hashing.shutdown()
+        self._hashing.shutdown(cancel_futures=True)  # whoever waits for theirs would keep the gateway from ending
 
     async def held(self, token: bytes | None, host: str) -> Seat | None:
         """The locked session of this cookie. One that has just been found idle is locked from here on. Raises StoreUnavailable."""
@@ -147,13 +147,13 @@ class Locks:
         if not here or not on_its_device(seat, here):
             return Tried.WRONG
         p, now, turn = seat.shift.principal, self._now(), seat.session.turn
-        person = _person(p.issuer, p.subject)
+        person = person_of(p.issuer, p.subject)
         in_session = await self._store.tally("pin-session", seat.session.id, now, now + seat.session.stays)
         if in_session > unlock.TRIES:
             return await self._ended(seat)
         everywhere = await self._store.tally("pin-person", person, now, now + unlock.PERSON_WINDOW)
         hashed = await self._store.factor(p.issuer, p.subject, PIN)
-        right = await self._slowly(unlock.fits, hashed, pin[:64])
+        right = await self.fits(hashed, pin)
         if everywhere > unlock.PERSON_TRIES:
             tried = Tried.LIMITED
         elif right and await self._taken(seat, turn, here):
@@ -163,6 +163,10 @@ class Locks:
             tried = Tried.WRONG
         await self._record(EventType.LOGIN_FAILED, seat, reason=f"pin-{tried.value}")
         return await self._ended(seat) if in_session >= unlock.TRIES else tried
+
+    async def fits(self, hashed: bytes | None, pin: str) -> bool:
+        """Whether this is the PIN; as slow where there is none. Tries wait for one another: two are looked at at a time."""
+        return await self._slowly(unlock.fits, hashed, pin[:64])
 
     async def _taken(self, seat: Seat, turn: int, here: str) -> bool:
         if self._sessions.locked(seat.session):
@@ -179,7 +183,7 @@ class Locks:
         """
         until = self._now() + unlock.PERSON_WINDOW
         issuer, subject = holder or ("", mark)
-        person = _person(issuer, subject)
+        person = person_of(issuer, subject)
         at_device = await self._store.tally("pin-device", device, self._now(), until)
         everywhere = await self._store.tally("pin-person", person, self._now(), until)
         hashed = await self._store.factor(issuer, subject, PIN)
@@ -195,7 +199,9 @@ class Locks:
     # Passkeys
 
     async def passkeys(self, seat: Seat) -> list[Passkey]:
-        p = seat.shift.principal
+        return await self.passkeys_of(seat.shift.principal)
+
+    async def passkeys_of(self, p: Principal) -> list[Passkey]:
         return passkey.read(await self._store.factor(p.issuer, p.subject, PASSKEY))
 
     async def keep_passkey(self, seat: Seat, made: Passkey) -> None:
@@ -204,19 +210,22 @@ class Locks:
         if len(known) >= passkey.MOST:
             raise PasskeyRefused("you have as many passkeys as one may have")
         await self._record(EventType.CREDENTIAL_KEPT, seat, method=PASSKEY)
-        await self._put_passkeys(seat, [*known, made])
+        await self._put_passkeys(seat.shift.principal, [*known, made])
 
     async def unlock_by_passkey(self, seat: Seat, used: Passkey, *, turn: int, here: str) -> bool:
-        known = await self.passkeys(seat)
-        await self._put_passkeys(seat, [used if one.id == used.id else one for one in known])
+        await self.passkey_used(seat.shift.principal, used)
         return await self.unlock(seat, PASSKEY, self._now(), turn=turn, here=here)
+
+    async def passkey_used(self, p: Principal, used: Passkey) -> None:
+        """Keep its new count."""
+        known = await self.passkeys_of(p)
+        await self._put_passkeys(p, [used if one.id == used.id else one for one in known])
 
     async def refused(self, seat: Seat, reason: str) -> None:
         """Write down a proof that was none."""
         await self._record(EventType.LOGIN_FAILED, seat, reason=reason)
 
-    async def _put_passkeys(self, seat: Seat, keys: list[Passkey]) -> None:
-        p = seat.shift.principal
+    async def _put_passkeys(self, p: Principal, keys: list[Passkey]) -> None:
         await self._store.put_factor(p.issuer, p.subject, PASSKEY, passkey.written(keys))
 
     async def _ended(self, seat: Seat) -> Tried:
@@ -231,18 +240,24 @@ class Locks:
         await self._journal.record(session_event(kind, self._now(), seat, **fields))
 
 
-def _person(issuer: str, subject: str) -> str:
-    return f"{len(issuer)}:{issuer}{subject}"
-
-
 def on_its_device(seat: Seat, here: str) -> bool:
     """Whether `here`, an enrolled device that has proved itself or "", is where this session belongs."""
     return seat.session.device.id in ("", here)
 
 
+def person_of(issuer: str, subject: str) -> str:
+    """The key that somebody's tries are counted by, wherever they were made."""
+    return f"{len(issuer)}:{issuer}{subject}"
+
+
 def covers(seat: Seat, principal: Principal) -> bool:
-    """Whether what was proved now is this session's clinician, in the same role and proved no less."""
+    """Whether what was proved now is this session's clinician, in the same role and proved no less.
+
+    Never for a shift that began without the provider: whoever signs on there begins one that it has confirmed.
+    """
     known = seat.shift.principal
+    if seat.shift.emergency:
+        return False
     return (known.issuer, known.subject, known.role) == (principal.issuer, principal.subject, principal.role) and (
         principal.assurance >= known.assurance
     )

@@ -28,6 +28,9 @@ class Metrics:
             "lanyard_unguarded_pages", "Pages that went out without the guard script", ["system", "why"], registry=r
         )
         self.sign_ons = Counter("lanyard_sign_ons", "Sign-ons", ["outcome"], registry=r)
+        self.emergencies = Counter(
+            "lanyard_emergency_sign_ons", "Shifts begun without the provider", ["why"], registry=r
+        )
         self.log_ons = Counter(
             "lanyard_upstream_log_ons", "Log-ons made for clinicians", ["system", "outcome"], registry=r
         )

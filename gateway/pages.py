@@ -21,19 +21,23 @@ from .context import Surroundings
 from .credentials import SealedFiles
 from .devices import devices_of
 from .edge.origins import Doors
+from .emergency import Emergency, LoginNames, Numbers
 from .kept import KeptWrites
 from .locks import Locks
 from .metrics import Metrics
+from .presence import Presence
 from .session_events import shift_event
 from .sessions import Seat, Sessions
 from .stores.base import Store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import Vault
+from .vouching import Vouching
 from .web.app import main_site
 from .web.badge import BadgePages
 from .web.devices import DevicePages
 from .web.downtime import entries
+from .web.emergency import EmergencyPages
 from .web.entering import Entering
 from .web.guard import GuardPages
 from .web.handoff import HandOff
@@ -49,6 +53,7 @@ from .web.switching import Switching
 from .web.unlock import Unlock
 from .web.vault import VaultPages
 from .web.visitors import Visitors
+from .web.vouch import VouchPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Rooms:
     store: Store
     sessions: Sessions
     provider: IdentityProvider
+    presence: Presence
     files: SealedFiles
     vault: Vault
     upstreams: UpstreamSessions
@@ -107,14 +113,19 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     visitors = Visitors(r.sessions, locks, surroundings, devices, host)
     device_pages = DevicePages(devices, visitors, sign_off, r.journal, renderer)
     seating = Seating(host, visitors, r.sessions, r.journal, renderer, r.metrics, now, sign_off, locks, switching)
+    vouching = Vouching(r.engine, r.store, r.journal, now)
+    emergency = Emergency(
+        config.emergency, r.store, r.sessions, locks, vouching, r.presence, r.journal, r.metrics, now,
+        (Numbers(r.store, vouching), LoginNames(r.store)),
+    )  # fmt: skip
     sign_on = SignOn(
         _sign_on_settings(config), r.provider, r.sessions, r.store, r.journal, visitors, renderer, r.metrics, now,
-        sign_off, seating,
+        sign_off, seating, r.presence, emergency,
     )  # fmt: skip
     writes = KeptWrites(r.store, now)
     launchpad = Launchpad(
         r.systems, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
-        entries(config), device_pages, config.badges.enabled,
+        entries(config), device_pages, vouching, config.badges.enabled,
     )  # fmt: skip
     entering = Entering(visitors, doors, sign_on, refusals, renderer, system_origins(config, r.systems))
     hand_off = HandOff(
@@ -127,6 +138,10 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         host, badges, visitors, r.sessions, locks, switching, sign_on, r.store, r.journal, renderer, now
     )
     passkeys = Passkeys(url, visitors, locks, r.store, renderer, now)
+    emergency_pages = EmergencyPages(
+        url, host, emergency, r.presence, visitors, switching, r.seal, r.store, r.journal, renderer, now
+    )
+    vouch_pages = VouchPages(vouching, r.store, visitors, r.sessions, locks, sign_on, renderer, now)
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
@@ -141,6 +156,8 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
             vault,
             device_pages,
             passkeys,
+            emergency_pages,
+            vouch_pages,
             refusals,
             public,
             badge_pages if config.badges.enabled else None,

@@ -170,5 +170,6 @@ class Pipeline:
             proof_method=seat.session.proof,
             proof_fresh=seat.proof_fresh(self._now()),
             provider_away=seat.shift.provider_away,
+            offline=bool(seat.shift.emergency),
             keepable=system.keepable,
         )

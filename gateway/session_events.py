@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from sso.shift import Shift
 
-from .audit.event import AuditEvent, EventType
+from .audit.event import OFFLINE, AuditEvent, EventType
 from .sessions import Seat
 
 
 def shift_event(kind: EventType, at: float, shift: Shift, **fields: object) -> AuditEvent:
     p = shift.principal
     known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
-    return AuditEvent(kind, at, {**known, **fields})
+    return AuditEvent(kind, at, {**known, **strength(shift), **fields})
+
+
+def strength(shift: Shift) -> dict[str, object]:
+    """What each event of a shift says where it began without the provider."""
+    return {"assurance": OFFLINE} if shift.emergency else {}
 
 
 def session_event(kind: EventType, at: float, seat: Seat, **fields: object) -> AuditEvent:

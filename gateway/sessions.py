@@ -277,6 +277,14 @@ class Sessions:
             giver.shift, device, host, idle=idle, provider_session=sid, proved=giver.proved, follows=follows
         )
 
+    async def begin(
+        self, shift: Shift, device: Device, host: str, *, idle: float, proof: str, follows: bool = False
+    ) -> tuple[Seat, str]:
+        """The first session of a shift that no provider has confirmed, by a proof that was given just now. Raises DeviceRefused."""
+        return await self._seat(
+            shift, device, host, idle=idle, provider_session="", proved=self._now(), follows=follows, proof=proof
+        )
+
     async def _seat(
         self,
         shift: Shift,
@@ -287,9 +295,10 @@ class Sessions:
         provider_session: str,
         proved: float,
         follows: bool,
+        proof: str = FEDERATED,
     ) -> tuple[Seat, str]:
         now = self._now()
-        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, follows=follows)
+        session = Session(secrets.token_hex(16), shift.id, now, now, idle, device, follows=follows, proof=proof)
         session.provider_session, session.proved, session.stays = provider_session, proved, self._stays
         token = new_token()
         await self._store.seat(shift, session, host, token_hash(token))
@@ -344,6 +353,12 @@ class Sessions:
         if signed_on.provider_session not in ("", session.provider_session):
             session.provider_session = signed_on.provider_session  # the provider's session there is another one now
             await self._store.put_session(session)
+
+    async def asked(self, shift: Shift) -> None:
+        """Its clinician was asked to sign on at the provider, which is back: they are asked again when the claims would be."""
+        shift = self._shifts.get(shift.id, shift)
+        shift.checked = self._now()
+        await self._store.put_shift(shift)
 
     async def provider_away(self, shift: Shift) -> None:
         """The provider could not be asked: the shift goes on, flagged."""

@@ -28,6 +28,7 @@ from .audit.event import AuditEvent, EventType
 from .credentials import CredentialSource
 from .errors import JournalUnavailable, OpenElsewhere, OtherPatient, WriteNotSent
 from .log_ons import Key, LogOn, address, came_from
+from .session_events import strength
 from .systems import System
 
 if TYPE_CHECKING:
@@ -375,10 +376,9 @@ class UpstreamSessions:
         if seat is not None:
             p = seat.shift.principal
             fields |= {"issuer": p.issuer, "subject": p.subject, "shift": seat.shift.id}
-        state = system.state.value
-        await self._journal.record(
-            AuditEvent(kind, self._now(), {"system": system.name, "state": state, "session": holder, **fields})
-        )
+        marks = strength(seat.shift) if seat is not None else {}
+        known = {"system": system.name, "state": system.state.value, "session": holder, **marks}
+        await self._journal.record(AuditEvent(kind, self._now(), {**known, **fields}))
 
 
 def _where(session: Session) -> str:

@@ -44,6 +44,7 @@ _PROBE = Question(
     proof_method="federated",
     proof_fresh=True,
     provider_away=False,
+    offline=False,
     keepable=frozenset(),
     relationship="unknown",
     break_glass="no",

@@ -22,6 +22,7 @@ class Action(StrEnum):
     EXPORT = "export"
     LAUNCH = "launch"  # start something that we do not see into
     AUDIT = "audit"  # read the journal
+    VOUCH = "vouch"  # say who somebody is who signs on without the identity provider
 
 
 class Disclosure(StrEnum):
@@ -127,6 +128,7 @@ class Context:
     proof_method: str = "federated"  # how the clinician last proved themselves
     proof_fresh: bool = True  # within the step-up window (300 s)
     provider_away: bool = False  # claims could not be checked again; the shift goes on, flagged
+    offline: bool = False  # the shift began by an emergency sign-on: no provider has confirmed it
     keepable: frozenset[str] = frozenset()  # obligations that this connector can keep
 
 

@@ -45,6 +45,7 @@ class Question(NamedTuple):
     proof_method: str
     proof_fresh: bool
     provider_away: bool
+    offline: bool
     keepable: frozenset[str]
     relationship: str
     break_glass: str
@@ -96,6 +97,7 @@ def asked(access: AccessRequest, facts: Facts) -> Asked:
         c.proof_method,
         c.proof_fresh,
         c.provider_away,
+        c.offline,
         c.keepable,
         facts.relationship._value_,
         facts.break_glass._value_,
@@ -123,6 +125,7 @@ def request(question: Question) -> dict[str, Any]:
             "proof_method": q.proof_method,
             "proof_fresh": q.proof_fresh,
             "provider_away": q.provider_away,
+            "offline": q.offline,
             "keepable": sorted(q.keepable),
             "relationship": _entity("Known", q.relationship),
             "break_glass": _entity("Known", q.break_glass),

@@ -1,7 +1,8 @@
 """What would turn a deny into a permit: the same question with one thing changed, asked again.
 
 A remedy is offered only where the rules themselves say that it would help. One act may change more than one input: a
-step-up brings both fresh proof and a second factor, and the glass is broken by somebody who has just proved who they are.
+step-up brings fresh proof, a second factor and the provider's own word, and the glass is broken by somebody who has just proved who
+they are.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def remedies(
 def alternatives(question: Question) -> Iterator[tuple[Remedy, Question]]:
     """The questions that would be asked after each act; none for an act that would change nothing."""
     for level in (question.assurance, 2, 3):
-        if level > question.assurance or not question.proof_fresh:
+        if level > question.assurance or not question.proof_fresh or question.offline:
             assurance = max(level, question.assurance)
-            yield Remedy.STEP_UP, question._replace(proof_fresh=True, assurance=assurance)
+            yield Remedy.STEP_UP, question._replace(proof_fresh=True, assurance=assurance, offline=False)
     if question.break_glass != "yes":
         yield Remedy.BREAK_GLASS, question._replace(break_glass="yes", purpose="BTG", proof_fresh=True)
     if question.relationship != "yes":

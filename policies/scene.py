@@ -54,6 +54,7 @@ KEYS: dict[str, Any] = {
     "proof_method": "federated",
     "proof_fresh": True,
     "provider_away": False,
+    "offline": False,
     "keepable": [],
     "relationship": "unknown",
     "break_glass": "no",
@@ -120,6 +121,7 @@ def _context(g: Mapping[str, Any]) -> Context:
         proof_method=g["proof_method"],
         proof_fresh=g["proof_fresh"],
         provider_away=g["provider_away"],
+        offline=g["offline"],
         keepable=frozenset(g["keepable"]),
     )
 

@@ -47,6 +47,8 @@ class ProofFor(StrEnum):
     UNLOCK = "unlock"
     HAND_OFF = "hand-off"
     RENEW = "renew"
+    EMERGENCY = "emergency"
+    VOUCH = "vouch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,10 @@ class Discovery:
                 raise
             return self._metadata
 
+    async def asked_now(self) -> None:
+        """Whether it can be read at this moment. Raises ProviderAway, ProviderUnfit."""
+        await self._flight.join()
+
     async def _fetch(self) -> Metadata:
         self._tried = self._now()
         answer = await wire.ask(self._client, "GET", url_of(self._settings.issuer), "metadata")

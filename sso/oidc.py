@@ -138,6 +138,10 @@ class OpenIdProvider:
         """Our own public client key."""
         return {"keys": [] if self._proof.key is None else [self._proof.key.public()]}
 
+    async def look(self) -> None:
+        """Ask for metadata now. Raises ProviderAway, ProviderUnfit."""
+        await self._discovery.asked_now()
+
     async def check(self) -> None:
         """Ask for metadata and keys. Raises ProviderAway, ProviderUnfit."""
         metadata = await self._discovery.current()

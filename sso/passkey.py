@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import webauthn
+from webauthn.helpers import base64url_to_bytes
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorAttachment,
@@ -51,14 +52,18 @@ class Place:
     shared: bool
 
 
+def handle(issuer: str, subject: str) -> bytes:
+    """What a clinician's passkeys call them: tells nobody who it is."""
+    return hashlib.sha256(json.dumps([issuer, subject]).encode()).digest()
+
+
 def asked_new(place: Place, issuer: str, subject: str, name: str, challenge: bytes, known: Sequence[Passkey]) -> str:
     """Options for `navigator.credentials.create`, as JSON."""
-    person = hashlib.sha256(json.dumps([issuer, subject]).encode()).digest()
     options = webauthn.generate_registration_options(
         rp_id=place.host,
         rp_name="Lanyard",
         user_name=name,
-        user_id=person,
+        user_id=handle(issuer, subject),
         challenge=challenge,
         timeout=_TIMEOUT,
         authenticator_selection=AuthenticatorSelectionCriteria(
@@ -127,6 +132,16 @@ def written(keys: Sequence[Passkey]) -> bytes:
 
 def read(value: bytes | None) -> list[Passkey]:
     return [Passkey(bytes.fromhex(i), bytes.fromhex(k), count) for i, k, count in json.loads(value or b"[]")]
+
+
+def says(answer: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The challenge that an answer is to, and what its passkey calls its owner. Neither is believed yet. Raises PasskeyRefused."""
+    try:
+        response = answer["response"]
+        challenge = json.loads(base64url_to_bytes(response["clientDataJSON"]))["challenge"]
+        return base64url_to_bytes(challenge), base64url_to_bytes(response["userHandle"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise PasskeyRefused("the browser's answer does not say whose passkey it is") from None
 
 
 def _id(key: Passkey) -> str:

@@ -221,6 +221,10 @@ class IdentityProvider(Protocol):
         """Our own public client key, for `/.well-known/jwks.json`; no keys where a secret is used."""
         ...
 
+    async def look(self) -> None:
+        """Ask for metadata now, whatever is at hand. Raises ProviderAway, ProviderUnfit."""
+        ...
+
     async def check(self) -> None:
         """Ask for metadata and keys, to say early what is wrong. Raises ProviderAway, ProviderUnfit."""
         ...

@@ -1,4 +1,4 @@
-"""A shift: what one federated sign-on starts and all of a clinician's sessions share."""
+"""A shift: what one sign-on starts and all of a clinician's sessions share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from policies.model import Principal
 
 NEAR_ITS_END = 90 * 60.0  # seconds
+AWAY, VOUCHED = "provider-away", "vouched"  # why a shift began without the provider
 STRONG = 2  # the assurance level that lets a shift be lengthened
 
 
@@ -29,13 +30,14 @@ class Shift:
     provider_away: bool = False
     ended: float | None = None
     end_reason: str = ""
+    emergency: str = ""  # AWAY or VOUCHED: no provider has confirmed it, and none ever will
 
     def live(self, now: float) -> bool:
         return self.ended is None and now < self.ends
 
     def may_be_longer(self, now: float, longest: float) -> bool:
-        """Near its end, for a clinician of assurance enough; `longest`: seconds from its start, once."""
-        near = self.live(now) and self.ends - now <= NEAR_ITS_END
+        """Near its end, for a clinician of assurance enough; `longest`: seconds from its start, once. Never after an emergency sign-on."""
+        near = not self.emergency and self.live(now) and self.ends - now <= NEAR_ITS_END
         return near and self.principal.assurance >= STRONG and self.ends < self.started + longest
 
     def lengthen(self, proved: float, now: float, longest: float) -> bool:

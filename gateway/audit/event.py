@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+OFFLINE = "offline"  # the assurance of a shift that no provider has confirmed
+
 
 class EventType(StrEnum):
     GATEWAY_STARTED = "gateway.started"
@@ -59,6 +61,10 @@ class EventType(StrEnum):
     BREAKGLASS_USED = "breakglass.used"
     BREAKGLASS_ENDED = "breakglass.ended"
     BREAKGLASS_REVIEWED = "breakglass.reviewed"
+    EMERGENCY_STARTED = "emergency.started"
+    EMERGENCY_VOUCHED = "emergency.vouched"
+    EMERGENCY_REVIEWED = "emergency.reviewed"
+    EMERGENCY_FORGOTTEN = "emergency.forgotten"
     RELATIONSHIP_CLAIMED = "relationship.claimed"
     SHARE_OFFERED = "share.offered"
     SHARE_OPENED = "share.opened"

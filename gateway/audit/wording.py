@@ -14,7 +14,7 @@ import orjson
 from policies.decision import Deny, Permit
 from policies.model import AccessRequest, PatientRef
 
-from .event import RequestLine
+from .event import OFFLINE, RequestLine
 
 EVENT = 12 << 10  # bytes of an event's fields; with frame, places and the input it stays below 16 KiB
 _PATIENTS = 6 << 10  # bytes of patients named in one event; the rest follow in events of their own
@@ -59,6 +59,8 @@ def access(asked: AccessRequest, decision: Permit | Deny, line: RequestLine, nam
         fields["parameters"] = [[name, cut(value)] for name, value in line.parameters]
     if asked.context.provider_away:
         fields["provider_away"] = True
+    if asked.context.offline:
+        fields["assurance"] = OFFLINE
     _verdict(fields, decision)
     return fields
 

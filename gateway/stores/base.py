@@ -1,7 +1,7 @@
 """What the gateway asks of a store: small, asynchronous, and either an answer or StoreUnavailable.
 
-ShiftStore, SessionStore, DeviceStore and BadgeStore are sso's words; the rest is here. Everything that is kept is sealed, and
-found by a hash.
+ShiftStore, SessionStore, DeviceStore, BadgeStore and LastSignOnStore are sso's words; the rest is here. Everything that is
+kept is sealed, and found by a hash.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from sso.badge import BadgeStore
 from sso.device import DeviceStore
+from sso.last_sign_on import LastSignOnStore
 from sso.session import Session, SessionStore
 from sso.shift import Shift, ShiftStore
 
@@ -122,7 +123,16 @@ class Cookie(NamedTuple):
 
 
 class Store(
-    ShiftStore, SessionStore, DeviceStore, BadgeStore, CodeStore, UpstreamStore, FactorStore, VaultStore, Protocol
+    ShiftStore,
+    SessionStore,
+    DeviceStore,
+    BadgeStore,
+    LastSignOnStore,
+    CodeStore,
+    UpstreamStore,
+    FactorStore,
+    VaultStore,
+    Protocol,
 ):
     """All of it, and what a cache needs."""
 

@@ -88,6 +88,24 @@ badges = Table(
     Index("badge_person", "person"),
 )
 
+# Emergency sign-on: who has signed on here, by which names and passkeys they are selected.
+last_sign_ons = Table(
+    "last_sign_on",
+    metadata,
+    Column("person", String, primary_key=True),  # hash of (issuer, subject)
+    Column("handle", String, nullable=False),  # hash of what their passkeys call them
+    Column("forget", Float, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("last_sign_on_handle", "handle"),
+)
+login_names = Table(
+    "login_name",
+    metadata,
+    Column("name", String, primary_key=True),  # hash
+    Column("person", String, primary_key=True),
+    Index("login_name_person", "person"),
+)
+
 # The vault: hashes of (issuer, subject) and (issuer, subject, system), and what only the vault's own keys open.
 vault_keys = Table(
     "vault_key",

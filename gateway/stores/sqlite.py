@@ -29,6 +29,7 @@ from .badges import BadgeRows
 from .base import Cookie, key_hash
 from .devices import DeviceRows, refuse_revoked, remember_seat
 from .factors import FactorRows
+from .last_sign_ons import LastSignOnRows, sweep_last_sign_ons
 from .schema import (
     bring_up_to_date,
     codes,
@@ -48,7 +49,7 @@ _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
-class SqliteStore(BadgeRows, DeviceRows, FactorRows, VaultRows):
+class SqliteStore(BadgeRows, DeviceRows, FactorRows, LastSignOnRows, VaultRows):
     def __init__(
         self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
     ) -> None:
@@ -159,7 +160,8 @@ class SqliteStore(BadgeRows, DeviceRows, FactorRows, VaultRows):
         row = {
             "id": hashed,
             "person": key_hash(p.issuer, p.subject),
-            "seat": key_hash(p.issuer, p.subject, p.role),
+            # Whoever signs on at the provider joins no shift that it has not confirmed.
+            "seat": key_hash(p.issuer, p.subject, p.role, *([shift.emergency] if shift.emergency else [])),
             "provider_session": key_hash(p.issuer, shift.provider_session) if shift.provider_session else None,
             "ends": shift.ends,
             "ended": shift.ended,
@@ -354,6 +356,7 @@ class SqliteStore(BadgeRows, DeviceRows, FactorRows, VaultRows):
             c.execute(delete(tallies).where(tallies.c.expires <= now))
             c.execute(delete(codes).where(codes.c.expires <= now))
             c.execute(delete(sessions).where(sessions.c.forget <= now))
+            sweep_last_sign_ons(c, now)
             c.execute(delete(tokens).where(tokens.c.session.not_in(select(sessions.c.id))))
             c.execute(delete(upstreams).where(upstreams.c.session.not_in(select(sessions.c.id))))
             c.execute(delete(seated_on).where(seated_on.c.session.not_in(select(sessions.c.id))))

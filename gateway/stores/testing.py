@@ -1,4 +1,4 @@
-"""The contract of every store of shifts, sessions, codes, upstream sessions and the vault, as tests.
+"""The contract of every store of shifts, sessions, last sign-ons, codes, upstream sessions and the vault, as tests.
 
 A subclass gives `open()` (a store on the same place as before, as another process would open it) and is collected by
 pytest; nothing here imports it. Times are seconds since any epoch.
@@ -14,6 +14,7 @@ from policies.model import Device, DeviceClass, Ownership, Posture, Principal
 from sso.badge import Badge, Holder
 from sso.device import Certificate, Enrolment, PublicKey
 from sso.errors import DeviceRefused
+from sso.last_sign_on import LastSignOn
 from sso.session import Session, token_hash
 from sso.shift import Shift
 
@@ -22,6 +23,9 @@ from .base import Cookie, SealedCredential, Store
 T0 = 1_800_000_000.0
 MAIN, PAS = "records.example.nhs.uk", "pas.records.example.nhs.uk"
 NURSE = Principal("https://login.example.nhs.uk", "n.okoye", "N Okoye", "R8001", frozenset({"nurse"}), assurance=2)
+
+
+NOKOYE = LastSignOn(NURSE, T0, "NOkoye")
 
 
 def shift(name: str = "shift-1", principal: Principal = NURSE, **changes: Any) -> Shift:
@@ -295,6 +299,61 @@ class StoreContract:
         assert await self.store.rewrap_vault_key("person", "old", "new")
         assert not await (await self.open()).rewrap_vault_key("person", "old", "newer")
         assert await self.store.vault_keys() == [("person", "new")]
+
+    # Last federated sign-ons
+
+    async def test_a_last_sign_on_is_there_for_whoever_opens_the_store_next(self) -> None:
+        """Field by field; by person, by either name in its plain form, and by what their passkeys call them."""
+        await self.store.put_last_sign_on(NOKOYE, T0 + 9)
+        other = await self.open()
+        assert await other.last_sign_on(NURSE.issuer, NURSE.subject) == NOKOYE
+        for name in ("n.okoye", "nokoye"):
+            assert await other.last_sign_on_named(name) == NOKOYE
+        assert await other.last_sign_on_by_handle(NOKOYE.handle) == NOKOYE
+        assert await other.last_sign_on("https://other.example", NURSE.subject) is None
+        assert await other.last_sign_on_named("N Okoye") is None
+        assert await other.last_sign_on_by_handle(b"") is None
+
+    async def test_the_latest_sign_on_takes_the_place_of_the_one_before(self) -> None:
+        """With its names: one that is not theirs any more selects nobody."""
+        await self.store.put_last_sign_on(NOKOYE, T0 + 9)
+        later = replace(NOKOYE, at=T0 + 5, login="okoye2")
+        await self.store.put_last_sign_on(later, T0 + 99)
+        assert await self.store.last_sign_on_named("nokoye") is None
+        assert await self.store.last_sign_on_named("okoye2") == later
+
+    async def test_a_name_that_two_have_selects_neither(self) -> None:
+        """Until one of them is forgotten."""
+        await self.store.put_last_sign_on(NOKOYE, T0 + 9)
+        other = LastSignOn(replace(NURSE, subject="nokoye", name="Another"), T0)
+        await self.store.put_last_sign_on(other, T0 + 9)
+        assert await self.store.last_sign_on_named("nokoye") is None
+        assert await self.store.last_sign_on_named("n.okoye") == NOKOYE
+        assert await (await self.open()).forget_last_sign_on(NURSE.issuer, NURSE.subject)
+        assert not await self.store.forget_last_sign_on(NURSE.issuer, NURSE.subject)
+        assert await self.store.last_sign_on_named("nokoye") == other
+        assert await self.store.last_sign_on_named("n.okoye") is None
+
+    async def test_a_last_sign_on_is_swept_when_its_time_is_over(self) -> None:
+        """It and its names, and nobody else's."""
+        await self.store.put_last_sign_on(NOKOYE, T0 + 9)
+        stays = LastSignOn(replace(NURSE, subject="stays"), T0)
+        await self.store.put_last_sign_on(stays, T0 + 10)
+        await self.store.sweep(T0 + 9)
+        assert await self.store.last_sign_on(NURSE.issuer, NURSE.subject) is None
+        assert await self.store.last_sign_on_named("nokoye") is None
+        assert await self.store.last_sign_on_named("stays") == stays
+
+    async def test_a_federated_sign_on_finds_no_emergency_shift_to_join(self) -> None:
+        """It is found as its clinician's, to be ended, and by its id."""
+        offline = shift(emergency="provider-away", provider_session="")
+        await self.store.put_shift(offline)
+        assert await self.store.live_of(NURSE.issuer, NURSE.subject, NURSE.role, T0 + 1) is None
+        assert await self.store.by_subject(NURSE.issuer, NURSE.subject) == [offline]
+        await self.store.put_shift(shift("shift-2"))
+        found = await self.store.live_of(NURSE.issuer, NURSE.subject, NURSE.role, T0 + 1)
+        assert found is not None
+        assert found.id == "shift-2"
 
     # Devices
 

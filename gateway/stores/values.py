@@ -7,21 +7,35 @@ from typing import Any
 
 from policies.model import Device, DeviceClass, Ownership, Posture, Principal
 from sso.device import Certificate, Enrolment, PublicKey
+from sso.last_sign_on import LastSignOn
 from sso.session import Session
 from sso.shift import Shift
 
 
 def shift_value(shift: Shift) -> dict[str, Any]:
-    value = asdict(shift)
-    value["principal"]["roles"] = sorted(shift.principal.roles)
-    return value
+    return _with_principal(asdict(shift), shift.principal)
 
 
 def shift_of(value: dict[str, Any]) -> Shift:
-    principal = value.pop("principal")
-    principal["roles"] = frozenset(principal["roles"])
     value["amr"] = tuple(value["amr"])
-    return Shift(principal=Principal(**principal), **value)
+    return Shift(principal=_principal(value.pop("principal")), **value)
+
+
+def last_sign_on_value(found: LastSignOn) -> dict[str, Any]:
+    return _with_principal(asdict(found), found.principal)
+
+
+def last_sign_on_of(value: dict[str, Any]) -> LastSignOn:
+    return LastSignOn(principal=_principal(value.pop("principal")), **value)
+
+
+def _with_principal(value: dict[str, Any], principal: Principal) -> dict[str, Any]:
+    value["principal"]["roles"] = sorted(principal.roles)
+    return value
+
+
+def _principal(value: dict[str, Any]) -> Principal:
+    return Principal(**{**value, "roles": frozenset(value["roles"])})
 
 
 def session_of(value: dict[str, Any]) -> Session:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from ..edge.csrf import SAFE
 from .badge import BadgePages
 from .devices import DevicePages
+from .emergency import EmergencyPages
 from .entering import Entering
 from .handoff import HandOff
 from .launchpad import Launchpad
@@ -22,6 +23,7 @@ from .signoff import SignOff
 from .signon import SignOn
 from .unlock import Unlock
 from .vault import VaultPages
+from .vouch import VouchPages
 
 Page = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
@@ -57,6 +59,8 @@ def main_site(
     vault: VaultPages,
     devices: DevicePages,
     passkeys: Passkeys,
+    emergency: EmergencyPages,
+    vouch: VouchPages,
     refusals: Refusals,
     public_origin: str,
     badges: BadgePages | None,
@@ -120,6 +124,14 @@ def main_site(
             Route("/vault", own(vault.overview)),
             Route("/vault/{system}", own(vault.ask), methods=["GET", "POST"]),
             Route("/vault/{system}/forget", own(vault.forget), methods=["POST"]),
+            Route("/emergency", own(emergency.page)),
+            Route("/emergency", own(emergency.by_pin), methods=["POST"]),
+            Route("/emergency/passkey/options", own(emergency.ask_passkey), methods=["POST"]),
+            Route("/emergency/passkey", own(emergency.by_passkey), methods=["POST"]),
+            Route("/emergency/back", own(emergency.back)),
+            Route("/vouch", own(vouch.page)),
+            Route("/vouch", own(vouch.look), methods=["POST"]),
+            Route("/vouch/yes", own(vouch.yes), methods=["POST"]),
             Route("/device/enrol", own(devices.invited)),
             Route("/device/enrol", own(devices.enrol), methods=["POST"]),
             Route("/device/own", own(devices.enrol_own), methods=["POST"]),

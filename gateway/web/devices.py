@@ -79,6 +79,8 @@ class DevicePages:
         seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")
+        if seat.shift.emergency:
+            return self._renderer.problem(403, "offline", "Sign on at the sign-on service first, then make it yours")
         sent, source = await json_of(request), self._visitors.source(request)
         found = self._visitors.unproved(request)
         try:

@@ -267,6 +267,11 @@ class HandOff:
             code = plain(request.query_params.get("code", ""))
             back = f"/handoff/give?code={code}" if code else "/handoff/give"
             return self._renderer.redirect(Bounce(f"/sign-on?next={back}"))
+        if seat.shift.emergency:
+            lead = (
+                "You signed on in an emergency, which is for this device alone. Sign on at the other device by itself."
+            )
+            return self._message("This shift stays here", lead, 403)
         self._sessions.touch(seat)
         return await show(seat)
 

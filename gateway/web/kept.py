@@ -23,6 +23,7 @@ from ..edge import csrf
 from ..edge.origins import Doors
 from ..errors import CrossSite
 from ..kept import CLICK, GOES_ON, LARGEST, LIFE, SENT_AS, KeptWrite, KeptWrites, write_of
+from ..session_events import strength
 from ..sessions import Seat
 from ..stores.base import Store
 from ..systems import System
@@ -98,7 +99,7 @@ class Kept:
         await self._writes.keep(shift.principal, write)
         p = shift.principal
         fields = {"issuer": p.issuer, "kept": write.id, "method": inbound.method, "reason": reason, "request": inbound.id,
-                  "session": session.id, "shift": shift.id, "subject": p.subject, "system": system.name}  # fmt: skip
+                  "session": session.id, "shift": shift.id, "subject": p.subject, "system": system.name, **strength(shift)}  # fmt: skip
         await self._journal.record(AuditEvent(EventType.REQUEST_REJECTED, self._now(), fields))
         if lapsed:
             back = f"{PAGE}?id={write.id}".encode()

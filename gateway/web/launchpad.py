@@ -19,6 +19,7 @@ from ..edge.origins import Bounce
 from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
 from ..systems import System
+from ..vouching import Vouching
 from .bodies import form_of
 from .devices import DevicePages
 from .downtime import Entry
@@ -58,6 +59,7 @@ class Launchpad:
         scheme: str,
         downtime: list[Entry],
         devices: DevicePages,
+        vouching: Vouching,
         badges: bool,
     ) -> None:
         self._systems = systems
@@ -71,6 +73,7 @@ class Launchpad:
         self._scheme = scheme
         self._downtime = downtime
         self._devices = devices
+        self._vouching = vouching
         self._badges = badges
 
     async def home(self, request: Request) -> Response:
@@ -119,6 +122,7 @@ class Launchpad:
             pin=bool(seat.session.device.id),
             badges=self._badges,
             devices=await self._devices.of_shift(seat),
+            vouches=isinstance(self._vouching.may(seat, freshly=True), Permit),
             **self.who(seat),
         )
 
@@ -152,7 +156,7 @@ class Launchpad:
     def may_open(self, system: System, seat: Seat) -> bool:
         """By the same engine as everything else: may this person enter the system's own pages?"""
         resource = Resource(system=system.name, kind="page", route="launchpad")
-        context = Context(device=seat.session.device, keepable=system.keepable)
+        context = Context(device=seat.session.device, offline=bool(seat.shift.emergency), keepable=system.keepable)
         access = AccessRequest(seat.shift.principal, Action.ENTER, resource, context)
         return isinstance(self._engine.decide(access, Facts()), Permit)
 
@@ -171,6 +175,7 @@ class Launchpad:
             "roles": ", ".join(sorted(role.replace("-", " ") for role in p.roles)),
             "ends": _clock(seat.shift.ends),
             "away": seat.shift.provider_away,
+            "emergency": bool(seat.shift.emergency),
             "longer": _clock(until) if (until := self._sessions.longer(seat.shift)) else "",
         }
 

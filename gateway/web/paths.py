@@ -10,7 +10,7 @@ _OWN = re.compile(
     r"/(?:[A-Za-z0-9._~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,=:@/?-]*)?"
 )
 _NOT_BACK_TO = ("/sign-on", "/sign-off", "/signed-off", "/backchannel-logout", "/.well-known", "/.lanyard",
-                "/unlock", "/lock", "/switch")  # fmt: skip
+                "/unlock", "/lock", "/switch", "/emergency")  # fmt: skip
 
 
 def own_path(raw: str) -> str:

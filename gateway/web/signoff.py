@@ -79,7 +79,8 @@ class SignOff:
         await self._journal.record(
             session_event(EventType.LOGOUT_OK, self._now(), seat, by="clinician", everywhere=everywhere)
         )
-        end = await self._provider_end(seat.shift) if last else None
+        # A shift that began without the provider has no session there to be ended.
+        end = await self._provider_end(seat.shift) if last and not seat.shift.emergency else None
         onward = await self._doors.first_of_sign_off(seat.session.hosts, end or f"{self._public_url}/signed-off")
         return self._renderer.redirect(Bounce(onward, off))
 

@@ -15,15 +15,17 @@ from policies.model import Ownership, Principal
 from sso.errors import DEVICE_REASONS, DeviceRefused, InteractionNeeded, ProviderAway, SignOnRefused
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn, not_under_way
 from sso.session import new_token, token_hash
-from sso.shift import Shift
+from sso.shift import VOUCHED, Shift
 
 from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..devices import Here
 from ..edge import cookies
 from ..edge.origins import Bounce
+from ..emergency import Emergency
 from ..errors import fault_for
 from ..metrics import Metrics
+from ..presence import Presence
 from ..session_events import shift_event
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
@@ -37,7 +39,6 @@ from .visitors import Visitors, session_token
 BROWSER = b"__Host-lanyard-signon"
 _PENDING_LIFE = 600.0
 _AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
-_PROBE_EVERY = 1.0  # seconds between two questions, for whichever shifts, while it is known to be away
 _MOST_WAITING = 10_000  # shifts that it was away for, before those that are over are forgotten
 
 
@@ -65,6 +66,8 @@ class SignOn:
         now: Callable[[], float],
         sign_off: SignOff,
         seating: Seating,
+        presence: Presence,
+        emergency: Emergency,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -79,7 +82,8 @@ class SignOn:
         self._seating = seating
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
-        self._provider_away, self._asked = False, 0.0
+        self._presence = presence
+        self._emergency = emergency
 
     def stale(self, shift: Shift) -> bool:
         """Whether the claims are due to be asked for again."""
@@ -92,12 +96,16 @@ class SignOn:
         back = own_path(request.query_params.get("next", "/"))
         reason = request.query_params.get("device", "")
         unproved = reason if reason in DEVICE_REASONS else ""
+        away, emergency = self._presence.away, self._emergency.enabled
         shown = await self._visitors.shown(request) if self._settings.badges else None
         return self._renderer.page(
             "signon.html",
+            503 if away else 200,
             back=back,
             anew=await self._anew(request),
             unproved=unproved,
+            away=away,
+            emergency=emergency,
             badges=self._settings.badges and not unproved and (shown is None or shown.ownership is Ownership.SHARED),
             keyed=shown is None,
         )
@@ -112,6 +120,10 @@ class SignOn:
             here = await self._visitors.here(request, asked if request.method == "POST" else {})
         except DeviceRefused as refused:
             return await self.not_this_device(request, refused, back)
+        if await self._presence.look():  # nobody is sent where nothing answers
+            return self._renderer.redirect(
+                Bounce("/sign-on" if back == "/" else f"/sign-on?next={quote(back, safe='')}")
+            )
         fresh = step_up or await self._anew(request, here)
         return await self._leave(request, back, acr_values=acr, fresh=fresh, device=here.enrolment.id if here else "")
 
@@ -129,8 +141,8 @@ class SignOn:
         After a sign-off, a lock, and an end from elsewhere on every device; on a shared one also after the shift's end, and when
         we do not know any more how it ended. An enrolled one remembers for itself, whatever became of cookies.
         """
-        if await self._visitors.seat(request) is not None:
-            return False
+        if (seat := await self._visitors.seat(request)) is not None:
+            return bool(seat.shift.emergency)  # the provider's own session may be somebody else's
         if cookies.cookies(tuple(request.scope["headers"]), ANEW):
             return True
         if here is not None and here.before and here.enrolment.ownership is Ownership.SHARED:
@@ -152,6 +164,8 @@ class SignOn:
 
     async def again(self, request: Request, back: str, *, device: str = "", stronger: bool = False) -> Response:
         """Leave for the provider, which is to ask who is there. `device`: the enrolled one that has just proved itself."""
+        if await self._presence.look():
+            raise ProviderAway("the identity provider does not answer")
         acr = self._settings.step_up_acr_values if stronger else self._settings.acr_values
         return await self._leave(request, back, acr_values=acr, fresh=True, device=device)
 
@@ -203,6 +217,8 @@ class SignOn:
             return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
         except SignOnRefused as error:
             return await self._refused(request, error)
+        if not pending.subject:
+            await self._emergency.remember(signed_on)
         held, previous = await self._visitors.held(request), await self._visitors.seat(request)
         if held is None and pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
@@ -225,7 +241,7 @@ class SignOn:
         if (known.issuer, known.subject) != (found.issuer, found.subject):
             return self._renderer.redirect(Bounce("/", done))
         if not _still_covers(known, found):
-            await self._sign_off.end_shift(seat.shift, "role-changed")
+            await self._role_changed(seat.shift)
             return self._renderer.redirect(Bounce("/sign-on", (*done, cookies.expired(cookies.SESSION))))
         await self._sessions.confirmed(seat.shift, signed_on, seat.session)
         await self._journal.record(shift_event(EventType.SHIFT_RENEWED, self._now(), seat.shift))
@@ -254,6 +270,8 @@ class SignOn:
         shift = seat.shift
         if not self.stale(shift):
             return None
+        if shift.emergency:
+            return await self._asked_to_sign_on(shift, own_path(here))
         if shift.provider_away and self.out_of_grace(shift):
             await self._sign_off.end_shift(shift, "provider-away")
             return self._renderer.redirect(Bounce("/sign-on", (cookies.expired(cookies.SESSION),)))
@@ -266,6 +284,13 @@ class SignOn:
             await self._sessions.provider_away(shift)
             return None
 
+    async def _asked_to_sign_on(self, shift: Shift, back: str) -> Response | None:
+        """A shift that began without the provider: once it is back, whoever does something is asked to sign on there, and may go on."""
+        if shift.emergency == VOUCHED or self._presence.away:
+            return None
+        await self._sessions.asked(shift)
+        return self._renderer.redirect(Bounce(f"/emergency/back?next={back}"))
+
     def recheck(self, shift: Shift) -> None:
         """One at a time for each shift, behind whatever goes on; a provider that was away is not asked at every request."""
         running = self._rechecking.get(shift.id)
@@ -276,41 +301,37 @@ class SignOn:
                 self._not_before[shift.id] = self._now() + _AGAIN_AFTER
             else:
                 self._not_before.pop(shift.id, None)
-            work = self._recheck(shift) if self._may_ask() else self._away(shift)
+            work = self._recheck(shift) if self._presence.may_recheck() else self._away(shift)
             task = asyncio.get_running_loop().create_task(work, name="recheck")
             self._rechecking[shift.id] = task
             task.add_done_callback(lambda _: self._rechecking.pop(shift.id, None))
-
-    def _may_ask(self) -> bool:
-        """While the provider is away, one question a second is enough to notice that it is back, however many shifts there are."""
-        now = self._now()
-        if self._provider_away and 0 <= now - self._asked < _PROBE_EVERY:
-            return False
-        self._asked = now
-        return True
 
     async def _recheck(self, shift: Shift) -> None:
         used = shift.refresh_token
         try:
             signed_on = await self._provider.refresh(used, shift.principal)
         except InteractionNeeded:
-            self._provider_away = False
+            self._presence.heard()
             shift.refresh_token = ""  # from now on by a silent sign-on
         except SignOnRefused as error:
-            self._provider_away = False
+            self._presence.heard()
             if shift.refresh_token == used:  # else the provider has ended one device's session meanwhile, not the shift
                 await self._sign_off.end_shift(shift, error.reason)
         except ProviderAway:
-            self._provider_away = True
+            self._presence.missed()
             await self._away(shift)
         except Exception as error:
             structlog.get_logger().error("recheck failed", error=error)
         else:
-            self._provider_away = False
+            self._presence.heard()
             if not _still_covers(shift.principal, signed_on.principal):
-                await self._sign_off.end_shift(shift, "role-changed")
+                await self._role_changed(shift)
             else:
                 await self._sessions.confirmed(shift, signed_on)
+
+    async def _role_changed(self, shift: Shift) -> None:
+        await self._emergency.forget(shift.principal)
+        await self._sign_off.end_shift(shift, "role-changed")
 
     async def _away(self, shift: Shift) -> None:
         """The provider could not be asked: go on, flagged, until `grace`."""
@@ -321,7 +342,7 @@ class SignOn:
 
     def out_of_grace(self, shift: Shift) -> bool:
         grace = self._settings.grace
-        return grace is not None and self._now() - shift.checked > grace
+        return not shift.emergency and grace is not None and self._now() - shift.checked > grace
 
     async def jwks(self, request: Request) -> Response:
         return JSONResponse(self._provider.jwks(), headers={"cache-control": "public, max-age=300"})

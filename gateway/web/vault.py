@@ -28,6 +28,7 @@ from ..audit.journal import Journal
 from ..credentials import CredentialSource
 from ..edge.origins import Asked, Bounce, asked
 from ..errors import ConfigError
+from ..session_events import strength
 from ..sessions import Seat
 from ..stores.base import CodeStore
 from ..systems import System
@@ -210,7 +211,7 @@ class VaultPages:
     async def _record(self, kind: EventType, system: str, seat: Seat) -> None:
         p = seat.shift.principal
         who = {"issuer": p.issuer, "subject": p.subject, "name": p.name}
-        fields = {"system": system, "session": seat.session.id, "shift": seat.shift.id, **who}
+        fields = {"system": system, "session": seat.session.id, "shift": seat.shift.id, **who, **strength(seat.shift)}
         await self._journal.record(AuditEvent(kind, self._now(), fields))
 
 

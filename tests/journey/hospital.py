@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ class Hospital:
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
     program: tuple[str, ...] = ("gateway.cli",)  # the module that is run, and what it is told before `serve`
+    stop_provider: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -152,7 +153,8 @@ def hospital(
         "backchannel_logout_uri": f"http://127.0.0.1:{port}/backchannel-logout",
     }
     client = provider.client("lanyard", redirect, **{**usual, **(registered or {})})
-    with provider.oidc_provider([client]) as op:
+    with contextlib.ExitStack() as providing:
+        op = providing.enter_context(provider.oidc_provider([client]))
         for name in ("seal", "journal"):
             (folder / f"{name}.key").write_text(new_key())
         (folder / "client.secret").write_text(provider.secret_of("lanyard"))
@@ -179,7 +181,7 @@ def hospital(
             config["gateway"] |= {"tls_cert": str(tls[0]), "tls_key": str(tls[1])}
         for table, changes in tables.items():
             config[table] = {**config.get(table, {}), **changes}
-        place = Hospital(folder, port, ops_port, op.issuer, config)
+        place = Hospital(folder, port, ops_port, op.issuer, config, stop_provider=providing.close)
         _seal_credentials(place, credentials or {})
         place.write()
         if started:

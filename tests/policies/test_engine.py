@@ -216,6 +216,7 @@ ANYTHING = st.fixed_dictionaries(
         "proof_method": st.sampled_from(["federated", "pin"]),
         "proof_fresh": st.booleans(),
         "provider_away": st.booleans(),
+        "offline": st.booleans(),
         "keepable": st.lists(st.sampled_from(["read_only", "no_export"]), unique=True),
         "relationship": st.sampled_from([k.value for k in Known]),
         "break_glass": st.sampled_from([k.value for k in Known]),

@@ -23,9 +23,9 @@ async function ask(form) {
   for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"])
     if (found.response[name]) response[name] = text(found.response[name]);
   const { id, type, authenticatorAttachment } = found;
-  const next = form.elements.next ? form.elements.next.value : "/";
+  const fields = { next: "/", ...Object.fromEntries(new FormData(form)) };
   const proof = form.dataset.for ? await prove(form.dataset.for) : {};
-  location.assign((await told(form.action, { id, rawId: text(found.rawId), type, authenticatorAttachment, response, next, ...proof })).next);
+  location.assign((await told(form.action, { id, rawId: text(found.rawId), type, authenticatorAttachment, response, ...fields, ...proof })).next);
 }
 
 const form = document.querySelector("form[data-passkey]");

@@ -15,8 +15,8 @@ from gateway.sessions import Seat
 from gateway.stores.base import Cookie, SealedCredential, key_hash
 from gateway.stores.schema import VERSION
 from gateway.stores.sqlite import SqliteStore
-from gateway.stores.testing import MAIN, NURSE, T0, session, shift
-from gateway.stores.values import session_of
+from gateway.stores.testing import MAIN, NOKOYE, NURSE, T0, session, shift
+from gateway.stores.values import session_of, shift_value
 from sso.errors import StoreUnavailable
 from sso.seal import Seal
 from sso.session import token_hash
@@ -45,6 +45,8 @@ async def first_release(path: Path) -> None:
         db.execute("update session set value = ?", (value,))
         db.execute("drop table factor")
         db.execute("drop table tally")
+        db.execute("drop table last_sign_on")
+        db.execute("drop table login_name")
         db.execute("pragma user_version = 0")
         db.commit()
 
@@ -121,4 +123,24 @@ async def test_a_file_from_before_the_vault_gets_its_tables(tmp_path: Path) -> N
     store = opened(path)
     assert await store.by_token(token_hash("token")) == Cookie(session(), shift(), MAIN, inf)
     assert await store.put_credential("person", "wrapped", SealedCredential("k", "about", "value"))
+    await store.close()
+
+
+async def test_a_file_from_before_emergency_sign_on_gets_its_tables(tmp_path: Path) -> None:
+    """Shifts are read as ones that the provider confirmed, and somebody can be remembered."""
+    path = tmp_path / "sessions.db"
+    store = opened(path)
+    await store.close()
+    fields = shift_value(shift())
+    del fields["emergency"]
+    hashed = key_hash("shift-1")
+    value = Seal([KEY]).seal(json.dumps(fields).encode(), purpose=f"shift:{hashed}")
+    with closing(sqlite3.connect(path)) as db:
+        row = (hashed, "person", "seat", shift().ends, value)
+        db.execute("insert into shift (id, person, seat, ends, value) values (?, ?, ?, ?, ?)", row)
+        db.executescript("drop table last_sign_on; drop table login_name; pragma user_version = 2")
+    store = opened(path)
+    assert await store.shift("shift-1") == shift()
+    await store.put_last_sign_on(NOKOYE, T0 + 9)
+    assert await store.last_sign_on_named("nokoye") == NOKOYE
     await store.close()

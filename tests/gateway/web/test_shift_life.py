@@ -170,13 +170,17 @@ class ShiftLife(RuleBasedStateMachine):
 
         self.run(again())
 
+    def shown(self, browser: int) -> Any:
+        """The first page, as this browser gets it."""
+        return self.run(self.tabs[browser].get(MAIN + "/"))
+
     @invariant()
     def each_browser_shows_its_own_clinician_or_nobody(self) -> None:
         """On the main host; and a system's host lets in nobody whom the main host does not."""
         if not hasattr(self, "tabs"):
             return
         for browser, tab in self.tabs.items():
-            page = self.run(tab.get(MAIN + "/"))
+            page = self.shown(browser)
             owner = self.may[browser]
             if owner and page.headers.get("location", "").startswith("/unlock") and self._is_elsewhere(owner, browser):
                 # They came back to a session that they had left at another desk: the lock has followed them there.
