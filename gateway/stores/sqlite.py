@@ -267,6 +267,19 @@ class SqliteStore(BadgeRows, DeviceRows, FactorRows, VaultRows):
     async def forget_tokens(self, session_id: str) -> None:
         await self._do(lambda c: c.execute(delete(tokens).where(tokens.c.session == key_hash(session_id))) and None)
 
+    async def renew_tokens(self, session_id: str, host: str, hashed: str, now: float) -> None:
+        def work(c: Connection) -> None:
+            for known, value in c.execute(
+                select(tokens.c.hash, tokens.c.value).where(tokens.c.session == key_hash(session_id))
+            ):
+                _, at, until = self._token(known, value)
+                c.execute(delete(tokens).where(tokens.c.hash == known))
+                if at != host:
+                    self._put_token(c, session_id, at, known, min(until, now))
+            self._put_token(c, session_id, host, hashed)
+
+        await self._do(work)
+
     async def by_token(self, hashed: str) -> Cookie | None:
         """What a cookie's hash stands for, also where it has lapsed."""
 

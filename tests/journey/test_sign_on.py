@@ -96,7 +96,7 @@ def test_stronger_proof_is_asked_of_the_provider_and_joins_the_shift(
     browser, thief = browsers(), browsers()
     place.sign_on(browser, "r.singh", otp="")
     thief.cookies = {host: dict(jar) for host, jar in browser.cookies.items()}
-    request = begun(place, browser, "?proof=stronger&next=/shift")
+    request = begun(place, browser, "?proof=fresh&next=/shift")
     assert fields(request)["acr_values"] == MFA
     page = browser.get(answered(place, browser, request, "r.singh"))
     assert page.url == f"{place.url}/shift"
@@ -111,7 +111,7 @@ def test_proof_that_is_not_as_strong_as_asked_is_refused(place: Hospital, browse
     browser = browsers()
     place.sign_on(browser, "r.singh", otp="")
     before = cookie(place, browser)
-    request = changed(begun(place, browser, "?proof=stronger"), acr_values=None)
+    request = changed(begun(place, browser, "?proof=fresh"), acr_values=None)
     page = browser.get(answered(place, browser, request, "r.singh", otp=""))
     assert page.status == 403
     assert "second factor" in page.text
@@ -135,7 +135,7 @@ def test_a_proof_is_from_after_it_was_asked_for_or_refused(
     browser = browsers()
     place.sign_on(browser, "p.watt")
     before = cookie(place, browser)
-    request = begun(place, browser, "?proof=stronger")
+    request = begun(place, browser, "?proof=fresh")
     assert fields(request)["prompt"] == "login"
     assert "max_age" not in fields(request)
     ago, good = ASKED_AGAIN[proved]
