@@ -238,7 +238,7 @@ class Locks:
     async def _slowly(self, work: Callable[..., T], *given: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._hashing, work, *given)
 
-    async def _record(self, kind: EventType, seat: Seat, **fields: object) -> None:
+    async def _record(self, kind: EventType, seat: Seat, /, **fields: object) -> None:
         await self._journal.record(session_event(kind, self._now(), seat, **fields))
 
 

@@ -8,13 +8,13 @@ from .audit.event import AuditEvent, EventType
 from .sessions import Seat
 
 
-def shift_event(kind: EventType, at: float, shift: Shift, **fields: object) -> AuditEvent:
+def shift_event(kind: EventType, at: float, shift: Shift, /, **fields: object) -> AuditEvent:
     p = shift.principal
     known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
     return AuditEvent(kind, at, {**known, **fields})
 
 
-def session_event(kind: EventType, at: float, seat: Seat, **fields: object) -> AuditEvent:
+def session_event(kind: EventType, at: float, seat: Seat, /, **fields: object) -> AuditEvent:
     return shift_event(kind, at, seat.shift, session=seat.session.id, **fields)
 
 

@@ -33,11 +33,12 @@ def acr_level(acr: str) -> int | None:
 def least_acr(assurance: int, current: int, usual: tuple[str, ...], stronger: tuple[str, ...]) -> tuple[str, ...]:
     """The `acr_values` to ask for where a sign-on is to have this assurance: those, of what is configured, that ask for it and for
     no more. `current`: what the usual question has brought before, where no name says a level."""
-    levels = {value: level for value in (*usual, *stronger) if (level := acr_level(value)) is not None}
-    least = min((level for level in levels.values() if level >= assurance), default=None)
-    if least is not None and (least == assurance or assurance > current):
-        return tuple(value for value, level in levels.items() if level == least)
-    return usual if assurance <= current else stronger or usual
+    exact = tuple(value for value in dict.fromkeys((*usual, *stronger)) if acr_level(value) == assurance)
+    if exact or assurance <= current:
+        return exact or usual
+    levels = {value: acr_level(value) for value in stronger}
+    least = min((level for level in levels.values() if level and level > assurance), default=None)
+    return tuple(value for value, level in levels.items() if level in (None, least)) or usual
 
 
 def level_of(claims: VerifiedClaims, settings: ProviderSettings) -> int:

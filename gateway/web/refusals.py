@@ -26,7 +26,10 @@ REMEDIES = {
 
 
 _HOME = ("/", "Back to all systems")
-_STRONGER = "Sign on once more with a stronger proof, such as your smartcard."
+_STRONGER = {
+    2: "Sign on once more, with your second factor.",
+    3: "Sign on once more, with your strongest proof, such as your smartcard.",
+}
 _THEN = {
     "": " You come straight back here.",
     "kept": f" What you entered is kept for {round(LIFE / 60)} minutes: you see it again after that, and send it yourself.",
@@ -39,8 +42,12 @@ class Onward:
     """The way over a proof."""
 
     address: str
-    stronger: bool  # than this clinician's sign-on was
+    stronger: int  # the assurance of a sign-on that it takes, where this clinician's was weaker; else 0
     write: str = ""  # `kept` or `lost`: what became of what was sent; "" for a look
+
+    @property
+    def title(self) -> str:
+        return "Not sent: nothing was changed" if self.write else "One more proof is needed"
 
     @property
     def says(self) -> str:
@@ -74,11 +81,11 @@ class Refusals:
                 **({"step_up": asdict(deny.step_up)} if deny.step_up else {}),
             )
         if onward:
-            step_up = (_STRONGER if onward.stronger else REMEDIES[Remedy.STEP_UP]) + _THEN[onward.write]
+            step_up = _STRONGER.get(onward.stronger, REMEDIES[Remedy.STEP_UP]) + _THEN[onward.write]
             helps = [step_up if help_ == REMEDIES[Remedy.STEP_UP] else help_ for help_ in helps]
         return self._message(
             403,
-            "Not sent: nothing was changed" if onward and onward.write else "You may not open this",
+            onward.title if onward else "You may not open this",
             self.says(deny, system),
             helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),

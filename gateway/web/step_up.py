@@ -34,6 +34,7 @@ _SAID = {
     "proof-old": f"The sign-on service did not ask who is there. {_NOTHING}",
     "provider-away": f"The sign-on service does not answer. {_NOTHING}",
     "provider-timeout": f"The sign-on service does not answer. {_NOTHING}",
+    "provider-answer": f"The sign-on service does not answer as it should. {_NOTHING}",
     "pin-wrong": "That is not your PIN. After five wrong ones this session ends.",
     "pin-limited": "Too many PINs were tried for you. Use another way; your PIN can be used again in an hour.",
 }
