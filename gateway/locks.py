@@ -131,6 +131,11 @@ class Locks:
         """On an enrolled device, by whoever has just signed on."""
         return bool(seat.session.device.id) and self.proved_lately(seat)
 
+    async def has_pin(self, seat: Seat) -> bool:
+        """Whether one may be given here, and there is one."""
+        p = seat.shift.principal
+        return bool(seat.session.device.id) and await self._store.factor(p.issuer, p.subject, PIN) is not None
+
     async def set_pin(self, seat: Seat, pin: str, again: str) -> None:
         """Raises PinRefused, StoreUnavailable."""
         p = seat.shift.principal

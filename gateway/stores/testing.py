@@ -184,6 +184,7 @@ class StoreContract:
             found = await other.by_token(token_hash(name))
             assert found is not None
             assert found.until == until
+
     async def test_renewed_cookies_leave_none_from_before(self) -> None:
         """At its own host there is the new one only; those at other hosts lapse and are known, and another session's stay."""
         await self.store.seat(shift(), session(), MAIN, token_hash("main"))

@@ -89,7 +89,7 @@ class StepUpPages:
     async def _ways(self, seat: Seat, wanted: Wanted) -> set[str]:
         """The proofs of the session's own that would do and that this clinician may have here."""
         ways = set(wanted.needs.local)
-        if not seat.session.device.id:
+        if PIN in ways and not await self._locks.has_pin(seat):
             ways.discard(PIN)
         if PASSKEY in ways and not await self._locks.passkeys(seat):
             ways.discard(PASSKEY)
