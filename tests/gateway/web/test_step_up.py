@@ -11,12 +11,11 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx2
 import pytest
 
-from gateway.context import Surroundings
-from policies.model import Device, DeviceClass, Ownership
 from sso.testing import Reply
 
-from .front import MAIN, NOWHERE, OWN_FORM, PAS, Front, Tab, front
+from .front import MAIN, NAVIGATION, NOWHERE, OWN_FORM, PAS, Front, Tab, front
 
+LAB = "http://lab.records.localhost:8080"
 HOST, PAS_HOST = "records.localhost:8080", "pas.records.localhost:8080"
 COOKIE = "__Host-lanyard"
 PIN = "284917"
@@ -40,29 +39,24 @@ OPTIONS: dict[str, Any] = {
     ],
 }  # fmt: skip
 SYSTEMS = [
-    {"name": "pas", "title": "Patient administration", "connector": "webform", "upstream": NOWHERE, "options": OPTIONS}
+    {"name": name, "title": title, "connector": "webform", "upstream": NOWHERE, "options": OPTIONS}
+    for name, title in (("pas", "Patient administration"), ("lab", "Laboratory"))
 ]
 SSO = {"acr_values": ["aal1", "aal2"], "step_up_acr_values": ["aal3"]}
 
 
-def on(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
-    monkeypatch.setattr(Surroundings, "device", lambda *_: device)
-
-
-WARD_PC = Device("pc-3", "Ward 7 PC 3", DeviceClass.DESKTOP, Ownership.SHARED)
-
-
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front]:
+async def house(tmp_path: Path) -> AsyncIterator[Front]:
     """Devices are only observed, so that what is asked for is the proof."""
-    on(monkeypatch, WARD_PC)
     async with front(tmp_path, systems=SYSTEMS, sso=SSO) as opened:
         opened.provider.claims = dict(DOCTOR)
         yield opened
 
 
-async def signed_on(house: Front) -> Tab:
+async def signed_on(house: Front, *, enrolled: bool = False) -> Tab:
     tab = house.tab()
+    if enrolled:
+        await tab.enrol()
     await tab.sign_on()
     await tab.follow(f"{PAS}/")
     return tab
@@ -144,17 +138,40 @@ async def test_who_stepped_up_how_and_for_what_is_in_the_journal(house: Front) -
     assert event["until"] == pytest.approx(house.clock() + 900, abs=10)
 
 
+async def works_at(tab: Tab, host: str) -> bool:
+    """Whether this browser's cookie is good there: a script's call is answered by the system's rules, not by 401."""
+    own = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "empty", "accept": "*/*"}
+    return (await tab.ask("GET", f"{host}/export?nhs=1", own)).status_code not in (401, 303)
+
+
 async def test_the_cookies_from_before_are_worth_nothing(house: Front) -> None:
-    """Whoever had copied them has none of what was raised, at neither host."""
+    """Whoever had copied them has none of what was raised, at no host; its clinician's are renewed on the way."""
     tab, thief = await signed_on(house), house.tab()
+    await tab.follow(f"{LAB}/")
     thief.cookies = {host: dict(jar) for host, jar in tab.cookies.items()}
     await proved(house, tab)
     for host in (HOST, PAS_HOST):
         assert tab.cookies[host][COOKIE] != thief.cookies[host][COOKIE]
+    assert [await works_at(thief, host) for host in (PAS, LAB)] == [False, False]
+    assert [await works_at(tab, host) for host in (PAS, LAB)] == [True, False]
     assert (await thief.get(f"{MAIN}/")).headers["location"] == "/sign-on"
-    assert (await thief.get(f"{PAS}/.lanyard/state", **{"sec-fetch-site": "same-origin"})).status_code == 401
-    assert (await tab.get(f"{PAS}/.lanyard/state", **{"sec-fetch-site": "same-origin"})).status_code == 200
     assert (await tab.get(f"{MAIN}/")).status_code == 200
+    assert "<h1>Sign on</h1>" in (await thief.follow(f"{LAB}/"))[0].text
+    await tab.follow(f"{LAB}/export?nhs=1")
+    assert tab.cookies[LAB.partition("://")[2]][COOKIE] != thief.cookies[LAB.partition("://")[2]][COOKIE]
+
+
+async def test_a_form_at_another_system_is_held_over_the_change_of_cookies(house: Front) -> None:
+    """Written there meanwhile, in another tab: it goes on by itself once the cookie is renewed, as after any five minutes."""
+    tab = await signed_on(house)
+    await tab.follow(f"{LAB}/")
+    await proved(house, tab)
+    answer = await tab.post(f"{LAB}/notes?nhs=9990001112", {"note": NOTE}, **{**FORM, "referer": f"{LAB}/"})
+    assert answer.status_code == 303
+    page, way = await tab.follow(answer.headers["location"])
+    assert "/.lanyard/kept?id=" in way[-1]
+    assert "lanyard-kept" in page.text
+    assert NOTE in page.text
 
 
 async def test_it_falls_back_by_itself(house: Front) -> None:
@@ -168,9 +185,8 @@ async def test_it_falls_back_by_itself(house: Front) -> None:
     assert (await tab.get(f"{MAIN}/")).status_code == 200
 
 
-async def test_a_hospital_says_how_long_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hospital_says_how_long_it_holds(tmp_path: Path) -> None:
     """`shift.step_up`."""
-    on(monkeypatch, WARD_PC)
     async with front(tmp_path, systems=SYSTEMS, sso=SSO, shift={"step_up": "2m"}) as house:
         house.provider.claims = dict(DOCTOR)
         tab = await signed_on(house)
@@ -209,11 +225,8 @@ async def test_no_other_session_of_the_shift_is_raised(house: Front) -> None:
 
 
 @pytest.mark.parametrize("refreshes", [True, False], ids=["by refresh token", "silently"])
-async def test_a_re_check_that_sees_the_smartcard_raises_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refreshes: bool
-) -> None:
+async def test_a_re_check_that_sees_the_smartcard_raises_nothing(tmp_path: Path, refreshes: bool) -> None:
     """The provider says of its own session what it was proved by; ours stays what it was signed on with."""
-    on(monkeypatch, WARD_PC)
     async with front(tmp_path, systems=SYSTEMS, sso={**SSO, "recheck": "60s"}) as house:
         house.provider.claims = dict(DOCTOR)
         if not refreshes:
@@ -369,6 +382,12 @@ async def as_after_a_password(house: Front) -> Tab:
     return await signed_on(house)
 
 
+async def send(tab: Tab, address: str) -> httpx2.Response:
+    """The button of the page that shows what is kept."""
+    plain = {**NAVIGATION, "sec-fetch-site": "same-origin", "content-type": "text/plain"}
+    return await tab.ask("POST", NOTES, plain, f"lanyard-kept={address[-32:]}\r\n".encode())
+
+
 async def test_a_note_that_was_refused_is_kept_and_sent_by_hand(house: Front) -> None:
     """Not sent: the page says so. After the proof it is shown with its text, and goes once, when its writer presses the button."""
     tab = await as_after_a_password(house)
@@ -386,7 +405,7 @@ async def test_a_note_that_was_refused_is_kept_and_sent_by_hand(house: Front) ->
     assert "Send it now" in shown.text
     assert [e for e in await house.events("access.intent") if e["route"] == "note"] == []
     assert [e["reason"] for e in await house.events("request.rejected") if "kept" in e] == ["assurance"]
-    await tab.post(f"{PAS}/.lanyard/kept", {"id": way[-1][-32:], "do": "send"})
+    await send(tab, way[-1])
     assert len([e for e in await house.events("access.intent") if e["route"] == "note"]) == 1
 
 
@@ -399,7 +418,7 @@ async def test_a_kept_note_that_is_sent_without_the_proof_is_refused_and_stays(h
     assert found is not None
     shown, way = await tab.follow(MAIN + found[1])
     assert "Send it now" in shown.text
-    sent = await tab.post(f"{PAS}/.lanyard/kept", {"id": way[-1][-32:], "do": "send"})
+    sent = await send(tab, way[-1])
     assert "Not sent: nothing was changed" in sent.text
     house.provider.claims = dict(DOCTOR)
     shown, again = await tab.follow((await tab.get(way_on(sent))).headers["location"])
@@ -451,17 +470,21 @@ forbid (principal, action == Action::"export", resource) unless { context.proof_
 
 
 @pytest.fixture
-async def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Front, Tab]]:
-    """A rule that any fresh proof satisfies, and a doctor with a PIN who signed on six minutes ago."""
-    on(monkeypatch, WARD_PC)
+async def fresh(tmp_path: Path) -> AsyncIterator[tuple[Front, Tab]]:
+    """A rule that any fresh proof satisfies, and a doctor with a PIN who signed on six minutes ago at an enrolled PC."""
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/a.cedar").write_text(RULES, encoding="utf-8")
     async with front(tmp_path, systems=SYSTEMS, sso=SSO, policies={"path": str(tmp_path / "rules")}) as house:
         house.provider.claims = dict(DOCTOR)
-        tab = await signed_on(house)
-        await tab.post(f"{MAIN}/shift/pin", {"pin": PIN, "again": PIN})
+        tab = await signed_on(house, enrolled=True)
+        await tab.post(f"{MAIN}/shift/pin", {"pin": PIN, "again": PIN, **await tab.proof("unlock")})
         await works(house, tab, 6)
         yield house, tab
+
+
+async def pin(tab: Tab, ticket: str, typed: str = PIN) -> httpx2.Response:
+    """The page's form, with the device's proof."""
+    return await tab.post(f"{MAIN}/step-up/pin", {"ticket": ticket, "pin": typed, **await tab.proof("unlock")})
 
 
 async def test_a_pin_does_where_the_rules_take_a_fresh_proof(fresh: tuple[Front, Tab]) -> None:
@@ -473,10 +496,10 @@ async def test_a_pin_does_where_the_rules_take_a_fresh_proof(fresh: tuple[Front,
     assert 'name="pin"' in asks.text
     assert "Sign on again" in asks.text
     ticket = way_on(page).rpartition("=")[2]
-    wrong = await tab.post(f"{MAIN}/step-up/pin", {"ticket": ticket, "pin": "111222"})
+    wrong = await pin(tab, ticket, "111222")
     assert "not your PIN" in (await tab.get(urljoin(MAIN, wrong.headers["location"]))).text
     before = tab.cookies[HOST][COOKIE]
-    right = await tab.post(f"{MAIN}/step-up/pin", {"ticket": ticket, "pin": PIN})
+    right = await pin(tab, ticket)
     assert tab.cookies[HOST][COOKIE] != before
     _, way = await tab.follow(urljoin(MAIN, right.headers["location"]))
     assert EXPORT in way
@@ -503,12 +526,24 @@ async def test_where_any_fresh_proof_does_the_provider_is_asked_for_no_smartcard
     assert EXPORT in way
 
 
-async def test_where_nobody_is_known_to_the_device_a_pin_is_not_offered(
-    fresh: tuple[Front, Tab], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_pin_without_the_device_is_none(fresh: tuple[Front, Tab]) -> None:
+    """A copied cookie and a PIN seen over a shoulder raise nothing: the device proves itself too."""
+    house, tab = fresh
+    page, _ = await tab.follow(EXPORT)
+    ticket = way_on(page).rpartition("=")[2]
+    thief = house.tab()
+    thief.cookies = {host: dict(jar) for host, jar in tab.cookies.items()}
+    answer = await pin(thief, ticket)
+    assert answer.headers["location"].endswith("&said=device-unproved")
+    assert "did not show that it is the device" in (await tab.get(urljoin(MAIN, answer.headers["location"]))).text
+    (failed,) = await house.events("login.failed")
+    assert (failed["reason"], failed["step_up"]) == ("device-unproved", True)
+    assert await is_refused(tab)
+
+
+async def test_where_the_device_is_not_known_a_pin_is_not_offered(fresh: tuple[Front, Tab]) -> None:
     """The provider is asked at once."""
     house, _ = fresh
-    on(monkeypatch, Device())
     other = await signed_on(house)
     await works(house, other, 6)
     page, _ = await other.follow(EXPORT)
@@ -521,7 +556,7 @@ async def test_five_wrong_pins_end_the_session_here_too(fresh: tuple[Front, Tab]
     page, _ = await tab.follow(EXPORT)
     ticket = way_on(page).rpartition("=")[2]
     for _ in range(5):
-        answer = await tab.post(f"{MAIN}/step-up/pin", {"ticket": ticket, "pin": "111222"})
+        answer = await pin(tab, ticket, "111222")
     assert answer.headers["location"] == "/sign-on"
     assert [e["reason"] for e in await house.events("session.revoked")] == ["pin-tries"]
 
