@@ -19,7 +19,7 @@ from gateway.web.guard import PACKED
 from tests.counterparts import provider
 from tests.counterparts.processes import free_port
 
-from . import journal
+from . import journal, people
 from .gateway import Bench, lanyard
 from .measure import Figures, load
 from .peers import bare_proxy, mod_auth_openidc, upstream
@@ -61,6 +61,7 @@ def main() -> int:
                 hits, misses = ours.figure("lanyard_policy_memo_hits"), ours.figure("lanyard_policy_memo_misses")
                 figures["policy.hit_rate"] = round(hits / (hits + misses), 4)
                 config = ours.config
+            figures |= people.measure(place, up)
             figures |= _journal(config)
     figures |= _compared(found)
     _print(found, figures)

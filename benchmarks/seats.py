@@ -43,19 +43,19 @@ def routes() -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def seat(config: Config, host: str) -> list[str]:
-    """Cookies of a thousand shifts at `host`."""
-    return asyncio.run(_seat(config, host))
+def seat(config: Config, host: str, shifts: int = SHIFTS) -> list[str]:
+    """Cookies of so many shifts at `host`."""
+    return asyncio.run(_seat(config, host, shifts))
 
 
-async def _seat(config: Config, host: str) -> list[str]:
+async def _seat(config: Config, host: str, shifts: int) -> list[str]:
     data_dir = Path(config.gateway.data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(data_dir / "sessions.db", seal_of(config))
     sessions = Sessions(store, time.time, longest=config.shift.longest)
     device = Device(ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
     cookies: list[str] = []
-    for number in range(SHIFTS):
+    for number in range(shifts):
         role = ("nurse", "doctor")[number % 2]
         seated, _, _ = await sessions.sign_on(
             _signed_on(config, number, role), device, config.public_host, idle=7200, previous=None

@@ -49,6 +49,7 @@ client_id = "lanyard"
 client_secret = {{ file = "{dir}/client.secret" }}
 scopes = ["profile"]
 claims = {{ roles = "groups", organisation = "organisation" }}
+step_up_acr_values = ["aal3"]
 
 [audit]
 reserve = "64MiB"
@@ -97,7 +98,7 @@ routes = [
   {{ id = "select", methods = ["POST"], path = "/pas/select", action = "read", kind = "demographics", changing = true, patient = {{ in = "form", name = "hosp" }} }},
   {{ id = "by-number", path = "/pas/patient", action = "read", kind = "demographics", changing = true, patient = {{ in = "query", name = "hosp" }}, parameters = ["hosp"] }},
   {{ id = "summary", methods = ["GET", "HEAD", "POST"], path = "/pas/summary", action = "read", kind = "demographics", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
-  {{ id = "report", methods = ["GET", "HEAD", "POST"], path = "/pas/report", action = "read", kind = "demographics", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
+  {{ id = "report", methods = ["GET", "HEAD", "POST"], path = "/pas/report", action = "export", kind = "demographics", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
   {{ id = "notes", methods = ["GET", "HEAD", "POST"], path = "/pas/notes", action = "read", kind = "note", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
   {{ id = "save-note", methods = ["POST"], path = "/pas/notes/save", action = "write", kind = "note", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
   {{ id = "appointments", methods = ["GET", "HEAD", "POST"], path = "/pas/appointments", action = "read", kind = "appointment", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},

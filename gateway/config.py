@@ -225,6 +225,7 @@ class ShiftTable(_Table):
     extended: Annotated[Seconds, Field(le=14 * 3600)] = 14 * 3600.0
     grace: Seconds | None = None
     locked: Seconds = 4 * 3600.0
+    step_up: Annotated[Seconds, Field(ge=60, le=12 * 3600)] = 15 * 60.0
     idle: IdleTable = IdleTable()
 
 

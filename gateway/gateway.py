@@ -28,7 +28,7 @@ from .edge import cookies, csrf
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, MainSite, Site, SystemSite, asked
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
-from .kept import CLICK
+from .kept import CLICK, KeptWrite
 from .metrics import Metrics
 from .pages import Pages
 from .pipeline import Answer, Pipeline, Refusal
@@ -59,6 +59,7 @@ class Gateway:
         self._main = pages.main
         self._renderer = pages.renderer
         self._refusals = pages.refusals
+        self._refused = pages.refused
         self._surroundings = pages.surroundings
         self._doors = pages.doors
         self._locks = pages.locks
@@ -193,9 +194,17 @@ class Gateway:
         await self._carry(system, request, seat, scope, receive, send)
 
     async def _carry(
-        self, system: System, request: InboundRequest, seat: Seat, scope: Scope, receive: Receive, send: Send
+        self,
+        system: System,
+        request: InboundRequest,
+        seat: Seat,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        write: KeptWrite | None = None,
     ) -> bool:
-        """Whether it was permitted and answered."""
+        """Whether it was answered, or refused by the policies. `write`: what was kept, where it is that."""
         scope["lanyard.request"] = request.id
         if wants_service_worker(request):
             raise BadRequest("a service worker would outlive the session: it is not given")
@@ -212,13 +221,11 @@ class Gateway:
         self._measure(system, outcome, time.perf_counter() - begun)
         match outcome:
             case Refusal():
-                await self._refusals.denied(outcome.decision, request.method, request.headers, request.id, system)(
-                    scope, receive, send
-                )
+                await (await self._refused.told(outcome, request, seat, system, write))(scope, receive, send)
             case Answer():
                 scope["lanyard.stoppable"] = True
                 await self._send(outcome, request, send)
-        return isinstance(outcome, Answer)
+        return True
 
     def _measure(self, system: System, outcome: Answer | Refusal, seconds: float) -> None:
         meters = self._meters.get(system.name)
@@ -308,7 +315,7 @@ class Gateway:
             return
         passed = False
         try:
-            passed = await self._carry(system, request_of(write, click), seat, scope, receive, send)
+            passed = await self._carry(system, request_of(write, click), seat, scope, receive, send, write=write)
         finally:
             if not passed:
                 await self._kept.not_sent(seat, write)

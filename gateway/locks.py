@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar
@@ -131,6 +131,11 @@ class Locks:
         """On an enrolled device, by whoever has just signed on."""
         return bool(seat.session.device.id) and self.proved_lately(seat)
 
+    async def has_pin(self, seat: Seat) -> bool:
+        """Whether one may be given here, and there is one."""
+        p = seat.shift.principal
+        return bool(seat.session.device.id) and await self._store.factor(p.issuer, p.subject, PIN) is not None
+
     async def set_pin(self, seat: Seat, pin: str, again: str) -> None:
         """Raises PinRefused, StoreUnavailable."""
         p = seat.shift.principal
@@ -138,8 +143,9 @@ class Locks:
         await self._record(EventType.CREDENTIAL_KEPT, seat, method=PIN)
         await self._store.put_factor(p.issuer, p.subject, PIN, hashed)
 
-    async def try_pin(self, seat: Seat, pin: str, *, here: str) -> Tried:
-        """Unlock, or prove oneself again where nothing is locked. `here`: the enrolled device that has just proved itself.
+    async def try_pin(self, seat: Seat, pin: str, *, here: str, why: Mapping[str, object] | None = None) -> Tried:
+        """Unlock, or prove oneself again where nothing is locked. `here`: the enrolled device that has just proved itself; `why`:
+        what the journal says of a proof.
 
         Every try is counted before it is looked at, so that many at once are no more than one after another. One that comes
         from anywhere else than the session's enrolled device is neither: it is wrong, whatever it is.
@@ -156,22 +162,22 @@ class Locks:
         right = await self.fits(hashed, pin)
         if everywhere > unlock.PERSON_TRIES:
             tried = Tried.LIMITED
-        elif right and await self._taken(seat, turn, here):
+        elif right and await self._taken(seat, turn, here, why or {}):
             await self._store.clear_tally("pin-person", person)
             return Tried.UNLOCKED
         else:
             tried = Tried.WRONG
-        await self._record(EventType.LOGIN_FAILED, seat, reason=f"pin-{tried.value}")
+        await self._record(EventType.LOGIN_FAILED, seat, **{**(why or {}), "reason": f"pin-{tried.value}"})
         return await self._ended(seat) if in_session >= unlock.TRIES else tried
 
     async def fits(self, hashed: bytes | None, pin: str) -> bool:
         """Whether this is the PIN; as slow where there is none. Tries wait for one another: two are looked at at a time."""
         return await self._slowly(unlock.fits, hashed, pin[:64])
 
-    async def _taken(self, seat: Seat, turn: int, here: str) -> bool:
+    async def _taken(self, seat: Seat, turn: int, here: str, why: Mapping[str, object]) -> bool:
         if self._sessions.locked(seat.session):
             return await self.unlock(seat, PIN, self._now(), turn=turn, here=here)
-        await self._sessions.proved(seat.session, PIN, self._now())
+        await self._proved(seat, PIN, why)
         await self._store.clear_tally("pin-session", seat.session.id)
         return True
 
@@ -221,6 +227,15 @@ class Locks:
         known = await self.passkeys_of(p)
         await self._put_passkeys(p, [used if one.id == used.id else one for one in known])
 
+    async def prove_by_passkey(self, seat: Seat, used: Passkey, why: Mapping[str, object]) -> None:
+        """In a session that is not locked. `why`: what the journal says of it."""
+        await self.passkey_used(seat.shift.principal, used)
+        await self._proved(seat, PASSKEY, why)
+
+    async def _proved(self, seat: Seat, proof: str, why: Mapping[str, object]) -> None:
+        await self._record(EventType.LOGIN_OK, seat, method=proof, **why)
+        await self._sessions.proved(seat.session, proof, self._now())
+
     async def refused(self, seat: Seat, reason: str) -> None:
         """Write down a proof that was none."""
         await self._record(EventType.LOGIN_FAILED, seat, reason=reason)
@@ -236,7 +251,7 @@ class Locks:
     async def _slowly(self, work: Callable[..., T], *given: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._hashing, work, *given)
 
-    async def _record(self, kind: EventType, seat: Seat, **fields: object) -> None:
+    async def _record(self, kind: EventType, seat: Seat, /, **fields: object) -> None:
         await self._journal.record(session_event(kind, self._now(), seat, **fields))
 
 

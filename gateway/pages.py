@@ -28,6 +28,7 @@ from .metrics import Metrics
 from .presence import Presence
 from .session_events import shift_event
 from .sessions import Seat, Sessions
+from .step_up import StepUps
 from .stores.base import Store
 from .systems import System
 from .upstreams import UpstreamSessions
@@ -43,12 +44,15 @@ from .web.guard import GuardPages
 from .web.handoff import HandOff
 from .web.kept import Kept
 from .web.launchpad import Launchpad
+from .web.leaving import Leaving
 from .web.passkey import Passkeys
 from .web.refusals import Refusals
+from .web.refused import Refused
 from .web.render import Renderer
 from .web.seating import Seating
 from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
+from .web.step_up import AcrValues, StepUpPages
 from .web.switching import Switching
 from .web.unlock import Unlock
 from .web.vault import VaultPages
@@ -89,6 +93,7 @@ class Pages:
     locks: Locks
     sign_on: SignOn
     kept: Kept
+    refused: Refused
     guard: GuardPages
     vault: VaultPages
 
@@ -113,38 +118,44 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     visitors = Visitors(r.sessions, locks, surroundings, devices, host)
     device_pages = DevicePages(devices, visitors, sign_off, r.journal, renderer)
     seating = Seating(host, visitors, r.sessions, r.journal, renderer, r.metrics, now, sign_off, locks, switching)
+    leaving = Leaving(url, r.provider, r.store, visitors, renderer, now)
+    steps = StepUps(r.store, r.sessions, r.journal, now, config.shift.step_up)
+    acr_values = AcrValues(tuple(config.sso.acr_values), tuple(config.sso.step_up_acr_values))
+    step_up = StepUpPages(acr_values, steps, visitors, r.sessions, locks, leaving, renderer)
     vouching = Vouching(r.engine, r.store, r.journal, now)
     emergency = Emergency(
         config.emergency, r.store, r.sessions, locks, vouching, r.presence, r.journal, r.metrics, now,
         (Numbers(r.store, vouching), LoginNames(r.store)),
     )  # fmt: skip
     sign_on = SignOn(
-        _sign_on_settings(config), r.provider, r.sessions, r.store, r.journal, visitors, renderer, r.metrics, now,
-        sign_off, seating, r.presence, emergency,
+        SignOnSettings(acr_values.usual, config.sso.recheck, config.shift.grace, config.badges.enabled), r.provider,
+        r.sessions, r.store, r.journal, visitors, renderer, r.metrics, now, sign_off, seating, r.presence, emergency,
+        leaving, step_up,
     )  # fmt: skip
     writes = KeptWrites(r.store, now)
     launchpad = Launchpad(
         r.systems, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
-        entries(config), device_pages, vouching, config.badges.enabled,
+        entries(config), device_pages, vouching, config.badges.enabled, now,
     )  # fmt: skip
     entering = Entering(visitors, doors, sign_on, refusals, renderer, system_origins(config, r.systems))
     hand_off = HandOff(
         url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks,
-        sign_on,
+        sign_on, step_up,
     )  # fmt: skip
     unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer, badges=config.badges.enabled)
     badges = Badges(r.store, r.seal, r.journal, config.badges, now)
     badge_pages = BadgePages(
         host, badges, visitors, r.sessions, locks, switching, sign_on, r.store, r.journal, renderer, now
     )
-    passkeys = Passkeys(url, visitors, locks, r.store, renderer, now)
+    passkeys = Passkeys(url, visitors, locks, step_up, r.store, renderer, now)
     emergency_pages = EmergencyPages(
         url, host, emergency, r.presence, visitors, switching, r.seal, r.store, r.journal, renderer, now
     )
-    vouch_pages = VouchPages(vouching, r.store, visitors, r.sessions, locks, sign_on, renderer, now)
+    vouch_pages = VouchPages(vouching, r.store, visitors, r.sessions, locks, step_up, renderer, now)
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
+    kept = Kept(writes, r.store, r.upstreams, r.journal, doors, renderer, url, now)
     return Pages(
         main_site(
             sign_on,
@@ -158,6 +169,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
             passkeys,
             emergency_pages,
             vouch_pages,
+            step_up,
             refusals,
             public,
             badge_pages if config.badges.enabled else None,
@@ -168,18 +180,8 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         doors,
         locks,
         sign_on,
-        Kept(writes, r.store, r.upstreams, r.journal, doors, renderer, url, now),
+        kept,
+        Refused(url, steps, doors, kept, refusals),
         GuardPages(r.sessions, locks, renderer, now),
         vault,
-    )
-
-
-def _sign_on_settings(config: Config) -> SignOnSettings:
-    return SignOnSettings(
-        config.gateway.public_url,
-        tuple(config.sso.acr_values),
-        tuple(config.sso.step_up_acr_values),
-        config.sso.recheck,
-        config.shift.grace,
-        config.badges.enabled,
     )

@@ -69,7 +69,7 @@ class Pipeline:
         """Carry one request to `system` and bring its answer back. Raises what gateway/errors.py has a row for."""
         action, resource = await system.connector.describe(inbound)
         csrf.require_own_page(inbound, changing=resource.changing, allowed=system.passage.opened_from)
-        access = AccessRequest(seat.shift.principal, action, resource, self._context(seat, system))
+        access = AccessRequest(seat.principal(self._now()), action, resource, self._context(seat, system))
         facts = await facts_about(access, self._facts)
         decision = self._engine.decide(access, facts)
         if isinstance(decision, Permit) and resource.kind == ASSET:

@@ -8,7 +8,7 @@ from .audit.event import OFFLINE, AuditEvent, EventType
 from .sessions import Seat
 
 
-def shift_event(kind: EventType, at: float, shift: Shift, **fields: object) -> AuditEvent:
+def shift_event(kind: EventType, at: float, shift: Shift, /, **fields: object) -> AuditEvent:
     p = shift.principal
     known = {"issuer": p.issuer, "name": p.name, "role": p.role, "shift": shift.id, "subject": p.subject}
     return AuditEvent(kind, at, {**known, **strength(shift), **fields})
@@ -19,7 +19,7 @@ def strength(shift: Shift) -> dict[str, object]:
     return {"assurance": OFFLINE} if shift.emergency else {}
 
 
-def session_event(kind: EventType, at: float, seat: Seat, **fields: object) -> AuditEvent:
+def session_event(kind: EventType, at: float, seat: Seat, /, **fields: object) -> AuditEvent:
     return shift_event(kind, at, seat.shift, session=seat.session.id, **fields)
 
 

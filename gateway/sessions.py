@@ -11,10 +11,10 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
-from policies.model import Device
+from policies.model import Device, Principal
 from sso.errors import StoreUnavailable
 from sso.provider import SignedOn
 from sso.session import FEDERATED, SWITCHED, Session, new_token, token_hash
@@ -47,6 +47,12 @@ class Seat:
 
     def proof_fresh(self, now: float) -> bool:
         return now - self.proved <= _PROOF_FRESH
+
+    def principal(self, now: float) -> Principal:
+        """Who asks, at the assurance that a step-up has brought this session, while that lasts."""
+        known = self.shift.principal
+        raised = self.session.assurance(now)
+        return known if raised <= known.assurance else replace(known, assurance=raised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,24 @@ class Sessions:
             one.proof, one.proved = proof, at
         await self._store.put_session(session)
         await self._lengthen(session, at)
+
+    async def step_up(self, seat: Seat, signed_on: SignedOn, until: float, *, turn: int) -> bool:
+        """The session goes on at the assurance of this sign-on, until then; its shift and other sessions stay as they are.
+
+        `turn`: as the proof was looked at; False, and nothing is done, where the session was locked since, or is over.
+        """
+        now = self._now()
+        await self._look(now)
+        known = self._sessions.get(seat.session.id) or await self._store.session(seat.session.id)
+        if known is None or known.turn != turn or not known.may_act(now):
+            return False
+        for one in self._both(seat.session):
+            one.last_seen = now
+            one.step_up(now, signed_on.auth_time, signed_on.principal.assurance, until)
+        await self.confirmed(seat.shift, signed_on, seat.session)
+        await self._store.put_session(seat.session)
+        await self._lengthen(seat.session, signed_on.auth_time)
+        return True
 
     def _both(self, session: Session) -> list[Session]:
         """This object, and the one that requests see when it has been read anew since."""
@@ -313,7 +337,7 @@ class Sessions:
         live = await self._store.live_of(p.issuer, p.subject, p.role, now)
         if live is not None and p.assurance >= live.principal.assurance:
             live = self._shifts.get(live.id, live)
-            self._renew(live, signed_on, now)
+            self._renew(live, signed_on, now, raises=True)
             return live, False
         shift = Shift(
             id=secrets.token_hex(16),
@@ -330,21 +354,29 @@ class Sessions:
         )
         return shift, True
 
-    def _renew(self, shift: Shift, signed_on: SignedOn, now: float) -> None:
-        """What a re-check or another sign-on proved; the end stays where it is."""
-        shift.principal = signed_on.principal
+    def _renew(self, shift: Shift, signed_on: SignedOn, now: float, *, raises: bool) -> None:
+        """What a re-check or another sign-on proved; the end stays where it is.
+
+        `raises`: by signing on. A step-up and a re-check, which sees the step-up at the provider, leave the assurance of the shift.
+        """
+        known, found = shift.principal, signed_on.principal
+        stronger = found.assurance > known.assurance
+        shift.principal = replace(found, assurance=known.assurance) if stronger and not raises else found
         shift.checked = now
         shift.provider_away = False
-        shift.auth_time = max(shift.auth_time, signed_on.auth_time)
-        shift.acr, shift.amr = signed_on.acr or shift.acr, signed_on.amr or shift.amr
+        if raises or not stronger:
+            shift.auth_time = max(shift.auth_time, signed_on.auth_time)
+            shift.acr, shift.amr = signed_on.acr or shift.acr, signed_on.amr or shift.amr
         shift.id_token = signed_on.id_token or shift.id_token
         shift.refresh_token = signed_on.refresh_token
         shift.provider_session = signed_on.provider_session or shift.provider_session
 
-    async def confirmed(self, shift: Shift, signed_on: SignedOn, session: Session | None = None) -> None:
-        """The provider has confirmed this shift's claims; `session`: in whose browser it was asked."""
+    async def confirmed(
+        self, shift: Shift, signed_on: SignedOn, session: Session | None = None, *, raises: bool = False
+    ) -> None:
+        """The provider has confirmed this shift's claims; `session`: in whose browser it was asked. `raises`: by signing on."""
         shift = self._shifts.get(shift.id, shift)
-        self._renew(shift, signed_on, self._now())
+        self._renew(shift, signed_on, self._now(), raises=raises)
         await self._store.put_shift(shift)
         if session is None:
             return
@@ -379,6 +411,18 @@ class Sessions:
         token = new_token()
         await self._store.add_token(seat.session.id, host, token_hash(token), until)
         self._remember(token.encode(), Seat(seat.session, seat.shift, host, until))
+        return token
+
+    async def renew_cookies(self, seat: Seat) -> str:
+        """A cookie's value for the host where the session is seated, in place of the one before; those at systems' hosts lapse, and
+        are renewed by whoever has this one."""
+        now, token = self._now(), new_token()
+        await self._store.renew_tokens(seat.session.id, seat.host, token_hash(token), now)
+        for known in [one for one, at in self._seats.items() if at.session.id == seat.session.id]:
+            at = self._seats.pop(known)
+            if at.host != seat.host:
+                self._remember(known, replace(at, until=min(at.until, now)))
+        self._remember(token.encode(), Seat(seat.session, seat.shift, seat.host))
         return token
 
     # Ends

@@ -34,6 +34,14 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class StepUp:
+    """The least proof, given now, that would turn a deny into a permit."""
+
+    assurance: int = 0  # of a sign-on at the provider; 0: none would do
+    local: tuple[str, ...] = ()  # proofs of the session's own that would do: `passkey`, `pin`
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
     """Made by policies/engine.py only (an architecture test holds it to that)."""
 
@@ -52,6 +60,7 @@ class Deny:
     policy_version: str
     input_hash: str
     remedies: tuple[Remedy, ...] = ()
+    step_up: StepUp | None = None  # what the remedy `step_up` takes
 
 
 Decision = Permit | Deny

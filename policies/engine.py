@@ -19,7 +19,7 @@ from .decision import Decision, Deny, Obligation, Permit, Reason, Remedy
 from .memo import Memo
 from .model import AccessRequest, Facts
 from .question import Asked, Question, asked, entities, request
-from .remedy import remedies
+from .remedy import remedies, step_up
 from .rule import Rule, one_line
 
 READ_ONLY = "read_only"  # kept here: a permit that obliges to it permits no change
@@ -109,7 +109,9 @@ class CedarEngine:
             self.broken = broken
             return Deny(_error(broken), version, input_hash)
         if outcome.reason:
-            return Deny(outcome.reason, version, input_hash, remedies(question, self._permitted, outcome.remedies))
+            least = step_up(question, self._permitted)
+            helps = remedies(question, self._permitted, outcome.remedies, step_up=least)
+            return Deny(outcome.reason, version, input_hash, helps, least)
         obligations = frozenset(o for rule in outcome.permits for o in rule.obligations)
         rules = tuple(rule.id for rule in outcome.permits)
         return Permit(rules, version, input_hash, obligations, observed=strict.reason)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .bundle import Bundle
-from .decision import Decision, Deny, Reason
+from .decision import Decision, Deny, Reason, StepUp
 from .engine import CedarEngine
 from .question import Question, asked
 from .rule import Rule
@@ -73,11 +73,18 @@ def _verdict(bundle: Bundle, decision: Decision) -> Iterator[str]:
         yield f"DENY {decision.reason.code}: {decision.reason.text}"
         yield from _refusing(bundle, decision.reason)
         yield "What would help: " + (", ".join(decision.remedies) or "no single step")
+        if decision.step_up:
+            yield f"  step_up: {_proof(decision.step_up)}"
         return
     yield "PERMIT"
     if decision.obligations:
         kept = sorted(o.name + (f"={o.value}" if o.value else "") for o in decision.obligations)
         yield f"Obliges to: {', '.join(kept)}"
+
+
+def _proof(least: StepUp) -> str:
+    signed_on = [f"a sign-on at assurance {least.assurance}"] if least.assurance else []
+    return " or ".join([*(f"a {method}" for method in least.local), *signed_on]) + ", given now"
 
 
 def _refusing(bundle: Bundle, reason: Reason) -> Iterator[str]:

@@ -30,6 +30,17 @@ def acr_level(acr: str) -> int | None:
     return min(levels, default=None)
 
 
+def least_acr(assurance: int, current: int, usual: tuple[str, ...], stronger: tuple[str, ...]) -> tuple[str, ...]:
+    """The `acr_values` to ask for where a sign-on is to have this assurance: those, of what is configured, that ask for it and for
+    no more. `current`: what the usual question has brought before, where no name says a level."""
+    exact = tuple(value for value in dict.fromkeys((*usual, *stronger)) if acr_level(value) == assurance)
+    if exact or assurance <= current:
+        return exact or usual
+    levels = {value: acr_level(value) for value in stronger}
+    least = min((level for level in levels.values() if level and level > assurance), default=None)
+    return tuple(value for value, level in levels.items() if level in (None, least)) or usual
+
+
 def level_of(claims: VerifiedClaims, settings: ProviderSettings) -> int:
     """1 where nothing says more. `mfa` in `amr` (RFC 8176) counts as 2."""
     name = settings.claims.assurance or PRESETS[settings.preset].assurance

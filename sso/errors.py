@@ -28,6 +28,7 @@ REASONS = {
     "claims": "a claim is missing, malformed, out of its time, or meant for somebody else",
     "nonce": "the ID token belongs to another sign-on",
     "other-person": "somebody else than the shift's clinician is signed on at the provider",
+    "other-role": "the shift's clinician came back from the provider in another role",
     "replay": "a log-out token was used twice",
     "assurance": "the sign-on was not as strong as was asked",
     "proof-old": "the provider was to ask who is there, and its proof is older than the question",

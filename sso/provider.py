@@ -92,6 +92,7 @@ class PendingSignOn:
     fresh: bool = False
     device: str = ""  # the enrolled device that proved itself as this sign-on began
     source: str = ""  # and the address that it did so from: elsewhere the proof counts for nothing
+    step_up: str = field(default="", repr=False)  # what the session in front asked for it for; "" for a sign-on
 
     @classmethod
     def new(
@@ -107,10 +108,11 @@ class PendingSignOn:
         fresh: bool = False,
         device: str = "",
         source: str = "",
+        step_up: str = "",
     ) -> PendingSignOn:
         """With fresh secrets: 256 bits each for state and nonce, a 64-character verifier (RFC 7636, section 4.1)."""
         state, nonce, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-        asked = (acr_values, max_age, subject, fresh, device, source)
+        asked = (acr_values, max_age, subject, fresh, device, source, step_up)
         return cls(state, nonce, verifier, browser, redirect_uri, return_path, now, *asked)
 
     def to_json(self) -> str:

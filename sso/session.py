@@ -23,7 +23,8 @@ def token_hash(token: str | bytes) -> str:
 
 FEDERATED, PIN, PASSKEY = "federated", "pin", "passkey"  # how the clinician last proved themselves in a session
 
-IDLE, BY_CLINICIAN, SWITCHED, FOLLOW_ME = "idle", "clinician", "switched", "follow-me"  # why a session is locked
+# Why a session is locked.
+IDLE, BY_CLINICIAN, SWITCHED, FOLLOW_ME, OTHER_PERSON = "idle", "clinician", "switched", "follow-me", "other-person"
 
 
 @dataclass(slots=True)
@@ -46,12 +47,14 @@ class Session:
     stays: float = 4 * 3600.0  # seconds that it stays locked before it is over
     locked: float | None = None  # since when; None also while nobody has noticed that it is idle
     lock_reason: str = ""
-    turn: int = 0  # how often it was locked or unlocked: whoever has not heard of the latest takes nothing back
+    turn: int = 0  # locked, unlocked, stepped up so often: whoever has not heard of the latest takes nothing back
     proof: str = FEDERATED
     proved: float = 0.0  # when; 0: when the shift's clinician last did
     desk: str = field(default="", repr=False)  # hash of the mark of the browser that was switched from it
     left: str = field(default="", repr=False)  # the page that a switch left, at any of our origins
     follows: bool = False  # somebody else's pages may still be open in this browser
+    raised: int = 0  # the assurance that a step-up brought, above the shift's
+    raised_until: float = 0.0  # a lock ends it earlier
 
     def may_act(self, now: float) -> bool:
         """Neither ended nor locked nor idle."""
@@ -72,6 +75,7 @@ class Session:
         """An idle one has been locked since its idle time was over. A locked one keeps its instant."""
         self.locked = min(now, self._locks_at())
         self.lock_reason = reason
+        self.raised, self.raised_until = 0, 0.0
         self.turn += 1
 
     def unlock(self, now: float, proof: str, proved: float) -> None:
@@ -79,6 +83,17 @@ class Session:
         self.last_seen = now
         self.proof, self.proved = proof, proved
         self.turn += 1
+
+    def step_up(self, now: float, proved: float, assurance: int, until: float) -> None:
+        """By a sign-on at the provider. It counts as a turn: whoever has not heard of it does not take it back."""
+        self.proof, self.proved = FEDERATED, proved
+        if assurance >= self.assurance(now):
+            self.raised, self.raised_until = assurance, until
+        self.turn += 1
+
+    def assurance(self, now: float) -> int:
+        """What a step-up brought, while it lasts; 0 where there is none."""
+        return self.raised if self.raised and now < self.raised_until else 0
 
     def heard_of(self, kept: Session) -> Session:
         """This one, as a store may keep it over `kept`: a lock that it has not heard of, or an equal one, holds."""
@@ -88,7 +103,7 @@ class Session:
         return replace(self, **later)
 
 
-_LOCK = ("locked", "lock_reason", "turn", "proof", "proved", "desk", "left", "follows")
+_LOCK = ("locked", "lock_reason", "turn", "proof", "proved", "desk", "left", "follows", "raised", "raised_until")
 
 
 class SessionStore(Protocol):
@@ -110,4 +125,8 @@ class SessionStore(Protocol):
 
     async def forget_tokens(self, session_id: str) -> None:
         """Every cookie of this session is worth nothing from here on."""
+        ...
+
+    async def renew_tokens(self, session_id: str, host: str, hashed: str, now: float) -> None:
+        """A cookie at this host in place of those before; those at other hosts are worth nothing from now on, and are known."""
         ...

@@ -12,11 +12,10 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, create_engine, delete, event, insert, or_, select, text, update
+from sqlalchemy import Connection, Table, create_engine, delete, event, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +26,7 @@ from sso.shift import Shift
 
 from .badges import BadgeRows
 from .base import Cookie, key_hash
+from .cookies import CookieRows
 from .devices import DeviceRows, refuse_revoked, remember_seat
 from .factors import FactorRows
 from .last_sign_ons import LastSignOnRows, sweep_last_sign_ons
@@ -49,7 +49,7 @@ _DEADLINE = 5.0  # seconds for one answer; above what is waited for a lock
 _KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
-class SqliteStore(BadgeRows, DeviceRows, FactorRows, LastSignOnRows, VaultRows):
+class SqliteStore(BadgeRows, CookieRows, DeviceRows, FactorRows, LastSignOnRows, VaultRows):
     def __init__(
         self, path: Path, seal: Seal, *, timeout: float = 2.0, alarm: Callable[[str, str], None] = lambda *_: None
     ) -> None:
@@ -150,7 +150,7 @@ class SqliteStore(BadgeRows, DeviceRows, FactorRows, LastSignOnRows, VaultRows):
             refuse_revoked(c, session.device.id)
             self._put_shift(c, shift)
             self._put_session(c, session)
-            self._put_token(c, session.id, host, hashed)
+            self.put_token(c, session.id, host, hashed)
 
         await self._do(work)
 
@@ -240,35 +240,6 @@ class SqliteStore(BadgeRows, DeviceRows, FactorRows, LastSignOnRows, VaultRows):
 
         return await self._do(ask)
 
-    async def add_token(self, session_id: str, host: str, hashed: str, until: float = inf) -> None:
-        def work(c: Connection) -> None:
-            if until < inf:
-                self._drop_lapsed(c, session_id, host, until)
-            self._put_token(c, session_id, host, hashed, until)
-
-        await self._do(work)
-
-    def _drop_lapsed(self, c: Connection, session_id: str, host: str, until: float) -> None:
-        """All but the newest: a browser may have been given that one and not have taken it."""
-        rows = c.execute(select(tokens.c.hash, tokens.c.value).where(tokens.c.session == key_hash(session_id))).all()
-        known = [(self._token(hashed, value), hashed) for hashed, value in rows]
-        lives = sorted((life, hashed) for (_, at, life), hashed in known if at == host and life < until)
-        for _, hashed in lives[:-1]:
-            c.execute(delete(tokens).where(tokens.c.hash == hashed))
-
-    def _token(self, hashed: str, value: str) -> tuple[str, str, float]:
-        """Session, host and end. Cookies of an earlier release say no end."""
-        session_id, host, *until = json.loads(self._seal.unseal(value, purpose=f"token:{hashed}"))
-        return session_id, host, until[0] if until and until[0] is not None else inf
-
-    def _put_token(self, c: Connection, session_id: str, host: str, hashed: str, until: float = inf) -> None:
-        said = [session_id, host, until if until < inf else None]
-        value = self._seal.seal(json.dumps(said).encode(), purpose=f"token:{hashed}")
-        c.execute(insert(tokens).values(hash=hashed, session=key_hash(session_id), value=value))
-
-    async def forget_tokens(self, session_id: str) -> None:
-        await self._do(lambda c: c.execute(delete(tokens).where(tokens.c.session == key_hash(session_id))) and None)
-
     async def by_token(self, hashed: str) -> Cookie | None:
         """What a cookie's hash stands for, also where it has lapsed."""
 
@@ -276,7 +247,7 @@ class SqliteStore(BadgeRows, DeviceRows, FactorRows, LastSignOnRows, VaultRows):
             value = c.execute(select(tokens.c.value).where(tokens.c.hash == hashed)).scalar()
             if not value:
                 return None
-            session_id, host, until = self._token(hashed, value)
+            session_id, host, until = self.token_row(hashed, value)
             hashed_id = key_hash(session_id)
             kept = c.execute(select(sessions.c.value).where(sessions.c.id == hashed_id)).scalar()
             if not kept:

@@ -189,6 +189,37 @@ class StoreContract:
             assert found is not None
             assert found.until == until
 
+    async def test_renewed_cookies_leave_none_from_before(self) -> None:
+        """At its own host there is the new one only; those at other hosts lapse and are known, and another session's stay."""
+        await self.store.seat(shift(), session(), MAIN, token_hash("main"))
+        await self.store.add_token("session-1", PAS, token_hash("pas"), T0 + 300)
+        await self.store.add_token("session-1", PAS, token_hash("older"), T0 + 5)
+        await self.store.seat(shift(), session("session-2"), MAIN, token_hash("other"))
+        await self.store.renew_tokens("session-1", MAIN, token_hash("renewed"), T0 + 10)
+        other = await self.open()
+        assert await other.by_token(token_hash("main")) is None
+        for name, until in (("renewed", inf), ("pas", T0 + 10), ("older", T0 + 5), ("other", inf)):
+            found = await other.by_token(token_hash(name))
+            assert found is not None
+            assert found.until == until
+
+    async def test_a_step_up_holds_against_whoever_has_not_heard_of_it(self) -> None:
+        """Another change by an older copy leaves it; a lock that was written at the same time ends it."""
+        await self.store.seat(shift(), session(), MAIN, token_hash("token"))
+        raised, locked = session(), session()
+        raised.step_up(T0 + 10, T0 + 10, 3, T0 + 900)
+        await self.store.put_session(raised)
+        await self.store.put_session(session(hosts=(PAS,)))
+        kept = await (await self.open()).session("session-1")
+        assert kept is not None
+        assert (kept.assurance(T0 + 20), kept.hosts) == (3, (PAS,))
+        locked.lock(T0 + 10, "clinician")
+        for last in (locked, raised):
+            await self.store.put_session(last)
+            kept = await self.store.session("session-1")
+            assert kept is not None
+            assert (kept.locked, kept.assurance(T0 + 20)) == (T0 + 10, 0)
+
     async def test_a_code_is_good_once_until_its_time_and_for_its_kind(self) -> None:
         """The second taker, a late one, and one of another kind get nothing."""
         await self.store.put_code("enter", "code", b"value", T0 + 30)

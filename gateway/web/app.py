@@ -21,6 +21,7 @@ from .passkey import Passkeys
 from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
+from .step_up import StepUpPages
 from .unlock import Unlock
 from .vault import VaultPages
 from .vouch import VouchPages
@@ -61,6 +62,7 @@ def main_site(
     passkeys: Passkeys,
     emergency: EmergencyPages,
     vouch: VouchPages,
+    step_up: StepUpPages,
     refusals: Refusals,
     public_origin: str,
     badges: BadgePages | None,
@@ -102,6 +104,11 @@ def main_site(
             Route("/shift/passkey", own(passkeys.page)),
             Route("/shift/passkey/options", own(passkeys.ask_new), methods=["POST"]),
             Route("/shift/passkey", own(passkeys.keep_new), methods=["POST"]),
+            Route("/step-up", own(step_up.page)),
+            Route("/step-up/sign-on", own(step_up.sign_on), methods=["POST"]),
+            Route("/step-up/pin", own(step_up.by_pin), methods=["POST"]),
+            Route("/step-up/passkey/options", own(passkeys.ask_step_up), methods=["POST"]),
+            Route("/step-up/passkey", own(passkeys.step_up), methods=["POST"]),
             Route("/lock", own(unlock.lock), methods=["POST"]),
             Route("/switch", own(unlock.switch), methods=["POST"]),
             Route("/shift/pin", own(unlock.pin_page)),

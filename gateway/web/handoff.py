@@ -30,6 +30,7 @@ from .render import Renderer, sentence
 from .seating import seated_cookies
 from .signoff import SignOff
 from .signon import SignOn
+from .step_up import StepUpPages
 from .visitors import Visitors
 
 _SAID = {
@@ -53,6 +54,7 @@ class HandOff:
         now: Callable[[], float],
         locks: Locks,
         sign_on: SignOn,
+        step_up: StepUpPages,
     ) -> None:
         self._public_url = public_url
         self._public_host = public_host
@@ -65,6 +67,7 @@ class HandOff:
         self._now = now
         self._locks = locks
         self._sign_on = sign_on
+        self._step_up = step_up
         self._asks, self._typed = Pace(12, 60.0), Pace(10, 60.0)  # for each address, and for each signed-on session
 
     # At the new device
@@ -244,7 +247,10 @@ class HandOff:
             if tried is not Tried.UNLOCKED:
                 return await self._claimed(seat, code, said=_SAID[tried])
         if answer == "sign-on" or not seat.proof_fresh(self._now()):
-            return await self._sign_on.again(request, f"/handoff/claimed?code={code}", device=here, stronger=True)
+            back = f"/handoff/claimed?code={code}"
+            if seat.session.device.id and not here:  # its key is gone: another session, on a device that is not known
+                return await self._sign_on.again(request, back)
+            return await self._step_up.fresh(request, seat, back)
         return await self._answered(seat, code, yes=True)
 
     async def _answered(self, seat: Seat, code: str, *, yes: bool) -> Response:

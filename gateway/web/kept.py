@@ -66,22 +66,38 @@ class Kept:
         Only a form from a page of the same origin, by the cookie of a session that was once seated at this host. `lapsed`: the
         session is in good order, and only its cookie is to be renewed: then the answer leads there, and back to go on.
         """
-        if inbound.method != "POST" or not _navigates(inbound) or inbound.media_type() not in _FORMS or not token:
-            return None
-        try:
-            csrf.require_own_page(inbound, changing=True)
-        except CrossSite:
+        if not token or not _is_form(inbound):
             return None
         found = await self._store.by_token(token_hash(token))
         if found is None or found.host != inbound.host:
             return None
         session, shift = found.session, found.shift
         reason = "renewal" if lapsed else session.end_reason or session.lock_reason or "idle"
+        write = await self._kept(system, inbound, Seat(session, shift, inbound.host), reason, held=lapsed)
+        if write is not None and lapsed:
+            back = f"{PAGE}?id={write.id}".encode()
+            return self._renderer.redirect(await self._doors.to_main(inbound.host, back, inbound.headers))
+        return self._said(kept=write is not None, lapsed=lapsed, write=write)
+
+    async def refused(self, system: System, inbound: InboundRequest, seat: Seat, reason: str) -> KeptWrite | None:
+        """A form that the policies refused and that a proof would let pass, kept; None for what is no form, or too large."""
+        if inbound.prefix or not _is_form(inbound):
+            return None
+        return await self._kept(system, inbound, seat, reason, held=False)
+
+    async def put_back(self, seat: Seat, write: KeptWrite) -> None:
+        """It was to be sent and was not let out of the house: it may be sent as before, by hand."""
+        await self._writes.keep(seat.shift.principal, replace(write, held=False))
+
+    async def _kept(
+        self, system: System, inbound: InboundRequest, seat: Seat, reason: str, *, held: bool
+    ) -> KeptWrite | None:
+        """None for what is too large."""
+        session, shift = seat.session, seat.shift
         try:
             body = await inbound.body.hold(LARGEST)
         except BodyTooLarge:
-            return self._said(kept=False, lapsed=lapsed)
-        seat = Seat(session, shift, inbound.host)
+            return None
         there, about = self._upstreams.written_on(seat, system, inbound)
         upstream = self._upstreams.known(seat, system) if there else _NOWHERE
         patients = await _patients(system, inbound) or about
@@ -94,17 +110,14 @@ class Kept:
             session=session.id,
             upstream=upstream,
             patients=tuple(sorted(patients, key=lambda ref: (ref.namespace, ref.value))),
-            held=lapsed,
+            held=held,
         )
         await self._writes.keep(shift.principal, write)
         p = shift.principal
         fields = {"issuer": p.issuer, "kept": write.id, "method": inbound.method, "reason": reason, "request": inbound.id,
                   "session": session.id, "shift": shift.id, "subject": p.subject, "system": system.name, **strength(shift)}  # fmt: skip
         await self._journal.record(AuditEvent(EventType.REQUEST_REJECTED, self._now(), fields))
-        if lapsed:
-            back = f"{PAGE}?id={write.id}".encode()
-            return self._renderer.redirect(await self._doors.to_main(inbound.host, back, inbound.headers))
-        return self._said(kept=True, lapsed=False, write=write)
+        return write
 
     def _said(self, *, kept: bool, lapsed: bool, write: KeptWrite | None = None) -> Response:
         return self._renderer.page(
@@ -179,6 +192,17 @@ def request_of(write: KeptWrite, click: InboundRequest) -> InboundRequest:
         len(write.body),
         click.session,
     )
+
+
+def _is_form(inbound: InboundRequest) -> bool:
+    """That somebody sent from a page of the same origin."""
+    if inbound.method != "POST" or not _navigates(inbound) or inbound.media_type() not in _FORMS:
+        return False
+    try:
+        csrf.require_own_page(inbound, changing=True)
+    except CrossSite:
+        return False
+    return True
 
 
 def _navigates(inbound: InboundRequest) -> bool:

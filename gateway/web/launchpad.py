@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.base import State
-from policies.decision import Permit
+from policies.decision import Decision, Permit
 from policies.engine import PolicyEngine
 from policies.model import AccessRequest, Action, Context, Facts, Resource
 
@@ -61,6 +61,7 @@ class Launchpad:
         devices: DevicePages,
         vouching: Vouching,
         badges: bool,
+        now: Callable[[], float],
     ) -> None:
         self._systems = systems
         self._engine = engine
@@ -75,12 +76,13 @@ class Launchpad:
         self._devices = devices
         self._vouching = vouching
         self._badges = badges
+        self._now = now
 
     async def home(self, request: Request) -> Response:
         return await self.seated(request, self._home)
 
     async def _home(self, request: Request, seat: Seat) -> Response:
-        tiles = [self._tile(system) for system in self._systems.values() if self.may_open(system, seat)]
+        tiles = [self._tile(system) for system in self._systems.values() if self._within_reach(system, seat)]
         waiting = [
             {
                 "title": one.title,
@@ -155,10 +157,18 @@ class Launchpad:
 
     def may_open(self, system: System, seat: Seat) -> bool:
         """By the same engine as everything else: may this person enter the system's own pages?"""
+        return isinstance(self._entering(system, seat), Permit)
+
+    def _within_reach(self, system: System, seat: Seat) -> bool:
+        """Or may they after a proof that its page will ask for?"""
+        decision = self._entering(system, seat)
+        return isinstance(decision, Permit) or decision.step_up is not None
+
+    def _entering(self, system: System, seat: Seat) -> Decision:
         resource = Resource(system=system.name, kind="page", route="launchpad")
         context = Context(device=seat.session.device, offline=bool(seat.shift.emergency), keepable=system.keepable)
-        access = AccessRequest(seat.shift.principal, Action.ENTER, resource, context)
-        return isinstance(self._engine.decide(access, Facts()), Permit)
+        access = AccessRequest(seat.principal(self._now()), Action.ENTER, resource, context)
+        return self._engine.decide(access, Facts())
 
     def address(self, system: System) -> str:
         """The page that a system's tile opens."""

@@ -1,4 +1,4 @@
-"""Passkeys at the main host: made on “My shift”, and used to unlock."""
+"""Passkeys at the main host: made on “My shift”, used to unlock, and to prove oneself again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from policies.model import Ownership
 from sso import passkey
 from sso.device import ProofFor
 from sso.errors import DeviceRefused
-from sso.passkey import PasskeyRefused, Place
+from sso.passkey import Passkey, PasskeyRefused, Place
 
 from ..edge.origins import Bounce
 from ..locks import Locks
@@ -25,6 +25,7 @@ from ..stores.base import CodeStore
 from .bodies import json_of
 from .paths import own_path
 from .render import Renderer, sentence
+from .step_up import StepUpPages
 from .visitors import Visitors
 
 _LIFE = 90.0  # seconds for a question
@@ -36,6 +37,7 @@ class Passkeys:
         public_url: str,
         visitors: Visitors,
         locks: Locks,
+        step_up: StepUpPages,
         store: CodeStore,
         renderer: Renderer,
         now: Callable[[], float],
@@ -43,6 +45,7 @@ class Passkeys:
         self._public_url = public_url
         self._visitors = visitors
         self._locks = locks
+        self._step_up = step_up
         self._store = store
         self._renderer = renderer
         self._now = now
@@ -90,10 +93,7 @@ class Passkeys:
             return self._refused("this session is not locked")
         turn = seat.session.turn
         try:
-            answer, challenge = await self._answer(request, "passkey-proof", seat)
-            here = await self._visitors.at(request, answer, seat, ProofFor.UNLOCK)
-            known = await self._locks.passkeys(seat)
-            used = passkey.proved(self._place(seat), answer, challenge, known)
+            answer, used, here = await self._used(request, "passkey-proof", seat)
             if not await self._locks.unlock_by_passkey(seat, used, turn=turn, here=here):
                 raise PasskeyRefused("this session was locked anew, or is over")
         except PasskeyRefused as error:
@@ -103,6 +103,42 @@ class Passkeys:
             await self._locks.refused(seat, refused.reason)
             return self._refused(f"{refused}, so it unlocks nothing: sign on again instead")
         return self._json(json.dumps({"next": own_path(str(answer.get("next", "/")))}))
+
+    async def ask_step_up(self, request: Request) -> Response:
+        """POST: what the browser is to prove in a session that is not locked."""
+        seat = await self._visitors.seat(request)
+        if seat is None:
+            return self._refused("you are not signed on")
+        return self._json(passkey.asked_proof(self._place(seat), await self._challenge("passkey-step-up", seat)))
+
+    async def step_up(self, request: Request) -> Response:
+        """POST: what it proved. `next` is the ticket of the step-up that it is for."""
+        seat = await self._visitors.seat(request)
+        if seat is None:
+            return self._refused("you are not signed on")
+        try:
+            answer, used, _ = await self._used(request, "passkey-step-up", seat)
+            ticket = str(answer.get("next", ""))
+            if (wanted := await self._step_up.by_passkey(seat, ticket)) is None:
+                raise PasskeyRefused("that was too long ago: open the page that you wanted again")
+        except PasskeyRefused as error:
+            await self._locks.refused(seat, "passkey-refused")
+            return self._refused(str(error))
+        except DeviceRefused as refused:
+            await self._locks.refused(seat, refused.reason)
+            return self._refused(f"{refused}: sign on again instead")
+        await self._locks.prove_by_passkey(seat, used, wanted.journalled)
+        onward = await self._step_up.onward(seat, ticket, wanted)
+        response = self._json(json.dumps({"next": onward.location}))
+        response.raw_headers += onward.headers
+        return response
+
+    async def _used(self, request: Request, kind: str, seat: Seat) -> tuple[dict[str, Any], Passkey, str]:
+        """The browser's answer, which of the clinician's passkeys gave it, and on which enrolled device. Raises PasskeyRefused,
+        DeviceRefused."""
+        answer, challenge = await self._answer(request, kind, seat)
+        here = await self._visitors.at(request, answer, seat, ProofFor.UNLOCK)
+        return answer, passkey.proved(self._place(seat), answer, challenge, await self._locks.passkeys(seat)), here
 
     async def _challenge(self, kind: str, seat: Seat) -> bytes:
         """A new one; the one before is worth nothing any more."""

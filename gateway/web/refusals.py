@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, dataclass
 
 from starlette.responses import Response
 
@@ -11,11 +12,12 @@ from policies.decision import Deny, Remedy
 
 from ..edge.origins import Asked, asked
 from ..errors import CookieLapsed, CrossSite, Fault, SessionLocked, fault_for
+from ..kept import LIFE
 from ..systems import System
 from .render import Renderer, sentence, wants_page
 
 REMEDIES = {
-    Remedy.STEP_UP: "Sign on again with a stronger proof, such as your smartcard.",
+    Remedy.STEP_UP: "Show once more that it is you.",
     Remedy.BREAK_GLASS: "In an emergency, ask for emergency access. It will be reviewed.",
     Remedy.CLAIM_RELATIONSHIP: "Say that this patient is in your care.",
     Remedy.UNLOCK: "Unlock this session.",
@@ -24,6 +26,32 @@ REMEDIES = {
 
 
 _HOME = ("/", "Back to all systems")
+_STRONGER = {
+    2: "Sign on once more, with your second factor.",
+    3: "Sign on once more, with your strongest proof, such as your smartcard.",
+}
+_THEN = {
+    "": " You come straight back here.",
+    "kept": f" What you entered is kept for {round(LIFE / 60)} minutes: you see it again after that, and send it yourself.",
+    "lost": " What you entered could not be kept: go back with your browser first, and copy it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """The way over a proof."""
+
+    address: str
+    stronger: int  # the assurance of a sign-on that it takes, where this clinician's was weaker; else 0
+    write: str = ""  # `kept` or `lost`: what became of what was sent; "" for a look
+
+    @property
+    def title(self) -> str:
+        return "Not sent: nothing was changed" if self.write else "One more proof is needed"
+
+    @property
+    def says(self) -> str:
+        return "Sign on with a stronger proof" if self.stronger else "Prove that it is you"
 
 
 class Refusals:
@@ -31,7 +59,16 @@ class Refusals:
         self._renderer = renderer
         self._public_url = public_url
 
-    def denied(self, deny: Deny, method: str, headers: Headers, request: str, system: System) -> Response:
+    def denied(
+        self,
+        deny: Deny,
+        method: str,
+        headers: Headers,
+        request: str,
+        system: System,
+        onward: Onward | None = None,
+    ) -> Response:
+        """`onward`: for a page, where a proof would turn it."""
         helps = [REMEDIES[remedy] for remedy in deny.remedies]
         if not wants_page(method, headers):
             return self._renderer.problem(
@@ -41,16 +78,27 @@ class Refusals:
                 rules=list(deny.reason.rules),
                 remedies=[remedy.value for remedy in deny.remedies],
                 request=request,
+                **({"step_up": asdict(deny.step_up)} if deny.step_up else {}),
             )
+        if onward:
+            step_up = _STRONGER.get(onward.stronger, REMEDIES[Remedy.STEP_UP]) + _THEN[onward.write]
+            helps = [step_up if help_ == REMEDIES[Remedy.STEP_UP] else help_ for help_ in helps]
         return self._message(
             403,
-            "You may not open this",
-            _refused(deny, system),
+            onward.title if onward else "You may not open this",
+            self.says(deny, system),
             helps=helps or ["If you need this for your work, ask the privacy office, and tell them the number below."],
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
             kind="refusal",
             framed=_in_frame(method, headers),
+            link=(onward.address, onward.says) if onward else None,
         )
+
+    def says(self, deny: Deny, system: System) -> str:
+        """The rule's own sentence; where no rule spoke, a plain one."""
+        if deny.reason.code == "no-permit":
+            return f"Your role does not let you open this in {system.title}."
+        return _quoted(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
 
     def failed(
         self, fault: Fault, method: str, headers: Headers, request: str, system: System | None, says: str = ""
@@ -135,7 +183,9 @@ class Refusals:
         kind: str,
         framed: bool,
         onward: tuple[str, str] = _HOME,
+        link: tuple[str, str] | None = None,
     ) -> Response:
+        """`onward`: a path of the main host; `link`: another address in its place."""
         path, says = onward
         return self._renderer.page(
             "message.html",
@@ -145,7 +195,7 @@ class Refusals:
             helps=helps,
             facts=facts,
             kind=kind,
-            link=(self._public_url + path, says),
+            link=link or (self._public_url + path, says),
             home=self._public_url + "/",
             top=True,
             framed=framed,
@@ -154,13 +204,6 @@ class Refusals:
 
 def _in_frame(method: str, headers: Headers) -> bool:
     return asked(method, headers) is Asked.FRAME
-
-
-def _refused(deny: Deny, system: System) -> str:
-    """The rule's own sentence; where no rule spoke, a plain one."""
-    if deny.reason.code == "no-permit":
-        return f"Your role does not let you open this in {system.title}."
-    return _quoted(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
 
 
 def _quoted(text: str) -> str:

@@ -64,7 +64,7 @@ class Seating:
             return self._renderer.redirect(Bounce(unlock_at(pending.return_path), done))
         here = (await self._device(request, pending, found))[0].id
         if covers(held, found) and on_its_device(held, here):
-            await self._sessions.confirmed(held.shift, signed_on, held.session)
+            await self._sessions.confirmed(held.shift, signed_on, held.session, raises=True)
             unlocked = await self._locks.unlock(held, FEDERATED, signed_on.auth_time, turn=turn, here=here)
             return self._renderer.redirect(
                 Bounce(pending.return_path if unlocked else unlock_at(pending.return_path), done)
@@ -115,7 +115,7 @@ class Seating:
         turn = own.session.turn
         if not on_its_device(own, here):
             return ""
-        await self._sessions.confirmed(own.shift, signed_on, own.session)
+        await self._sessions.confirmed(own.shift, signed_on, own.session, raises=True)
         if not await self._locks.unlock(own, FEDERATED, signed_on.auth_time, turn=turn, here=here, follows=True):
             return ""
         if previous is not None:

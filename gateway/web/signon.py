@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from policies.model import Ownership, Principal
-from sso.errors import DEVICE_REASONS, DeviceRefused, InteractionNeeded, ProviderAway, SignOnRefused
+from sso.errors import DEVICE_REASONS, DeviceRefused, InteractionNeeded, ProviderAway, SignOnError, SignOnRefused
 from sso.provider import Callback, IdentityProvider, PendingSignOn, SignedOn, not_under_way
-from sso.session import new_token, token_hash
+from sso.session import token_hash
 from sso.shift import VOUCHED, Shift
 
 from ..audit.event import AuditEvent, EventType
@@ -30,23 +30,21 @@ from ..session_events import shift_event
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .bodies import form_of
+from .leaving import Leaving, binding_name
 from .paths import own_path
 from .render import Renderer, sentence
 from .seating import Seating
 from .signoff import ANEW, SignOff
+from .step_up import StepUpPages
 from .visitors import Visitors, session_token
 
-BROWSER = b"__Host-lanyard-signon"
-_PENDING_LIFE = 600.0
 _AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
 _MOST_WAITING = 10_000  # shifts that it was away for, before those that are over are forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class SignOnSettings:
-    public_url: str
     acr_values: tuple[str, ...]
-    step_up_acr_values: tuple[str, ...]
     recheck: float  # seconds
     grace: float | None  # seconds that a shift goes on while the provider is away; None: to its end
     badges: bool = False  # whether readers are in use
@@ -68,6 +66,8 @@ class SignOn:
         seating: Seating,
         presence: Presence,
         emergency: Emergency,
+        leaving: Leaving,
+        step_up: StepUpPages,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -80,6 +80,8 @@ class SignOn:
         self._now = now
         self._sign_off = sign_off
         self._seating = seating
+        self._leaving = leaving
+        self._step_up = step_up
         self._rechecking: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
         self._presence = presence
@@ -114,8 +116,8 @@ class SignOn:
         """Leave for the provider. By POST a page's script adds the proof of the device that it is on."""
         asked = await form_of(request) if request.method == "POST" else request.query_params
         back = own_path(asked.get("next", "/"))
-        step_up = asked.get("proof") == "stronger"
-        acr = self._settings.step_up_acr_values if step_up else self._settings.acr_values
+        if asked.get("proof") == "fresh" and (seat := await self._visitors.seat(request)) is not None:
+            return await self._step_up.fresh(request, seat, back)
         try:
             here = await self._visitors.here(request, asked if request.method == "POST" else {})
         except DeviceRefused as refused:
@@ -124,8 +126,10 @@ class SignOn:
             return self._renderer.redirect(
                 Bounce("/sign-on" if back == "/" else f"/sign-on?next={quote(back, safe='')}")
             )
-        fresh = step_up or await self._anew(request, here)
-        return await self._leave(request, back, acr_values=acr, fresh=fresh, device=here.enrolment.id if here else "")
+        fresh, device = await self._anew(request, here), here.enrolment.id if here else ""
+        return await self._leaving.leave(
+            request, back, acr_values=self._settings.acr_values, fresh=fresh, device=device
+        )
 
     async def not_this_device(self, request: Request, refused: DeviceRefused, back: str) -> Response:
         """A revoked device signs nobody on. One that cannot prove itself is told why, and signs on as an unknown one."""
@@ -160,43 +164,13 @@ class SignOn:
 
     async def silently(self, request: Request, seat: Seat, back: str) -> Response:
         """Ask the provider whether it still knows this clinician, without a page."""
-        return await self._leave(request, back, prompt="none", subject=seat.shift.principal.subject)
+        return await self._leaving.leave(request, back, prompt="none", subject=seat.shift.principal.subject)
 
-    async def again(self, request: Request, back: str, *, device: str = "", stronger: bool = False) -> Response:
+    async def again(self, request: Request, back: str, *, device: str = "") -> Response:
         """Leave for the provider, which is to ask who is there. `device`: the enrolled one that has just proved itself."""
         if await self._presence.look():
             raise ProviderAway("the identity provider does not answer")
-        acr = self._settings.step_up_acr_values if stronger else self._settings.acr_values
-        return await self._leave(request, back, acr_values=acr, fresh=True, device=device)
-
-    async def _leave(
-        self,
-        request: Request,
-        back: str,
-        *,
-        acr_values: tuple[str, ...] = (),
-        fresh: bool = False,
-        prompt: str | None = None,
-        subject: str = "",
-        device: str = "",
-    ) -> Response:
-        binding = new_token()
-        pending = PendingSignOn.new(
-            browser=token_hash(binding),
-            redirect_uri=f"{self._settings.public_url}/sign-on/callback",
-            return_path=back,
-            now=self._now(),
-            acr_values=acr_values,
-            subject=subject,
-            fresh=fresh,
-            device=device,
-            source=self._visitors.source(request),
-        )
-        address = await self._provider.begin(pending, prompt=prompt)
-        await self._store.put_code("pending", pending.state, pending.to_json().encode(), self._now() + _PENDING_LIFE)
-        # One cookie for each sign-on under way, so that two tabs do not spoil each other's.
-        name = BROWSER + b"-" + token_hash(pending.state)[:16].encode()
-        return self._renderer.redirect(Bounce(address, (cookies.given(name, binding, max_age=int(_PENDING_LIFE)),)))
+        return await self._leaving.leave(request, back, acr_values=self._settings.acr_values, fresh=True, device=device)
 
     async def callback(self, request: Request) -> Response:
         """Back from the provider. The sign-on under way is taken out first: a second callback finds nothing."""
@@ -204,22 +178,20 @@ class SignOn:
             # Whoever only looks ahead must not use the answer up: the visit that follows is to find it.
             return Response(status_code=405, headers={"allow": "GET", "cache-control": "no-store"})
         try:
-            answer = Callback.read(request.scope["query_string"])
-            kept = await self._store.take_code("pending", answer.state, self._now())
-            if kept is None:
-                raise not_under_way()
-            pending = PendingSignOn.from_json(kept.decode())
-            name = BROWSER + b"-" + token_hash(answer.state)[:16].encode()
-            binding = cookies.cookie(tuple(request.scope["headers"]), name)
-            signed_on = await self._provider.finish(answer, pending, browser=token_hash(binding) if binding else "")
-        except InteractionNeeded:
-            # A silent check did not suffice: sign on with a page, and come back to the one that was asked for.
-            return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
+            answer, pending = await self._under_way(request)
         except SignOnRefused as error:
             return await self._refused(request, error)
+        name = binding_name(answer.state)
+        binding = cookies.cookie(tuple(request.scope["headers"]), name)
+        try:
+            signed_on = await self._provider.finish(answer, pending, browser=token_hash(binding) if binding else "")
+        except (SignOnRefused, ProviderAway) as error:
+            return await self._not_signed_on(request, pending, error)
         if not pending.subject:
             await self._emergency.remember(signed_on)
         held, previous = await self._visitors.held(request), await self._visitors.seat(request)
+        if held is None and pending.step_up:
+            return await self._step_up.proved(request, pending, signed_on, previous, name)
         if held is None and pending.subject:
             return await self._confirmed(pending, signed_on, previous, name)
         try:
@@ -228,6 +200,24 @@ class SignOn:
             return await self._seating.arrived(request, pending, signed_on, previous, name)
         except DeviceRefused as refused:
             return await self.not_this_device(request, refused, pending.return_path)
+
+    async def _under_way(self, request: Request) -> tuple[Callback, PendingSignOn]:
+        """The answer, and the sign-on that it is to. Raises SignOnRefused."""
+        answer = Callback.read(request.scope["query_string"])
+        kept = await self._store.take_code("pending", answer.state, self._now())
+        if kept is None:
+            raise not_under_way()
+        return answer, PendingSignOn.from_json(kept.decode())
+
+    async def _not_signed_on(self, request: Request, pending: PendingSignOn, error: SignOnError) -> Response:
+        if pending.step_up:
+            return await self._step_up.failed(request, pending, error)
+        if isinstance(error, InteractionNeeded):
+            # A silent check did not suffice: sign on with a page, and come back to the one that was asked for.
+            return self._renderer.redirect(Bounce(f"/sign-on/start?next={quote(pending.return_path, safe='')}"))
+        if isinstance(error, SignOnRefused):
+            return await self._refused(request, error)
+        raise error
 
     async def _confirmed(self, pending: PendingSignOn, signed_on: SignedOn, seat: Seat | None, name: bytes) -> Response:
         """A silent check came back. It confirms the shift that is seated here now, and never seats anybody.

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from policies.model import Ownership
 from sso.device import ProofFor
 from sso.errors import DeviceRefused
-from sso.session import BY_CLINICIAN, FOLLOW_ME, IDLE
+from sso.session import BY_CLINICIAN, FOLLOW_ME, IDLE, OTHER_PERSON
 from sso.unlock import PinRefused
 
 from ..edge import cookies
@@ -31,6 +31,7 @@ _WHY = {
     IDLE: "Nothing was done here for a while, so it was locked.",
     BY_CLINICIAN: "You locked it.",
     FOLLOW_ME: "You went on at another device, so it was locked.",
+    OTHER_PERSON: "Somebody else signed on here to prove that it is them, so it was locked.",
 }
 _SAID = {
     Tried.WRONG: "That PIN does not unlock this session. After five wrong ones it ends.",

@@ -8,7 +8,7 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.decision import Decision, Deny, Remedy
+from policies.decision import Decision, Deny
 from sso.device import ProofFor
 from sso.errors import DeviceRefused
 from sso.handoff import shown
@@ -22,7 +22,7 @@ from ..stores.base import Store
 from ..vouching import LIFE, Vouching
 from .bodies import form_of
 from .render import Renderer, sentence
-from .signon import SignOn
+from .step_up import StepUpPages
 from .visitors import Visitors
 
 _UNKNOWN = (
@@ -44,7 +44,7 @@ class VouchPages:
         visitors: Visitors,
         sessions: Sessions,
         locks: Locks,
-        sign_on: SignOn,
+        step_up: StepUpPages,
         renderer: Renderer,
         now: Callable[[], float],
     ) -> None:
@@ -53,7 +53,7 @@ class VouchPages:
         self._visitors = visitors
         self._sessions = sessions
         self._locks = locks
-        self._sign_on = sign_on
+        self._step_up = step_up
         self._renderer = renderer
         self._now = now
         self._typed = Pace(10, 60.0)  # names, for each signed-on session
@@ -118,8 +118,8 @@ class VouchPages:
             if tried is not Tried.UNLOCKED:
                 return self._confirm(seat, who, record, _SAID[tried])
         if isinstance(decision := self._vouching.may(seat), Deny):
-            if Remedy.STEP_UP in decision.remedies:
-                return await self._sign_on.again(request, "/vouch", device=here, stronger=True)
+            if decision.step_up is not None:
+                return await self._step_up.fresh(request, seat, "/vouch", assurance=decision.step_up.assurance)
             return self._refused(decision)
         code = await self._vouching.given(seat, record)
         name = record.principal.name

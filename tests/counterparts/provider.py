@@ -30,6 +30,7 @@ USERS: dict[str, dict[str, Any]] = {
     "x.guest": {"password": "no role", "name": "X Guest", "roles": []},
 }
 OTP = "000000"
+SMARTCARD = "333333"  # in its place
 
 
 @dataclass(frozen=True)

@@ -89,32 +89,31 @@ def test_a_second_device_joins_the_shift_and_both_survive_a_kill(
     assert {e["shift"] for e in seated} == {started[0]["shift"]}
 
 
-def test_stronger_proof_is_asked_of_the_provider_and_joins_the_shift(
+def test_a_fresh_proof_is_asked_of_the_provider_and_the_session_goes_on(
     place: Hospital, browsers: Callable[[], Browser]
 ) -> None:
-    """By `acr_values` and a fresh form; the same shift goes on, and the cookie from before is worth nothing."""
+    """By a fresh form, as strong as before; the same session under another cookie, and the one from before is worth nothing."""
     browser, thief = browsers(), browsers()
     place.sign_on(browser, "r.singh", otp="")
     thief.cookies = {host: dict(jar) for host, jar in browser.cookies.items()}
-    request = begun(place, browser, "?proof=stronger&next=/shift")
-    assert fields(request)["acr_values"] == MFA
-    page = browser.get(answered(place, browser, request, "r.singh"))
+    request = begun(place, browser, "?proof=fresh&next=/shift")
+    assert "acr_values" not in fields(request)
+    page = browser.get(answered(place, browser, request, "r.singh", otp=""))
     assert page.url == f"{place.url}/shift"
     logins = [e for e in place.events(type="login.ok") if e["subject"] == "r.singh"]
-    assert [e["acr"] for e in logins] == [PWD, MFA]
-    assert len({e["shift"] for e in logins}) == 1
+    assert [e["acr"] for e in logins] == [PWD, PWD]
+    assert len({e["session"] for e in logins}) == 1
     assert not signed_on(place, thief)
 
 
 def test_proof_that_is_not_as_strong_as_asked_is_refused(place: Hospital, browsers: Callable[[], Browser]) -> None:
-    """A request without its `acr_values` on the way is answered by a password alone: told so, and nothing has changed."""
+    """A shift of two factors is not made fresh by a password alone: told so, and nothing has changed."""
     browser = browsers()
-    place.sign_on(browser, "r.singh", otp="")
+    place.sign_on(browser, "r.singh")
     before = cookie(place, browser)
-    request = changed(begun(place, browser, "?proof=stronger"), acr_values=None)
-    page = browser.get(answered(place, browser, request, "r.singh", otp=""))
+    page = browser.get(answered(place, browser, begun(place, browser, "?proof=fresh"), "r.singh", otp=""))
     assert page.status == 403
-    assert "second factor" in page.text
+    assert "not as strong" in page.text
     assert refused(place) == "assurance"
     assert cookie(place, browser) == before
     assert signed_on(place, browser)
@@ -135,7 +134,7 @@ def test_a_proof_is_from_after_it_was_asked_for_or_refused(
     browser = browsers()
     place.sign_on(browser, "p.watt")
     before = cookie(place, browser)
-    request = begun(place, browser, "?proof=stronger")
+    request = begun(place, browser, "?proof=fresh")
     assert fields(request)["prompt"] == "login"
     assert "max_age" not in fields(request)
     ago, good = ASKED_AGAIN[proved]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from policies.model import Device
-from sso.session import BY_CLINICIAN, FOLLOW_ME, IDLE, PIN, SWITCHED, Session
+from sso.session import BY_CLINICIAN, FEDERATED, FOLLOW_ME, IDLE, PIN, SWITCHED, Session
 
 IDLE_FOR, STAYS = 300.0, 3600.0
 
@@ -46,6 +46,20 @@ def test_a_second_lock_moves_no_instant() -> None:
     assert (one.locked, one.lock_reason) == (100.0, SWITCHED)
 
 
+def test_a_step_up_ends_by_its_time_or_by_a_lock_and_not_by_a_weaker_one() -> None:
+    """Who proves themselves once more, and less strongly, takes nothing away that is still good."""
+    one = session(proof=PIN)
+    one.step_up(10.0, 9.0, 3, 100.0)
+    assert (one.proof, one.proved, one.assurance(99.0), one.assurance(100.0)) == (FEDERATED, 9.0, 3, 0)
+    one.step_up(50.0, 50.0, 2, 500.0)
+    assert (one.proved, one.assurance(99.0), one.assurance(100.0)) == (50.0, 3, 0)
+    one.step_up(100.0, 100.0, 2, 500.0)
+    assert one.assurance(499.0) == 2
+    one.lock(200.0, BY_CLINICIAN)
+    one.unlock(210.0, PIN, 210.0)
+    assert one.assurance(210.0) == 0
+
+
 class Life(RuleBasedStateMachine):
     """One browser through a shift, beside the simplest account of it that can be given."""
 
@@ -57,6 +71,7 @@ class Life(RuleBasedStateMachine):
         self.used = 0.0
         self.locked: float | None = None
         self.over = False
+        self.raised_until = 0.0
 
     def _model(self) -> None:
         if self.locked is None and self.now - self.used >= IDLE_FOR:
@@ -79,6 +94,13 @@ class Life(RuleBasedStateMachine):
     def locks(self, reason: str) -> None:
         self.session.lock(self.now, reason)
         self.locked = self.now if self.locked is None else self.locked
+        self.raised_until = 0.0
+
+    @precondition(lambda self: self.session.may_act(self.now))
+    @rule(lasts=st.sampled_from([60.0, 900.0]))
+    def steps_up(self, lasts: float) -> None:
+        self.session.step_up(self.now, self.now, 3, self.now + lasts)
+        self.raised_until = self.now + lasts
 
     @precondition(lambda self: self.session.live(self.now) and self.session.locked is not None)
     @rule()
@@ -99,12 +121,15 @@ class Life(RuleBasedStateMachine):
             turn=self.session.turn,
             locked=self.session.locked,
             ended=self.session.ended,
+            raised=self.session.raised,
+            raised_until=self.session.raised_until,
         )
 
     @rule()
     def another_gateway_writes_what_it_has(self) -> None:
-        """A lock holds against whoever has not heard of it."""
+        """A lock and a step-up hold against whoever has not heard of them."""
         kept = self.copy.heard_of(self.session)
+        assert kept.assurance(self.now) == self.session.assurance(self.now)
         assert kept.locked == self.session.locked
         assert kept.turn == self.session.turn
 
@@ -112,6 +137,10 @@ class Life(RuleBasedStateMachine):
     def it_acts_only_while_it_is_neither_locked_nor_over(self) -> None:
         assert self.session.may_act(self.now) is (not self.over and self.locked is None)
         assert self.session.live(self.now) is (not self.over)
+
+    @invariant()
+    def it_is_raised_no_longer_than_was_said_and_not_beyond_a_lock(self) -> None:
+        assert self.session.assurance(self.now) == (3 if self.now < self.raised_until else 0)
 
     @invariant()
     def the_warning_counts_down_to_the_lock(self) -> None:

@@ -36,7 +36,7 @@ async def test_a_proof_near_its_end_makes_a_shift_last_through_the_handover(hous
     house.provider.claims = dict(STRONG)
     tab = await near_the_end(house)
     assert "Prove that it is you" in (await tab.get(MAIN + "/")).text
-    await tab.sign_on("/sign-on/start?proof=stronger")
+    await tab.sign_on("/sign-on/start?proof=fresh")
     assert "Prove that it is you" not in (await tab.get(MAIN + "/")).text
     assert await ends(house) == [14.0]
     house.clock.step = 13.5 * HOUR
@@ -52,7 +52,7 @@ async def test_a_weak_proof_moves_nothing(house: Front) -> None:
     """A password alone starts a shift, and does not lengthen one."""
     tab = await near_the_end(house)
     assert "Prove that it is you" not in (await tab.get(MAIN + "/")).text
-    await tab.sign_on("/sign-on/start?proof=stronger")
+    await tab.sign_on("/sign-on/start?proof=fresh")
     assert await ends(house) == []
 
 
@@ -75,5 +75,5 @@ async def test_a_hospital_may_decide_that_none_lasts_longer(tmp_path: Path) -> N
         house.provider.claims = dict(STRONG)
         tab = await near_the_end(house)
         assert "Prove that it is you" not in (await tab.get(MAIN + "/")).text
-        await tab.sign_on("/sign-on/start?proof=stronger")
+        await tab.sign_on("/sign-on/start?proof=fresh")
         assert await ends(house) == []

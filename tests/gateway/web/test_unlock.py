@@ -248,7 +248,7 @@ async def test_a_pin_is_set_by_whoever_has_just_signed_on(house: Front) -> None:
     await tab.post(f"{MAIN}/lock")
     await tried(tab, PIN)
     assert "First show that it is you" in (await tab.get(f"{MAIN}/shift/pin")).text
-    page, way = await tab.sign_on_by_way("/sign-on/start?proof=stronger&next=/shift/pin")
+    page, way = await tab.sign_on_by_way("/sign-on/start?proof=fresh&next=/shift/pin")
     assert way[-1] == f"{MAIN}/shift/pin"
     assert 'name="again"' in page.text
     assert len(await house.events("credential.kept")) == 1
@@ -293,7 +293,7 @@ async def test_signing_on_again_unlocks_the_same_session(house: Front) -> None:
 async def test_a_sign_on_from_before_the_lock_unlocks_nothing(house: Front) -> None:
     """It was begun in another tab, and the provider may have answered without asking anybody."""
     tab = await signed_on(house)
-    begun = [await tab.get(f"{MAIN}/sign-on/start{query}") for query in ("", "?proof=stronger")]
+    begun = [await tab.get(f"{MAIN}/sign-on/start{query}") for query in ("", "?proof=fresh")]
     await tab.post(f"{MAIN}/lock")
     for leaving in begun:
         page, _ = await tab.follow(leaving.headers["location"])

@@ -1,0 +1,126 @@
+"""A provider that costs nothing: in a process of its own, whose CPU is not counted, and whose time is told apart.
+
+    python -m benchmarks.provider PORT
+
+It asks nobody: a browser makes up its own code (`code_for`), which says whose sign-on it is. `/spent` says how long all answers took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from sso.testing import rsa_key, signed
+from tests.counterparts.processes import free_port
+
+CLIENT = "bench"
+
+
+def code_for(authorisation: str, subject: str) -> str:
+    """The code with which a browser comes back from this authorisation request as `subject`."""
+    nonce = parse_qs(urlsplit(authorisation).query)["nonce"][0]
+    return base64.urlsafe_b64encode(json.dumps([nonce, subject]).encode()).decode()
+
+
+class Stub:
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+        self._key = rsa_key()
+        self._spent = 0.0
+
+    def _answer(self, path: str, headers: dict[str, str], body: str) -> dict[str, Any]:
+        match path:
+            case "/.well-known/openid-configuration":
+                return self._metadata()
+            case "/jwks":
+                return {"keys": [self._key.as_dict(private=False)]}
+            case "/token":
+                return self._tokens(dict(parse_qsl(body))["code"])
+            case "/userinfo":
+                return {"sub": headers["authorization"].removeprefix("Bearer ")}
+            case _:
+                return {"seconds": self._spent}
+
+    def _metadata(self) -> dict[str, Any]:
+        i = self._issuer
+        return {
+            "issuer": i, "authorization_endpoint": f"{i}/authorize", "token_endpoint": f"{i}/token",
+            "userinfo_endpoint": f"{i}/userinfo", "jwks_uri": f"{i}/jwks",
+            "id_token_signing_alg_values_supported": ["RS256"], "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "authorization_response_iss_parameter_supported": True,
+        }  # fmt: skip
+
+    def _tokens(self, code: str) -> dict[str, Any]:
+        nonce, subject = json.loads(base64.urlsafe_b64decode(code))
+        now = int(time.time())
+        digest = hashlib.sha256(subject.encode()).digest()[:16]
+        claims = {
+            "iss": self._issuer, "sub": subject, "aud": CLIENT, "iat": now, "exp": now + 300, "auth_time": now, "nonce": nonce,
+            "acr": "aal2", "amr": ["pwd", "mfa"], "name": f"Person {subject}", "roles": ["nurse"],
+            "at_hash": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+        }  # fmt: skip
+        token = signed({"alg": "RS256", "kid": self._key.kid}, json.dumps(claims).encode(), self._key)
+        return {
+            "access_token": subject,
+            "token_type": "Bearer",
+            "expires_in": 300,
+            "id_token": token,
+            "refresh_token": code,
+        }
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                begun = time.perf_counter()
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+                body = (await reader.readexactly(int(headers.get("content-length", "0")))).decode()
+                said = json.dumps(self._answer(urlsplit(head[0].split(" ")[1]).path, headers, body)).encode()
+                kind = b"content-type: application/json\r\ncache-control: no-store\r\n"
+                writer.write(b"HTTP/1.1 200 OK\r\n%scontent-length: %d\r\n\r\n%s" % (kind, len(said), said))
+                await writer.drain()
+                self._spent += time.perf_counter() - begun
+        writer.close()
+
+
+@contextlib.contextmanager
+def stub_provider() -> Iterator[str]:
+    """Its issuer."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.provider", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        try:
+            if running.stdout.readline() != b"ready\n":
+                raise RuntimeError("the stub provider did not start")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            running.terminate()
+
+
+def spent(issuer: str) -> float:
+    """Seconds that the provider has taken for its answers so far."""
+    with urllib.request.urlopen(f"{issuer}/spent", timeout=5) as answer:
+        return float(json.load(answer)["seconds"])
+
+
+async def main(port: int) -> None:
+    server = await asyncio.start_server(Stub(f"http://127.0.0.1:{port}").serve, "127.0.0.1", port)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(int(sys.argv[1])))
