@@ -15,12 +15,14 @@ from sso.seal import Seal
 from .assembly import form_targets, system_origins
 from .audit.event import EventType
 from .audit.journal import Journal
+from .audit.looking import Looking
 from .badges import Badges
 from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
 from .devices import devices_of
 from .edge.origins import Doors
+from .installation import data_dir_of
 from .kept import KeptWrites
 from .locks import Locks
 from .metrics import Metrics
@@ -32,6 +34,8 @@ from .upstreams import UpstreamSessions
 from .vault import Vault
 from .web.app import main_site
 from .web.badge import BadgePages
+from .web.device_changes import DeviceChanges
+from .web.device_desk import DeviceDesk
 from .web.devices import DevicePages
 from .web.downtime import entries
 from .web.entering import Entering
@@ -43,6 +47,7 @@ from .web.passkey import Passkeys
 from .web.refusals import Refusals
 from .web.render import Renderer
 from .web.seating import Seating
+from .web.security import Security
 from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
 from .web.switching import Switching
@@ -130,6 +135,10 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
+    security = Security(launchpad, visitors, r.engine, r.journal, refusals, now)
+    looking = Looking(data_dir_of(config), r.journal, now)
+    desk = DeviceDesk(security, launchpad, devices, r.store, r.sessions, looking, r.systems, refusals, renderer, now)
+    changes = DeviceChanges(url, security, desk, launchpad, devices, r.store, sign_off, renderer, now)
     return Pages(
         main_site(
             sign_on,
@@ -141,6 +150,8 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
             vault,
             device_pages,
             passkeys,
+            desk,
+            changes,
             refusals,
             public,
             badge_pages if config.badges.enabled else None,

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from .decision import Remedy
 from .question import Question
 
+# No emergency and no care of a patient opens these.
+_NO_RECORD = frozenset({"audit", "manage_devices", "read_device_activity"})
+
 
 def remedies(
     question: Question, permitted: Callable[[Question], bool], named: Iterable[Remedy] = ()
@@ -24,12 +27,14 @@ def remedies(
 def alternatives(question: Question) -> Iterator[tuple[Remedy, Question]]:
     """The questions that would be asked after each act; none for an act that would change nothing."""
     for level in (question.assurance, 2, 3):
-        if level > question.assurance or not question.proof_fresh:
+        if level > question.assurance or not question.proof_fresh or question.proof_method != "federated":
             assurance = max(level, question.assurance)
-            yield Remedy.STEP_UP, question._replace(proof_fresh=True, assurance=assurance)
-    if question.break_glass != "yes":
+            stronger = question._replace(proof_fresh=True, assurance=assurance, proof_method="federated")
+            yield Remedy.STEP_UP, stronger
+    of_record = question.action not in _NO_RECORD
+    if of_record and question.break_glass != "yes":
         yield Remedy.BREAK_GLASS, question._replace(break_glass="yes", purpose="BTG", proof_fresh=True)
-    if question.relationship != "yes":
+    if of_record and question.relationship != "yes":
         yield Remedy.CLAIM_RELATIONSHIP, question._replace(relationship="yes")
     if not question.unlocked:
         yield Remedy.UNLOCK, question._replace(unlocked=True)

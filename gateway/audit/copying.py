@@ -23,13 +23,24 @@ from .segment import Record, SegmentName, parse_header, read, segments, writers
 _BATCH = 2000
 _AT_ONCE = 90  # rows in a statement: older SQLite takes 999 values
 NAME = "search.db"
-_SCHEMA = """
+
+# What is asked for beside the columns. A question uses an index of these where it says the very same words.
+SESSION = "json_extract(CAST(payload AS TEXT), '$.fields.session')"
+DEVICE = "json_extract(CAST(payload AS TEXT), '$.fields.device_id')"
+OPENED = "type = 'access.intent'"
+SEATED = "type = 'session.seated'"
+OF_DEVICE = "type IN ('device.enrolled', 'device.approved', 'device.changed', 'device.revoked')"
+
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS event (
   writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, type TEXT NOT NULL,
   request TEXT, subject TEXT, name TEXT, system TEXT, payload BLOB NOT NULL, PRIMARY KEY (writer, epoch, seq));
 CREATE INDEX IF NOT EXISTS event_at ON event (at);
 CREATE INDEX IF NOT EXISTS event_request ON event (request) WHERE request IS NOT NULL;
 CREATE INDEX IF NOT EXISTS event_subject ON event (subject, at) WHERE subject IS NOT NULL;
+CREATE INDEX IF NOT EXISTS event_session ON event ({SESSION}, at) WHERE {OPENED};
+CREATE INDEX IF NOT EXISTS event_seat ON event ({DEVICE}) WHERE {SEATED};
+CREATE INDEX IF NOT EXISTS event_device ON event ({DEVICE}) WHERE {OF_DEVICE};
 CREATE TABLE IF NOT EXISTS patient (
   namespace TEXT NOT NULL, value TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (value, namespace, writer, epoch, seq)) WITHOUT ROWID;

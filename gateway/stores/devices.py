@@ -76,20 +76,33 @@ class DeviceRows:
     def _enrolment(self, hashed: str, value: str) -> Enrolment:
         return enrolment_of(json.loads(self._seal.unseal(value, purpose=f"device:{hashed}")))
 
+    async def amend_device(self, device_id: str, change: Callable[[Enrolment], Enrolment]) -> Enrolment | None:
+        return await self._do(lambda c: self._amend_device(c, key_hash(device_id), change))
+
+    def _amend_device(self, c: Connection, hashed: str, change: Callable[[Enrolment], Enrolment]) -> Enrolment | None:
+        value = c.execute(select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))).scalar()
+        if value is None:
+            return None
+        enrolment = change(self._enrolment(hashed, value))
+        self._put_device(c, enrolment)
+        return enrolment
+
+    async def sessions_on(self, device_id: str) -> list[Session]:
+        found = await self._do(lambda c: self._seated_on(c, key_hash(device_id)))
+        return sorted(found, key=lambda session: -session.created)
+
+    def _seated_on(self, c: Connection, hashed: str) -> list[Session]:
+        seated = select(seated_on.c.session).where(seated_on.c.device == hashed)
+        live = select(sessions.c.id, sessions.c.value).where(sessions.c.id.in_(seated), sessions.c.ended.is_(None))
+        return [self._session(row.id, row.value) for row in c.execute(live).all()]
+
     async def revoke_device(self, device_id: str, now: float) -> list[Session]:
         hashed = key_hash(device_id)
 
         def work(c: Connection) -> list[Session]:
-            value = c.execute(
-                select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))
-            ).scalar()
-            if value is None:
+            if self._amend_device(c, hashed, lambda enrolment: replace(enrolment, revoked=now)) is None:
                 return []
-            enrolment = self._enrolment(hashed, value)
-            self._put_device(c, replace(enrolment, revoked=now))
-            seated = select(seated_on.c.session).where(seated_on.c.device == hashed)
-            live = select(sessions.c.id, sessions.c.value).where(sessions.c.id.in_(seated), sessions.c.ended.is_(None))
-            ended = [self._session(row.id, row.value) for row in c.execute(live).all()]
+            ended = self._seated_on(c, hashed)
             for session in ended:
                 session.ended, session.end_reason = now, "device-revoked"
                 self._put_session(c, session)

@@ -31,7 +31,17 @@ class Refusals:
         self._renderer = renderer
         self._public_url = public_url
 
-    def denied(self, deny: Deny, method: str, headers: Headers, request: str, system: System) -> Response:
+    def denied(
+        self,
+        deny: Deny,
+        method: str,
+        headers: Headers,
+        request: str,
+        system: System | None,
+        *,
+        onward: tuple[str, str] | None = None,
+    ) -> Response:
+        """`system`: None for a page of ours. `onward`: the page of the main host that helps, and its name."""
         helps = [REMEDIES[remedy] for remedy in deny.remedies]
         if not wants_page(method, headers):
             return self._renderer.problem(
@@ -50,6 +60,7 @@ class Refusals:
             facts=self._facts(system, request, ", ".join(deny.reason.rules) or deny.reason.code),
             kind="refusal",
             framed=_in_frame(method, headers),
+            onward=onward or _HOME,
         )
 
     def failed(
@@ -156,10 +167,12 @@ def _in_frame(method: str, headers: Headers) -> bool:
     return asked(method, headers) is Asked.FRAME
 
 
-def _refused(deny: Deny, system: System) -> str:
+def _refused(deny: Deny, system: System | None) -> str:
     """The rule's own sentence; where no rule spoke, a plain one."""
     if deny.reason.code == "no-permit":
-        return f"Your role does not let you open this in {system.title}."
+        return f"Your role does not let you open this{f' in {system.title}' if system else ''}."
+    if system is None:
+        return _quoted(deny.reason.text)
     return _quoted(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
 
 

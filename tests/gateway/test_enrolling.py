@@ -159,7 +159,7 @@ def test_a_revoked_device_is_out_of_use_and_says_what_was_opened_on_it(place: In
     said = lanyard("device", "revoke", PC.id[:12])
     assert said.code == 0
     assert "out of use; sessions ended: 0" in said.out
-    assert "(2 of 2)" in said.out
+    assert "opened on it, newest first:" in said.out
     assert said.out.count("access.intent") == 2
     assert [one["device_id"] for one in events(lanyard, "device.revoked")] == [PC.id]
     assert {"device": PC.id} in [one["question"] for one in events(lanyard, "audit.read")]

@@ -1,0 +1,120 @@
+"""Pages of ours that are not for everybody: whether this person may is asked of the policies and written down before the page is made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.decision import Deny, Remedy
+from policies.engine import PolicyEngine
+from policies.model import Facts, PatientRef
+
+from ..audit.event import AuditReceipt, RequestLine
+from ..audit.journal import Journal
+from ..devices import Actor
+from ..duties import Duty
+from ..edge.exchange import new_id
+from ..sessions import Seat
+from .launchpad import Launchpad
+from .paths import own_path
+from .refusals import Refusals
+from .visitors import Visitors
+
+_STEP_UP = "Prove that it is you"
+
+
+@dataclass(slots=True)
+class Admitted:
+    """Somebody who may; `released` is for patients that the page names."""
+
+    seat: Seat
+    receipt: AuditReceipt
+    journal: Journal
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.seated(self.seat)
+
+    @property
+    def looks(self) -> dict[str, object]:
+        """Who looks, as `audit.read` says it."""
+        return {**self.actor.known, "request": self.receipt.request}
+
+    async def released(self, patients: frozenset[PatientRef]) -> None:
+        """Written down before they are shown. Raises JournalUnavailable."""
+        if patients:
+            self.receipt = await self.journal.released(self.receipt, patients)
+
+
+Show = Callable[[Request, Admitted], Awaitable[Response]]
+
+
+class Security:
+    def __init__(
+        self,
+        launchpad: Launchpad,
+        visitors: Visitors,
+        engine: PolicyEngine,
+        journal: Journal,
+        refusals: Refusals,
+        now: Callable[[], float],
+    ) -> None:
+        self._launchpad = launchpad
+        self._visitors = visitors
+        self._engine = engine
+        self._journal = journal
+        self._refusals = refusals
+        self._now = now
+
+    async def page(self, request: Request, duty: Duty, show: Show) -> Response:
+        """The page for whoever may see it, else the sign-on page or the refusal. What is posted can be asked for by GET too:
+        a stronger proof leads back there."""
+
+        async def seated(request: Request, seat: Seat) -> Response:
+            return await self._judged(request, seat, duty, show)
+
+        return await self._launchpad.seated(request, seated)
+
+    async def _judged(self, request: Request, seat: Seat, duty: Duty, show: Show) -> Response:
+        access = duty.asked(seat, fresh=seat.proof_fresh(self._now()))
+        line = self._line(request, seat)
+        decision = self._engine.decide(access, Facts())
+        question = self._engine.input_record(decision.input_hash)
+        receipt = await self._journal.intent(access, Facts(), decision, line, question)
+        if isinstance(decision, Deny):
+            headers, onward = tuple(request.scope["headers"]), _onward(decision, own_path(request.scope["path"]))
+            return self._refusals.denied(decision, request.method, headers, line.id, None, onward=onward)
+        admitted = Admitted(seat, receipt, self._journal)
+        try:
+            response = await show(request, admitted)
+        except BaseException:
+            self._journal.completed(admitted.receipt, 0, 0, "incomplete")
+            raise
+        self._journal.completed(admitted.receipt, response.status_code, len(response.body), "complete")
+        return response
+
+    def _line(self, request: Request, seat: Seat) -> RequestLine:
+        device = seat.session.device
+        return RequestLine(
+            id=new_id(),
+            session=seat.session.id,
+            shift=seat.shift.id,
+            method=request.method,
+            target=request.scope["lanyard.target"],
+            source=self._visitors.source(request),
+            agent=request.headers.get("user-agent", ""),
+            device=device.name or device.device_class.value,
+            zone=device.zone,
+            proof=seat.session.proof,
+            proof_age=int(self._now() - seat.proved),
+        )
+
+
+def _onward(deny: Deny, back: str) -> tuple[str, str] | None:
+    """Where a stronger proof would be enough: to the provider for it, and back."""
+    if Remedy.STEP_UP not in deny.remedies:
+        return None
+    return f"/sign-on/start?proof=stronger&next={back}", _STEP_UP
