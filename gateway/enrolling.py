@@ -26,6 +26,7 @@ from .audit.search import Found, catch_up, open_copy
 from .auditing import instant, journal_own, operator, own_journal, print_found
 from .config import Config
 from .context import Surroundings
+from .device_list import Sought
 from .devices import Actor, Devices, State, devices_of, link
 from .errors import ConfigError
 from .installation import opened_store
@@ -39,12 +40,13 @@ _LISTED = 100  # of what was opened
 
 def device_list(given: argparse.Namespace) -> int:
     config = configuration.load(given.config)
-    found = asyncio.run(_all(config))
+    sought = Sought(given.find, given.ward, given.state)
+    found = [enrolment for enrolment in asyncio.run(_all(config)) if sought.fits(enrolment)]
     if given.json:
         for enrolment in found:
             print(json.dumps(_values(enrolment)))
     elif not found:
-        print("no device is enrolled")
+        print("no device is like that" if sought != Sought() else "no device is enrolled")
     else:
         _print_devices(found)
     return 0
