@@ -374,7 +374,9 @@ class StoreContract:
         """The newest first; neither who has ended, nor who sits elsewhere."""
         elsewhere = Device("device-2", "Ward 7 PC 4")
         await self.store.seat(shift(), session(), MAIN, token_hash("one"))
-        await self.store.seat(shift("shift-2"), session("session-2", "shift-2", created=T0 + 5), MAIN, token_hash("two"))
+        await self.store.seat(
+            shift("shift-2"), session("session-2", "shift-2", created=T0 + 5), MAIN, token_hash("two")
+        )
         await self.store.seat(shift(), session("session-3", device=elsewhere), MAIN, token_hash("three"))
         await self.store.seat(shift(), session("session-4"), MAIN, token_hash("four"))
         await self.store.put_session(session("session-4", ended=T0 + 1, end_reason="signed-off"))
