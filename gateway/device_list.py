@@ -19,10 +19,9 @@ class Sought:
     text: str = ""  # part of a name, a ward, an owner's subject, or the beginning of an id
     ward: str = ""
     state: str = ""
-    page: int = 1
 
     def fits(self, e: Enrolment) -> bool:
-        text = self.text.strip().casefold()
+        text = self.text.casefold()
         said = (e.name.casefold(), e.ward.casefold(), e.owner[1].casefold() if e.owner else "")
         return (
             (not self.ward or e.ward == self.ward)
@@ -41,11 +40,11 @@ class Listed:
     waiting: int  # for approval, of all devices
 
 
-def listed(known: list[Enrolment], sought: Sought) -> Listed:
-    """What waits for approval first, what was revoked last, each by ward and name."""
+def listed(known: list[Enrolment], sought: Sought, page: int = 1) -> Listed:
+    """What waits for approval first, what was revoked last, each by ward and name. A page that there is not is the nearest one."""
     found = sorted(filter(sought.fits, known), key=_place)
     pages = max(1, -(-len(found) // PAGE))
-    page = min(max(sought.page, 1), pages)
+    page = min(max(page, 1), pages)
     wards = sorted({e.ward for e in known if e.ward}, key=str.casefold)
     waiting = sum(State.of(e) is State.PENDING for e in known)
     return Listed(found[(page - 1) * PAGE : page * PAGE], len(found), page, pages, wards, waiting)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NURSE, DOCTOR, RECEPTIONIST, PRIVACY, SECURITY = "nurse", "doctor", "receptionist", "privacy-officer", "security-officer"
+NURSE, DOCTOR, RECEPTIONIST = "nurse", "doctor", "receptionist"
+PRIVACY, SECURITY = "privacy-officer", "security-officer"
 _OWN_NAMES = {name: name for name in (NURSE, DOCTOR, RECEPTIONIST, PRIVACY, SECURITY)}
 
 # National RBAC job roles (NHS Spine Directory). Those of uncertain reach (R8003, R8008, R8010) are left to the site.

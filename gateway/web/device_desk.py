@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +14,7 @@ from starlette.responses import Response
 from connectors.errors import BadRequest
 from policies.model import PatientRef
 from sso.device import Enrolment
+from sso.session import new_token
 
 from ..audit.looking import Looking
 from ..audit.opened import became_of, opened_on, patients_of
@@ -19,6 +22,7 @@ from ..audit.search import Found, Place
 from ..device_list import Sought, listed
 from ..devices import Devices, State
 from ..duties import READ_ACTIVITY, SEE_DEVICES
+from ..edge.origins import Bounce
 from ..errors import SearchUnavailable
 from ..observing import would_refuse
 from ..sessions import Seat, Sessions
@@ -30,6 +34,9 @@ from .refusals import Refusals
 from .render import Renderer, when
 from .security import Admitted, Security
 
+_SEARCH, _SEARCH_LIFE = "device-search", 3600.0  # seconds
+_LONGEST = 80  # characters of what is looked for
+_PAGE = re.compile(r"[0-9]{1,5}")
 _DAY = 86_400.0
 _DAYS = (1, 7, 30, 365)
 _AT_ONCE = 50  # accesses on a page
@@ -80,22 +87,30 @@ class DeviceDesk:
     # All
 
     async def all(self, request: Request) -> Response:
-        """By POST with what is looked for: names of people and wards stay out of addresses."""
         return await self._security.page(request, SEE_DEVICES, self._all)
 
     async def _all(self, request: Request, admitted: Admitted) -> Response:
-        form = await form_of(request) if request.method == "POST" else {}
-        page = form.get("page", "1")
-        sought = Sought(
-            form.get("text", "")[:80],
-            form.get("ward", ""),
-            form.get("state", ""),
-            int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
-        )
-        found = listed(await self._store.devices(), sought)
+        if request.method == "POST":
+            return await self._look_for(await form_of(request))
+        find, page = request.query_params.get("find", ""), request.query_params.get("page", "")
+        kept = await self._store.read_code(_SEARCH, find, self._now()) if 0 < len(find) < 64 else None
+        sought = Sought(**json.loads(kept)) if kept else Sought()
+        found = listed(await self._store.devices(), sought, int(page) if _PAGE.fullmatch(page) else 1)
         here = admitted.seat.session.device.id
         rows = [{**self.row(e), "here": e.id == here} for e in found.shown]
-        return self._page("security_devices.html", admitted, rows=rows, found=found, sought=sought, states=[*State])
+        return self._page(
+            "security_devices.html", admitted, rows=rows, found=found, sought=sought, find=find if kept else "",
+            states=[*State],
+        )  # fmt: skip
+
+    async def _look_for(self, form: dict[str, str]) -> Response:
+        """Names of people and wards stay out of addresses: what is looked for is kept, and the address names it by a number."""
+        sought = Sought(*(form.get(name, "").strip()[:_LONGEST] for name in ("text", "ward", "state")))
+        if sought == Sought():
+            return self._renderer.redirect(Bounce("/security/devices"))
+        token = new_token()
+        await self._store.put_code(_SEARCH, token, json.dumps(asdict(sought)).encode(), self._now() + _SEARCH_LIFE)
+        return self._renderer.redirect(Bounce(f"/security/devices?find={token}"))
 
     # One
 

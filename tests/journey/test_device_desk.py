@@ -117,6 +117,9 @@ def test_a_tablet_is_enrolled_watched_and_taken_out_of_use(
     pictured(officer, "opened")
 
     officer.go_back()
+    officer.go_back()  # what was looked for is still there
+    expect(officer.locator("tbody tr")).to_have_count(1)
+    officer.go_forward()
     officer.get_by_role("link", name="Take out of use").click()
     expect(officer.locator("main")).to_contain_text("1 session on it ends within a second")
     officer.get_by_text("It was stolen").click()
