@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from sso.device import Certificate, Enrolment
-from sso.errors import DeviceRefused
-from sso.seal import Seal
+from sso.errors import DeviceRefused, StoreUnavailable
+from sso.seal import Seal, SealError
 from sso.session import Session
 
 from .base import key_hash
@@ -64,7 +65,13 @@ class DeviceRows:
         return found[0] if found else None
 
     async def devices(self) -> list[Enrolment]:
-        return await self._devices(select(devices.c.id, devices.c.value).order_by(devices.c.created.desc()))
+        """Opened beside the store's thread: thousands take it a good part of a second, and sessions wait for it."""
+        asked = select(devices.c.id, devices.c.value).order_by(devices.c.created.desc())
+        rows = [(row.id, row.value) for row in await self._do(lambda c: c.execute(asked).all())]
+        try:
+            return await asyncio.to_thread(lambda: [self._enrolment(*row) for row in rows])
+        except SealError:
+            raise StoreUnavailable("the store holds what `keys.seal` does not open: was the key replaced?") from None
 
     async def devices_of(self, issuer: str, subject: str) -> list[Enrolment]:
         own = devices.c.owner == key_hash(issuer, subject), devices.c.revoked.is_(None)
