@@ -11,15 +11,13 @@ from typing import Any
 import httpx2
 from lxml import html
 
-from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import enrolled
 from policies.model import Ownership
 from sso.device import Enrolment
-from sso.seal import Seal
 from sso.testing import BrowserKey
 
 from .front import MAIN, Front, Tab, front
-from .test_devices import proof, sent, signed_on
+from .test_devices import proof, signed_on
 
 DEVICES = f"{MAIN}/security/devices"
 OFFICER = {
@@ -45,25 +43,14 @@ async def guarded(folder: Path, **tables: Any) -> AsyncIterator[Front]:
         yield house
 
 
-@contextlib.asynccontextmanager
-async def store_of(house: Front) -> AsyncIterator[SqliteStore]:
-    """As another process has it."""
-    key = Seal.of((house.folder / "seal.key").read_bytes())
-    opened = SqliteStore(house.folder / "data" / "sessions.db", key)
-    try:
-        yield opened
-    finally:
-        await opened.close()
-
-
 async def known(house: Front, *devices: Enrolment) -> None:
-    async with store_of(house) as store:
+    async with house.store() as store:
         for device in devices:
             await store.put_device(device)
 
 
 async def kept(house: Front) -> list[Enrolment]:
-    async with store_of(house) as store:
+    async with house.store() as store:
         return await store.devices()
 
 
@@ -97,7 +84,7 @@ async def used(house: Front, page: httpx2.Response, tab: Tab | None = None) -> t
     token = re.search(r"invitation=([\w-]{43})", page.text)
     assert token, page.text
     key = BrowserKey()
-    answer = await sent(tab or house.tab(), "/device/enrol", {"invitation": token[1], "key": key.jwk()})
+    answer = await (tab or house.tab()).sent("/device/enrol", {"invitation": token[1], "key": key.jwk()})
     assert answer.status_code == 201, answer.text
     return answer.json()["device"], key
 

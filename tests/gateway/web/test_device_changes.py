@@ -24,7 +24,6 @@ from .fleet import (
     made,
     nurse_at,
     officer,
-    store_of,
     texts,
     ticket,
     used,
@@ -201,7 +200,7 @@ async def test_a_clinician_s_own_device_is_approved_once(house: Front, tab: Tab)
 
 async def test_what_was_revoked_is_not_approved(house: Front, tab: Tab) -> None:
     """Neither by a page that was open before."""
-    async with store_of(house) as store:
+    async with house.store() as store:
         await store.revoke_device(PHONE.id, house.clock())
     await tab.post(f"{DEVICES}/{PHONE.id}/approve")
     assert await house.events("device.approved") == []
