@@ -269,9 +269,8 @@ class Devices:
 
     async def seats_on(self, device_id: str) -> list[Seat]:
         """Whoever is signed on at it, locked or not, newest first."""
-        now = self._now()
-        seats = await self._seats(await self._store.sessions_on(device_id))
-        return [seat for seat in seats if seat.session.live(now) and seat.shift.live(now)]
+        seated = await self._store.sessions_on(device_id)
+        return [seat for session in seated if (seat := await self._sessions.seat_of(session.id)) is not None]
 
     async def _seats(self, sessions: list[Session]) -> list[Seat]:
         shifts = [(session, await self._store.shift(session.shift_id)) for session in sessions]
