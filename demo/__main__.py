@@ -39,7 +39,8 @@ def _welcome(place: Hospital, console: Console) -> None:
     console.print(Syntax(place.config.read_text("utf-8"), "toml", word_wrap=True, background_color="default"))
     people = Table("sign on as", "who", "may", box=None, pad_edge=False)
     may = {"nurse": "read, write notes and observations", "doctor": "read and write", "receptionist": "demographics and appointments",
-           "privacy-officer": "no records; the journal by `lanyard audit search`"}  # fmt: skip
+           "privacy-officer": "no records; the journal by `lanyard audit search`",
+           "security-officer": "no records; which devices are known, and what was opened on them"}  # fmt: skip
     for user in USERS:
         people.add_row(user.name, user.says, may[user.group])
     console.print(people)

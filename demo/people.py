@@ -103,6 +103,7 @@ USERS = (
     User("doctor", "Lee Adler", "doctor", "Registrar, acute medicine", "LADLER", "Spring-17"),
     User("receptionist", "Rupa Singh", "receptionist", "Outpatient reception", "RSINGH", "Autumn-88"),
     User("privacy", "Pat Watt", "privacy-officer", "Privacy office", "PWATT", "Summer-03"),
+    User("security", "Sam Reid", "security-officer", "IT security", "SREID", "Harvest-61"),
 )
 
 

@@ -266,6 +266,12 @@ def _badge_commands(command: Command) -> None:
 def _device_commands(command: Command) -> None:
     listing = command("device list", device_list, "the devices that are known", "lanyard device list --json")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    for name, does in (
+        ("find", "part of a name, ward or owner, or the beginning of an id"),
+        ("ward", "of this ward only"),
+        ("state", "in this state only: pending, `in use` or revoked"),
+    ):
+        listing.add_argument(f"--{name}", default="", help=does)
     enrolling = command(
         "device enrol",
         device_enrol,

@@ -6,15 +6,29 @@ device is unknown, as every device is before it is enrolled.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from connectors.messages import Headers
 from policies.model import Device, DeviceClass, Ownership, Principal
-from sso.device import Certificate, Enrolment, Invitation, Possession, Proof, ProofFor, PublicKey, in_use
+from sso.device import (
+    INVITATION_LIFE,
+    Certificate,
+    Enrolment,
+    Invitation,
+    Possession,
+    Proof,
+    ProofFor,
+    PublicKey,
+    in_use,
+    names,
+)
 from sso.errors import DeviceRefused
 from sso.seal import Seal
+from sso.session import Session, new_token
 
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
@@ -38,6 +52,35 @@ class Here:
     before: bool
 
 
+class State(StrEnum):
+    """What may be said of a device as it stands in the store."""
+
+    PENDING = "pending"
+    IN_USE = "in use"
+    REVOKED = "revoked"
+
+    @classmethod
+    def of(cls, enrolment: Enrolment) -> State:
+        if enrolment.revoked is not None:
+            return cls.REVOKED
+        return cls.PENDING if enrolment.pending else cls.IN_USE
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever changes what is known of a device, as the journal says it: `by`, and of a signed-on person who and in which session."""
+
+    by: str
+    known: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def seated(cls, seat: Seat, by: str = "") -> Actor:
+        """`by` in place of the person's subject."""
+        p = seat.shift.principal
+        who = {"issuer": p.issuer, "name": p.name, "subject": p.subject}
+        return cls(by or p.subject, {**who, "session": seat.session.id, "shift": seat.shift.id})
+
+
 class Devices:
     def __init__(
         self,
@@ -57,6 +100,9 @@ class Devices:
         self._surroundings = surroundings
         self._now = now
         self._approve_personal = approve_personal
+        self._changing = (
+            asyncio.Lock()
+        )  # a button that is pressed twice finds at its second turn what the first has done
 
     # Who is in front of us
 
@@ -129,20 +175,28 @@ class Devices:
 
     # Who joins
 
-    async def invite(self, token: str, invitation: Invitation, until: float) -> None:
-        await self._store.put_code(INVITATION, token, invitation.to_json(), until)
+    async def invite(self, invitation: Invitation) -> str:
+        """The one-time link's token, good for fifteen minutes."""
+        token = new_token()
+        await self._store.put_code(INVITATION, token, invitation.to_json(), self._now() + INVITATION_LIFE)
+        return token
 
     async def invited(self, token: str) -> Invitation:
         """What the link is for; it stays good. Raises DeviceRefused."""
         kept = await self._store.read_code(INVITATION, token, self._now()) if 0 < len(token) < 64 else None
         return _invitation(kept)
 
-    async def enrol(self, token: str, jwk: object, source: str) -> Enrolment:
-        """The browser that used the link, by the key that it made. The link is used up last. Raises DeviceRefused."""
+    async def enrol(self, token: str, jwk: object, found: Device, source: str) -> tuple[Enrolment, list[Seat]]:
+        """The browser that used the link, by the key that it made, and the sessions that ended with the entry that it replaces.
+
+        The link is used up last. Raises DeviceRefused.
+        """
         key = PublicKey.read(jwk)
         await self.invited(token)  # a read: whoever guesses makes the store write nothing
         invitation = _invitation(await self._store.take_code(INVITATION, token, self._now()))
-        return await self._enrolled(invitation, key, by=invitation.by, source=source)
+        made = await self._enrolled(invitation, key, found, by=invitation.by, source=source)
+        ended = await self.revoke(made.replaces, Actor(invitation.by), reason="replaced") if made.replaces else None
+        return made, ended or []
 
     async def enrol_own(self, principal: Principal, found: Device, jwk: object, source: str) -> Enrolment:
         """A clinician's own device. Raises DeviceRefused."""
@@ -152,7 +206,7 @@ class Devices:
             raise DeviceRefused("device-many", "you have as many devices as one may have: remove one of them first")
         name = f"{_CALLED[found.device_class]} of {principal.name}"[:80]
         own = Invitation(name, "", Ownership.PERSONAL, owner=owner, pending=self._approve_personal)
-        return await self._enrolled(own, key, source=source, issuer=owner[0], subject=owner[1], by="clinician")
+        return await self._enrolled(own, key, found, source=source, issuer=owner[0], subject=owner[1], by="clinician")
 
     async def enrol_certificate(self, invitation: Invitation, certificate: Certificate) -> Enrolment:
         """A device that keeps nothing, by its client certificate. Raises DeviceRefused."""
@@ -161,36 +215,77 @@ class Devices:
             raise DeviceRefused("device-certificate", f"this certificate is enrolled already, as `{found.name}`")
         return await self._enrolled(invitation, certificate, by=invitation.by)
 
-    async def _enrolled(self, invitation: Invitation, by_what: PublicKey | Certificate, **fields: str) -> Enrolment:
-        enrolment = Enrolment.of(invitation, self._now(), by_what)
-        await self._store.put_device(enrolment)
+    async def _enrolled(
+        self, invitation: Invitation, by_what: PublicKey | Certificate, found: Device | None = None, **fields: str
+    ) -> Enrolment:
+        """Written down first: no device is known that the journal does not know."""
+        enrolment = Enrolment.of(invitation, self._now(), by_what, found.device_class if found else None)
         kind = "key" if isinstance(by_what, PublicKey) else "certificate"
-        await self._journal.record(
-            device_event(EventType.DEVICE_ENROLLED, self._now(), enrolment, proof=kind, **fields)
-        )
+        known = {**fields, "replaces": enrolment.replaces} if enrolment.replaces else fields
+        await self._journal.record(device_event(EventType.DEVICE_ENROLLED, self._now(), enrolment, proof=kind, **known))
+        await self._store.put_device(enrolment)
         return enrolment
 
-    async def approve(self, enrolment: Enrolment, by: str) -> None:
-        await self._store.put_device(replace(enrolment, pending=False))
-        await self._journal.record(device_event(EventType.DEVICE_APPROVED, self._now(), enrolment, by=by))
+    # What becomes of them
 
-    async def revoke(self, enrolment: Enrolment, by: str) -> list[Seat]:
-        """Out of use, with every session on it; these. Done first and written down then: what is stolen does not wait."""
-        seats = [
-            Seat(session, shift, "")
-            for session in await self._sessions.revoke_device(enrolment.id)
-            if (shift := await self._store.shift(session.shift_id)) is not None
-        ]
+    async def approve(self, device_id: str, by: Actor) -> bool:
+        """A pending device counts from the next sign-on. False, and nothing done, for any other."""
+        async with self._changing:
+            enrolment = await self._store.device(device_id)
+            if enrolment is None or State.of(enrolment) is not State.PENDING:
+                return False
+            await self._record(EventType.DEVICE_APPROVED, enrolment, by)
+            return await self._store.amend_device(device_id, lambda e: replace(e, pending=False)) is not None
+
+    async def rename(self, device_id: str, name: str, ward: str, by: Actor) -> bool:
+        """Another name, or another ward. False, and nothing done, where both are as they were. Raises DeviceRefused."""
+        name, ward = names(name, ward)
+        async with self._changing:
+            enrolment = await self._store.device(device_id)
+            if enrolment is None or enrolment.revoked is not None or (enrolment.name, enrolment.ward) == (name, ward):
+                return False
+            before = {"was": {"device_name": enrolment.name, "ward": enrolment.ward}}
+            await self._record(EventType.DEVICE_CHANGED, replace(enrolment, name=name, ward=ward), by, **before)
+            return await self._store.amend_device(device_id, lambda e: replace(e, name=name, ward=ward)) is not None
+
+    async def revoke(self, device_id: str, by: Actor, **why: str) -> list[Seat] | None:
+        """Out of use, with every session on it; these. None, and nothing done, where it is already.
+
+        Done first and written down then: what is stolen does not wait.
+        """
+        async with self._changing:
+            enrolment = await self._store.device(device_id)
+            if enrolment is None or enrolment.revoked is not None:
+                return None
+            ended = await self._sessions.revoke_device(device_id)
+        seats = await self._seats(ended)
         ids = [seat.session.id for seat in seats]
-        await self._journal.record(device_event(EventType.DEVICE_REVOKED, self._now(), enrolment, by=by, sessions=ids))
+        await self._record(EventType.DEVICE_REVOKED, enrolment, by, sessions=ids, **why)
         for seat in seats:
             await self._journal.record(
                 session_event(EventType.SESSION_REVOKED, self._now(), seat, reason="device-revoked")
             )
         return seats
 
+    async def seats_on(self, device_id: str) -> list[Seat]:
+        """Whoever is signed on at it, locked or not, newest first."""
+        seated = await self._store.sessions_on(device_id)
+        return [seat for session in seated if (seat := await self._sessions.seat_of(session.id)) is not None]
+
+    async def _seats(self, sessions: list[Session]) -> list[Seat]:
+        shifts = [(session, await self._store.shift(session.shift_id)) for session in sessions]
+        return [Seat(session, shift, "") for session, shift in shifts if shift is not None]
+
+    async def _record(self, kind: EventType, enrolment: Enrolment, by: Actor, **fields: object) -> None:
+        await self._journal.record(device_event(kind, self._now(), enrolment, **{**by.known, "by": by.by, **fields}))
+
     async def own(self, principal: Principal) -> list[Enrolment]:
         return await self._store.devices_of(principal.issuer, principal.subject)
+
+
+def link(public_url: str, token: str) -> str:
+    """What is opened in the browser of the device that is to be known."""
+    return f"{public_url}/device/enrol?invitation={token}"
 
 
 def _invitation(kept: bytes | None) -> Invitation:

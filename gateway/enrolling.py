@@ -6,29 +6,28 @@ import argparse
 import asyncio
 import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
 
 from policies.model import Ownership
-from sso.device import INVITATION_LIFE, Certificate, Enrolment, Invitation
+from sso.device import Certificate, Enrolment, Invitation
 from sso.errors import DeviceRefused
-from sso.session import new_token
 
 from . import config as configuration
 from .assembly import journal_key, seal_of
 from .audit.event import EventType
-from .audit.search import Found, catch_up, found_by, open_copy
+from .audit.opened import opened_on
+from .audit.search import Found, catch_up, open_copy
 from .auditing import instant, journal_own, operator, own_journal, print_found
 from .config import Config
 from .context import Surroundings
-from .devices import Devices, devices_of
+from .device_list import Sought
+from .devices import Actor, Devices, State, devices_of, link
 from .errors import ConfigError
 from .installation import opened_store
 from .sessions import Sessions
@@ -41,12 +40,13 @@ _LISTED = 100  # of what was opened
 
 def device_list(given: argparse.Namespace) -> int:
     config = configuration.load(given.config)
-    found = asyncio.run(_all(config))
+    sought = Sought(given.find, given.ward, given.state)
+    found = [enrolment for enrolment in asyncio.run(_all(config)) if sought.fits(enrolment)]
     if given.json:
         for enrolment in found:
             print(json.dumps(_values(enrolment)))
     elif not found:
-        print("no device is enrolled")
+        print("no device is like that" if sought != Sought() else "no device is enrolled")
     else:
         _print_devices(found)
     return 0
@@ -64,10 +64,8 @@ def device_enrol(given: argparse.Namespace) -> int:
             return 0
     except DeviceRefused as refused:
         raise ConfigError([str(refused)]) from None
-    token = new_token()
-    _run(given, lambda _, devices: devices.invite(token, invitation, time.time() + INVITATION_LIFE))
-    public = configuration.load(given.config).gateway.public_url
-    print(f"{public}/device/enrol?invitation={quote(token)}")
+    token = _run(given, lambda _, devices: devices.invite(invitation))
+    print(link(configuration.load(given.config).gateway.public_url, token))
     print(f"open this once, within 15 minutes, in the browser of `{invitation.name}`")
     return 0
 
@@ -77,9 +75,8 @@ def device_approve(given: argparse.Namespace) -> int:
         enrolment = await _named(store, given.id)
         if enrolment.revoked is not None:
             raise ConfigError([f"`{enrolment.name}` was taken out of use: it has to be enrolled again"])
-        if not enrolment.pending:
+        if not await devices.approve(enrolment.id, Actor(operator())):
             return f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` is in use already"
-        await devices.approve(enrolment, operator())
         return f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` is approved; it counts from the next sign-on"
 
     print(_run(given, approve))
@@ -91,8 +88,7 @@ def device_revoke(given: argparse.Namespace) -> int:
 
     async def revoke(store: SqliteStore, devices: Devices) -> tuple[Enrolment, int]:
         enrolment = await _named(store, given.id)
-        ended = [] if enrolment.revoked is not None else await devices.revoke(enrolment, operator())
-        return enrolment, len(ended)
+        return enrolment, len(await devices.revoke(enrolment.id, Actor(operator())) or ())
 
     enrolment, ended = _run(given, revoke)
     if enrolment.revoked is not None:
@@ -101,14 +97,12 @@ def device_revoke(given: argparse.Namespace) -> int:
         )
     else:
         print(f"{enrolment.id[:_SHOWN]}: `{enrolment.name}` is out of use; sessions ended: {ended}")
-    found = _opened_on(configuration.load(given.config), enrolment.id)
-    print(
-        f"opened on it, newest first ({min(len(found), _LISTED)} of {len(found)}):"
-        if found
-        else "nothing was opened on it"
-    )
-    if found:
-        print_found(found[:_LISTED])
+    found, more = _opened_on(configuration.load(given.config), enrolment.id)
+    if not found:
+        print("nothing was opened on it")
+        return 0
+    print(f"opened on it, newest first{f' (the last {_LISTED})' if more else ''}:")
+    print_found(found)
     return 0
 
 
@@ -145,29 +139,16 @@ async def _named(store: SqliteStore, beginning: str) -> Enrolment:
     raise ConfigError([f"{what} with `{beginning}`: give as `lanyard device list` shows it"])
 
 
-def _opened_on(config: Config, device_id: str) -> list[Found]:
-    """Accesses in the sessions that were seated on the device, newest first."""
+def _opened_on(config: Config, device_id: str) -> tuple[list[Found], bool]:
+    """Accesses in the sessions that were seated on the device, newest first, and whether there are more."""
     data_dir = Path(config.gateway.data_dir)
 
     asked: dict[str, object] = {"question": {"device": device_id}, "user": operator()}
     journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, asked)
     with contextlib.closing(open_copy(data_dir)) as copy:
         catch_up(data_dir, copy)
-        return _accesses(copy, device_id)
-
-
-def _accesses(copy: sqlite3.Connection, device_id: str) -> list[Found]:
-    seated = found_by(copy, "session.seated", "device_id", [device_id], since=0.0)
-    if not seated:
-        return []
-    sessions = sorted({event.fields["session"] for event in seated})
-    return found_by(copy, "access.intent", "session", sessions, since=min(event.at for event in seated))
-
-
-def _state(enrolment: Enrolment) -> str:
-    if enrolment.revoked is not None:
-        return "revoked"
-    return "pending" if enrolment.pending else "in use"
+        found = opened_on(copy, [device_id], since=0.0, limit=_LISTED + 1)
+    return found[:_LISTED], len(found) > _LISTED
 
 
 def _values(e: Enrolment) -> dict[str, object]:
@@ -177,7 +158,7 @@ def _values(e: Enrolment) -> dict[str, object]:
         "ward": e.ward,
         "ownership": e.ownership.value,
         "managed": e.managed,
-        "state": _state(e),
+        "state": State.of(e).value,
         "proof": "certificate" if e.certificate else "key",
         "certificate": [e.certificate.issuer, e.certificate.subject] if e.certificate else None,
         "owner": list(e.owner) if e.owner else None,
@@ -193,6 +174,6 @@ def _print_devices(found: list[Enrolment]) -> None:
         whose = e.ownership.value + (f" ({e.owner[1]})" if e.owner else "") + (", managed" if e.managed else "")
         proved = instant(e.last_proved) if e.last_proved else "never"
         table.add_row(
-            e.id[:_SHOWN], e.name, e.ward, whose, _state(e), "certificate" if e.certificate else "key", proved
+            e.id[:_SHOWN], e.name, e.ward, whose, State.of(e), "certificate" if e.certificate else "key", proved
         )
     Console().print(table)

@@ -27,6 +27,10 @@ class JournalUnavailable(Exception):
         self.reason = reason  # `reserve-used`, `disk-full`, `sync-failed`, `closed`
 
 
+class SearchUnavailable(Exception):
+    """The journal cannot be asked just now; what is done is written down all the same."""
+
+
 class UpstreamUnavailable(connectors_errors.SystemUnavailable):
     """Connect refused, deadline passed, reset before an answer. `sent`: the system may have seen the request."""
 
@@ -237,6 +241,15 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             "journal-unavailable",
             "Nothing can be shown: this look could not be written down",
             "Use the downtime procedure. The operators have been alarmed.",
+        ),
+    ),
+    (
+        SearchUnavailable,
+        Fault(
+            503,
+            "search-unavailable",
+            "The journal cannot be searched just now",
+            "Try again in a minute. Whatever is done is written down all the same.",
         ),
     ),
     (

@@ -15,6 +15,7 @@ from sso.seal import Seal
 from .assembly import form_targets, system_origins
 from .audit.event import EventType
 from .audit.journal import Journal
+from .audit.looking import Looking
 from .badges import Badges
 from .config import Config
 from .context import Surroundings
@@ -22,6 +23,7 @@ from .credentials import SealedFiles
 from .devices import devices_of
 from .edge.origins import Doors
 from .emergency import Emergency, LoginNames, Numbers
+from .installation import data_dir_of
 from .kept import KeptWrites
 from .locks import Locks
 from .metrics import Metrics
@@ -36,6 +38,8 @@ from .vault import Vault
 from .vouching import Vouching
 from .web.app import main_site
 from .web.badge import BadgePages
+from .web.device_changes import DeviceChanges
+from .web.device_desk import DeviceDesk
 from .web.devices import DevicePages
 from .web.downtime import entries
 from .web.emergency import EmergencyPages
@@ -50,6 +54,7 @@ from .web.refusals import Refusals
 from .web.refused import Refused
 from .web.render import Renderer
 from .web.seating import Seating
+from .web.security import Security
 from .web.signoff import SignOff
 from .web.signon import SignOn, SignOnSettings
 from .web.step_up import AcrValues, StepUpPages
@@ -156,6 +161,10 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public
     )
     kept = Kept(writes, r.store, r.upstreams, r.journal, doors, renderer, url, now)
+    security = Security(launchpad, visitors, r.engine, r.journal, steps, refusals, now)
+    looking = Looking(data_dir_of(config), r.journal, now)
+    desk = DeviceDesk(security, launchpad, devices, r.store, r.sessions, looking, r.systems, refusals, renderer, now)
+    changes = DeviceChanges(url, security, desk, launchpad, devices, r.store, sign_off, renderer, now)
     return Pages(
         main_site(
             sign_on,
@@ -170,6 +179,8 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
             emergency_pages,
             vouch_pages,
             step_up,
+            desk,
+            changes,
             refusals,
             public,
             badge_pages if config.badges.enabled else None,

@@ -23,6 +23,8 @@ class Action(StrEnum):
     LAUNCH = "launch"  # start something that we do not see into
     AUDIT = "audit"  # read the journal
     VOUCH = "vouch"  # say who somebody is who signs on without the identity provider
+    MANAGE_DEVICES = "manage_devices"  # see which devices are known; with a resource that is `changing`, change that
+    READ_DEVICE_ACTIVITY = "read_device_activity"  # read, out of the journal, what was opened on a device
 
 
 class Disclosure(StrEnum):
@@ -88,7 +90,7 @@ class Principal:
     subject: str
     name: str
     role: str  # the selected role as the provider names it, kept whole for the journal
-    roles: frozenset[str]  # the names that policies use: nurse, doctor, receptionist, privacy-officer
+    roles: frozenset[str]  # the names that policies use: nurse, doctor, receptionist, privacy-officer, security-officer
     organisation: str = ""
     assurance: int = 1  # authentication assurance level, 1 to 3 (NIST SP 800-63B)
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from .decision import Remedy, StepUp
 from .question import Question
 
+# No emergency and no care of a patient opens these.
+_NO_RECORD = frozenset({"audit", "manage_devices", "read_device_activity", "vouch"})
 _LOCAL = ("passkey", "pin")  # they prove who it is, now; how strongly somebody signed on they do not raise
 _LEVELS = (1, 2, 3)
 
@@ -43,9 +45,10 @@ def remedies(
 
 def alternatives(question: Question) -> Iterator[tuple[Remedy, Question]]:
     """The questions that would be asked after each act but a proof; none for an act that would change nothing."""
-    if question.break_glass != "yes":
+    of_record = question.action not in _NO_RECORD
+    if of_record and question.break_glass != "yes":
         yield Remedy.BREAK_GLASS, question._replace(break_glass="yes", purpose="BTG", proof_fresh=True)
-    if question.relationship != "yes":
+    if of_record and question.relationship != "yes":
         yield Remedy.CLAIM_RELATIONSHIP, question._replace(relationship="yes")
     if not question.unlocked:
         yield Remedy.UNLOCK, question._replace(unlocked=True)

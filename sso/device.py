@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from policies.model import Device, Ownership, Principal
+from policies.model import Device, DeviceClass, Ownership, Principal
 
 from .errors import DeviceRefused
 from .seal import Seal, SealError
@@ -123,13 +123,23 @@ class Enrolment:
     last_proved: float | None = None
     pending: bool = False  # waits for approval: counts as unknown
     revoked: float | None = None
+    replaces: str = ""  # the id of the entry that this one took the place of
+    device_class: DeviceClass | None = None  # as its browser said when it was enrolled
 
     @classmethod
-    def of(cls, invitation: Invitation, now: float, by: PublicKey | Certificate) -> Enrolment:
+    def of(
+        cls, invitation: Invitation, now: float, by: PublicKey | Certificate, device_class: DeviceClass | None = None
+    ) -> Enrolment:
         """A new device, as its invitation describes it."""
         i, id_ = invitation, secrets.token_hex(16)
-        made = cls(id_, i.name, i.ward, i.ownership, i.managed, now, owner=i.owner, pending=i.pending)
+        made = cls(id_, i.name, i.ward, i.ownership, i.managed, now, owner=i.owner, pending=i.pending,
+                   replaces=i.replaces, device_class=device_class)  # fmt: skip
         return replace(made, key=by) if isinstance(by, PublicKey) else replace(made, certificate=by)
+
+    @property
+    def by_link(self) -> bool:
+        """Whether a one-time link can make it known again: a person's own they enrol themselves, and a certificate is renewed."""
+        return self.key is not None and self.owner is None
 
     def device(self, found: Device, principal: Principal) -> Device:
         """`found` by headers and network, with what is known by enrolment. A personal device vouches for its owner only."""
@@ -151,26 +161,32 @@ class Invitation:
     by: str = ""  # whoever invites it, for the journal
     owner: tuple[str, str] | None = None
     pending: bool = False
+    replaces: str = ""  # the id of a device whose key was lost: it is out of use as soon as the link is used
 
     @classmethod
     def named(cls, name: str, ward: str, ownership: Ownership, *, managed: bool = False, by: str = "") -> Invitation:
         """Raises DeviceRefused where the names are no names that people can read."""
-        for text in (name, ward):
-            if len(text) > _LONGEST_NAME or (text and not text.isprintable()):
-                raise DeviceRefused("device-name", "a device's name and ward are at most 80 printable characters")
-        if not name.strip():
-            raise DeviceRefused("device-name", "a device needs a name that people know it by")
-        return cls(name.strip(), ward.strip(), ownership, managed, by)
+        return cls(*names(name, ward), ownership, managed, by)
 
     def to_json(self) -> bytes:
         """As it is kept until the link is used. Links are for devices that belong to nobody in particular."""
         kept = {"name": self.name, "ward": self.ward, "ownership": self.ownership.value, "managed": self.managed}
-        return json.dumps({**kept, "by": self.by}).encode()
+        return json.dumps({**kept, "by": self.by, "replaces": self.replaces}).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Invitation:
         fields: dict[str, Any] = json.loads(text)
         return cls(**{**fields, "ownership": Ownership(fields["ownership"])})
+
+
+def names(name: str, ward: str) -> tuple[str, str]:
+    """A device's name and ward as they are kept. Raises DeviceRefused where they are none that people can read."""
+    for text in (name, ward):
+        if len(text) > _LONGEST_NAME or (text and not text.isprintable()):
+            raise DeviceRefused("device-name", "a device's name and ward are at most 80 printable characters")
+    if not name.strip():
+        raise DeviceRefused("device-name", "a device needs a name that people know it by")
+    return name.strip(), ward.strip()
 
 
 class DeviceStore(Protocol):
@@ -192,6 +208,15 @@ class DeviceStore(Protocol):
 
     async def devices_of(self, issuer: str, subject: str) -> list[Enrolment]:
         """A person's own that are in use or wait for approval, newest first."""
+        ...
+
+    async def amend_device(self, device_id: str, change: Callable[[Enrolment], Enrolment]) -> Enrolment | None:
+        """What is known of a device, changed while nobody else changes it; None, and nothing done, for one that is unknown
+        or was revoked."""
+        ...
+
+    async def sessions_on(self, device_id: str) -> list[Session]:
+        """Those seated on it that have not ended, newest first."""
         ...
 
     async def revoke_device(self, device_id: str, now: float) -> list[Session]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NURSE, DOCTOR, RECEPTIONIST, PRIVACY = "nurse", "doctor", "receptionist", "privacy-officer"
-_OWN_NAMES = {name: name for name in (NURSE, DOCTOR, RECEPTIONIST, PRIVACY)}
+NURSE, DOCTOR, RECEPTIONIST = "nurse", "doctor", "receptionist"
+PRIVACY, SECURITY = "privacy-officer", "security-officer"
+_OWN_NAMES = {name: name for name in (NURSE, DOCTOR, RECEPTIONIST, PRIVACY, SECURITY)}
 
 # National RBAC job roles (NHS Spine Directory). Those of uncertain reach (R8003, R8008, R8010) are left to the site.
 CIS2_ROLES = {

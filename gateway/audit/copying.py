@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -23,6 +23,12 @@ from .segment import Record, SegmentName, parse_header, read, segments, writers
 _BATCH = 2000
 _AT_ONCE = 90  # rows in a statement: older SQLite takes 999 values
 NAME = "search.db"
+_TABLES = ("event", "patient", "about")
+_VERSION = 1  # of the tables: a copy that has others is made again
+# What else an event is found by, and the field that names it: seats by their device, accesses by their session.
+ABOUT = {"access.intent": "session", "session.seated": "device_id"} | dict.fromkeys(
+    ("device.enrolled", "device.approved", "device.changed", "device.revoked"), "device_id"
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
   writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, type TEXT NOT NULL,
@@ -33,8 +39,14 @@ CREATE INDEX IF NOT EXISTS event_subject ON event (subject, at) WHERE subject IS
 CREATE TABLE IF NOT EXISTS patient (
   namespace TEXT NOT NULL, value TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (value, namespace, writer, epoch, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS about (
+  kind TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (kind, value, at, writer, epoch, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reached (path TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+
+_Rows: TypeAlias = list[tuple[Any, ...]]
 
 
 def open_copy(data_dir: Path) -> sqlite3.Connection:
@@ -62,11 +74,27 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")  # what is lost here is read again from the segments
         connection.execute("PRAGMA cache_size=-32768")  # KiB: the indexes' pages are found here, not read again
         connection.execute("PRAGMA wal_autocheckpoint=8192")  # pages: fewer, longer moves into the database
+        _begin_anew_where_other(connection)
         connection.executescript(_SCHEMA)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _begin_anew_where_other(copy: sqlite3.Connection) -> None:
+    """A copy of another release's tables is thrown away: it is read again from the segments."""
+    if _version(copy) == _VERSION:
+        return
+    with _transaction(copy):
+        if _version(copy) != _VERSION:  # else somebody else has just done it
+            for table in (*_TABLES, "reached"):
+                copy.execute(f"DROP TABLE IF EXISTS {table}")
+            copy.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _version(copy: sqlite3.Connection) -> int:
+    return int(copy.execute("PRAGMA user_version").fetchone()[0])
 
 
 def catch_up(data_dir: Path, copy: sqlite3.Connection, most: int = 1 << 62) -> int:
@@ -98,7 +126,7 @@ def _forget(copy: sqlite3.Connection, path: Path) -> None:
     writer, name = path.parent.name, SegmentName.of(path)
     begun = next((parse_header(r.payload)["next"] for r in read(path, tears=False) if isinstance(r, Record)), 0)
     with _transaction(copy):
-        for table in ("event", "patient"):
+        for table in _TABLES:
             copy.execute(
                 f"DELETE FROM {table} WHERE writer = ? AND epoch = ? AND seq >= ?",  # noqa: S608 - fixed words only
                 (writer, name.epoch, begun),
@@ -122,18 +150,19 @@ def _transaction(copy: sqlite3.Connection) -> Iterator[None]:
 def _segment(path: Path, offset: int, copy: sqlite3.Connection, most: int) -> int:
     records, added = read(path, offset, tears=False), 0
     while added < most and (batch := [record for record in islice(records, _BATCH) if isinstance(record, Record)]):
-        events, patients = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+        events, patients, about = _Rows(), _Rows(), _Rows()
         for record in batch:
-            _rows(record.payload, events, patients)
+            _rows(record.payload, events, patients, about)
         with _transaction(copy):
             _insert(copy, "event", events)
             _insert(copy, "patient", sorted(patients))
+            _insert(copy, "about", sorted(about))
             copy.execute("INSERT OR REPLACE INTO reached VALUES (?, ?)", (_key(path), batch[-1].end))
         added += len(events)
     return added
 
 
-def _insert(copy: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+def _insert(copy: sqlite3.Connection, table: str, rows: _Rows) -> None:
     """Many rows in a statement: the thread lets go of the interpreter once for each, and other threads need it."""
     whole = len(rows) - len(rows) % _AT_ONCE
     for start in range(0, whole, _AT_ONCE):
@@ -149,7 +178,7 @@ def _statement(table: str, columns: int, rows: int) -> str:
     return f"INSERT OR IGNORE INTO {table} VALUES {','.join([row] * rows)}"  # noqa: S608 - fixed words only
 
 
-def _rows(payload: bytes, events: list[tuple[Any, ...]], patients: list[tuple[Any, ...]]) -> None:
+def _rows(payload: bytes, events: _Rows, patients: _Rows, about: _Rows) -> None:
     event = orjson.loads(payload)
     if "type" not in event:
         return  # a header, or a closing record
@@ -159,6 +188,8 @@ def _rows(payload: bytes, events: list[tuple[Any, ...]], patients: list[tuple[An
     events.append((*place, event["at"], event["type"], *named, payload))
     for namespace, value in get("patients", ()):
         patients.append((namespace, value, *place))
+    if (name := ABOUT.get(event["type"])) and (value := _text(get(name))):
+        about.append((event["type"], value, event["at"], *place))
 
 
 def _text(value: object) -> str | None:

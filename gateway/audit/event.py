@@ -35,6 +35,7 @@ class EventType(StrEnum):
     SESSION_REVOKED = "session.revoked"
     DEVICE_ENROLLED = "device.enrolled"
     DEVICE_APPROVED = "device.approved"
+    DEVICE_CHANGED = "device.changed"
     DEVICE_REVOKED = "device.revoked"
     BADGE_REGISTERED = "badge.registered"
     BADGE_REFUSED = "badge.refused"

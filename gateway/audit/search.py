@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import orjson
 
 from .copying import NAME, catch_up, open_copy
 
-__all__ = ["Found", "Place", "Question", "SearchCopy", "catch_up", "found_by", "open_copy", "search"]
+__all__ = ["Found", "Place", "Question", "SearchCopy", "catch_up", "found", "open_copy", "search"]
 
 _EVERY = 0.5  # seconds
 _AT_ONCE = 2000  # events in one turn; the last turn takes more
@@ -87,6 +87,11 @@ def search(copy: sqlite3.Connection, question: Question) -> list[Found]:
         " ORDER BY at DESC, writer DESC, epoch DESC, seq DESC LIMIT ?",
         (*values, question.limit),
     )
+    return found(rows)
+
+
+def found(rows: Iterable[tuple[Any, ...]]) -> list[Found]:
+    """Rows of writer, epoch, sequence, instant, type and payload."""
     return [Found(w, e, s, at, kind, orjson.loads(payload)["fields"]) for w, e, s, at, kind, payload in rows]
 
 
@@ -98,7 +103,7 @@ def found_by(copy: sqlite3.Connection, kind: str, field: str, values: list[str],
         " ORDER BY at DESC, writer DESC, epoch DESC, seq DESC",
         (since, kind, field, orjson.dumps(values).decode()),
     )
-    return [Found(w, e, s, at, kind, orjson.loads(payload)["fields"]) for w, e, s, at, kind, payload in rows]
+    return found(rows)
 
 
 def _like(text: str) -> str:

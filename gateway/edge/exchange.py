@@ -24,7 +24,7 @@ def inbound(scope: Scope, receive: Receive, *, host: str, prefix: str, session: 
     """`prefix` is the path mount's own part, cut off the target."""
     target: bytes = scope["lanyard.target"]
     request = InboundRequest(
-        _new_id(),
+        new_id(),
         scope["method"],
         target[len(prefix) :] or b"/",
         tuple(scope["headers"]),
@@ -47,7 +47,7 @@ _BUFFERED = 256
 _ids: list[str] = []
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """128 random bits; drawn many at a time, since each draw is a system call."""
     if not _ids:
         drawn = secrets.token_hex(16 * _BUFFERED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from sso.device import Certificate, Enrolment
-from sso.errors import DeviceRefused
-from sso.seal import Seal
+from sso.errors import DeviceRefused, StoreUnavailable
+from sso.seal import Seal, SealError
 from sso.session import Session
 
 from .base import key_hash
@@ -64,7 +65,13 @@ class DeviceRows:
         return found[0] if found else None
 
     async def devices(self) -> list[Enrolment]:
-        return await self._devices(select(devices.c.id, devices.c.value).order_by(devices.c.created.desc()))
+        """Opened beside the store's thread: thousands take it a good part of a second, and sessions wait for it."""
+        asked = select(devices.c.id, devices.c.value).order_by(devices.c.created.desc())
+        rows = [(row.id, row.value) for row in await self._do(lambda c: c.execute(asked).all())]
+        try:
+            return await asyncio.to_thread(lambda: [self._enrolment(*row) for row in rows])
+        except SealError:
+            raise StoreUnavailable("the store holds what `keys.seal` does not open: was the key replaced?") from None
 
     async def devices_of(self, issuer: str, subject: str) -> list[Enrolment]:
         own = devices.c.owner == key_hash(issuer, subject), devices.c.revoked.is_(None)
@@ -76,20 +83,33 @@ class DeviceRows:
     def _enrolment(self, hashed: str, value: str) -> Enrolment:
         return enrolment_of(json.loads(self._seal.unseal(value, purpose=f"device:{hashed}")))
 
+    async def amend_device(self, device_id: str, change: Callable[[Enrolment], Enrolment]) -> Enrolment | None:
+        return await self._do(lambda c: self._amend_device(c, key_hash(device_id), change))
+
+    def _amend_device(self, c: Connection, hashed: str, change: Callable[[Enrolment], Enrolment]) -> Enrolment | None:
+        value = c.execute(select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))).scalar()
+        if value is None:
+            return None
+        enrolment = change(self._enrolment(hashed, value))
+        self._put_device(c, enrolment)
+        return enrolment
+
+    async def sessions_on(self, device_id: str) -> list[Session]:
+        found = await self._do(lambda c: self._seated_on(c, key_hash(device_id)))
+        return sorted(found, key=lambda session: -session.created)
+
+    def _seated_on(self, c: Connection, hashed: str) -> list[Session]:
+        seated = select(seated_on.c.session).where(seated_on.c.device == hashed)
+        live = select(sessions.c.id, sessions.c.value).where(sessions.c.id.in_(seated), sessions.c.ended.is_(None))
+        return [self._session(row.id, row.value) for row in c.execute(live).all()]
+
     async def revoke_device(self, device_id: str, now: float) -> list[Session]:
         hashed = key_hash(device_id)
 
         def work(c: Connection) -> list[Session]:
-            value = c.execute(
-                select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))
-            ).scalar()
-            if value is None:
+            if self._amend_device(c, hashed, lambda enrolment: replace(enrolment, revoked=now)) is None:
                 return []
-            enrolment = self._enrolment(hashed, value)
-            self._put_device(c, replace(enrolment, revoked=now))
-            seated = select(seated_on.c.session).where(seated_on.c.device == hashed)
-            live = select(sessions.c.id, sessions.c.value).where(sessions.c.id.in_(seated), sessions.c.ended.is_(None))
-            ended = [self._session(row.id, row.value) for row in c.execute(live).all()]
+            ended = self._seated_on(c, hashed)
             for session in ended:
                 session.ended, session.end_reason = now, "device-revoked"
                 self._put_session(c, session)

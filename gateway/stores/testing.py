@@ -391,7 +391,8 @@ class StoreContract:
     async def test_an_enrolled_device_is_there_for_whoever_opens_the_store_next(self) -> None:
         """Field by field, by key and by certificate, newest first."""
         pc = enrolled(last_proved=T0 + 5)
-        kiosk = enrolled("device-2", key=None, certificate=Certificate("CN=CA", "CN=kiosk"), created=T0 + 1)
+        kiosk = enrolled("device-2", key=None, certificate=Certificate("CN=CA", "CN=kiosk"), created=T0 + 1,
+                         replaces="device-0", device_class=DeviceClass.TABLET)  # fmt: skip
         phone = enrolled("device-3", owner=(NURSE.issuer, NURSE.subject), pending=True, ownership=Ownership.PERSONAL,
                          created=T0 + 2)  # fmt: skip
         for device in (pc, kiosk, phone):
@@ -445,6 +446,33 @@ class StoreContract:
         found = await self.store.device("device-1")
         assert found is not None
         assert (found.revoked, found.last_proved) == (T0 + 9, None)
+
+    async def test_what_is_known_of_a_device_is_changed_whole(self) -> None:
+        """What somebody else has written in the meantime is in it; one that was revoked, and one that nobody knows, stay as they are."""
+        await self.store.put_device(enrolled())
+        other = await self.open()
+        await other.amend_device("device-1", lambda e: replace(e, last_proved=T0 + 5))
+        amended = await self.store.amend_device("device-1", lambda e: replace(e, name="Ward 9 PC 1", ward="Ward 9"))
+        assert amended == enrolled(name="Ward 9 PC 1", ward="Ward 9", last_proved=T0 + 5)
+        assert await other.device("device-1") == amended
+        await other.revoke_device("device-1", T0 + 9)
+        for device in ("device-1", "device-9"):
+            assert await self.store.amend_device(device, lambda e: replace(e, revoked=None)) is None
+        assert [(e.id, e.revoked) for e in await other.devices()] == [("device-1", T0 + 9)]
+
+    async def test_those_who_sit_at_a_device_are_found(self) -> None:
+        """The newest first; neither who has ended, nor who sits elsewhere."""
+        elsewhere = Device("device-2", "Ward 7 PC 4")
+        await self.store.seat(shift(), session(), MAIN, token_hash("one"))
+        await self.store.seat(
+            shift("shift-2"), session("session-2", "shift-2", created=T0 + 5), MAIN, token_hash("two")
+        )
+        await self.store.seat(shift(), session("session-3", device=elsewhere), MAIN, token_hash("three"))
+        await self.store.seat(shift(), session("session-4"), MAIN, token_hash("four"))
+        await self.store.put_session(session("session-4", ended=T0 + 1, end_reason="signed-off"))
+        found = await (await self.open()).sessions_on("device-1")
+        assert [s.id for s in found] == ["session-2", "session-1"]
+        assert await self.store.sessions_on("device-9") == []
 
     async def test_nobody_is_seated_on_a_revoked_device(self) -> None:
         """Also when it was revoked after it had proved itself: nothing of the seat is written."""

@@ -60,6 +60,8 @@ def enrolment_value(enrolment: Enrolment) -> dict[str, Any]:
 def enrolment_of(value: dict[str, Any]) -> Enrolment:
     key, certificate, owner = value.pop("key"), value.pop("certificate"), value.pop("owner")
     value["ownership"] = Ownership(value["ownership"])
+    if value.get("device_class"):
+        value["device_class"] = DeviceClass(value["device_class"])
     return Enrolment(
         key=PublicKey(**key) if key else None,
         certificate=Certificate(**certificate) if certificate else None,

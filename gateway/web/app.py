@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from ..edge.csrf import SAFE
 from .badge import BadgePages
+from .device_changes import DeviceChanges
+from .device_desk import DeviceDesk
 from .devices import DevicePages
 from .emergency import EmergencyPages
 from .entering import Entering
@@ -63,6 +65,8 @@ def main_site(
     emergency: EmergencyPages,
     vouch: VouchPages,
     step_up: StepUpPages,
+    desk: DeviceDesk,
+    changes: DeviceChanges,
     refusals: Refusals,
     public_origin: str,
     badges: BadgePages | None,
@@ -144,10 +148,26 @@ def main_site(
             Route("/device/own", own(devices.enrol_own), methods=["POST"]),
             Route("/device/remove", own(devices.remove), methods=["POST"]),
             Route("/device/challenge", own(devices.challenge), methods=["POST"]),
+            *_of_devices(desk, changes, own),
             *(_of_badges(badges, own) if badges else ()),
         ],
         exception_handlers={404: not_found, 405: not_found, Exception: passed_on},
     )
+
+
+def _of_devices(desk: DeviceDesk, changes: DeviceChanges, own: Callable[[Page], Page]) -> list[Route]:
+    both, one = ["GET", "POST"], "/security/devices/{device}"
+    return [
+        Route("/security/devices", own(desk.all), methods=both),
+        Route("/security/devices/report", own(desk.report)),
+        Route("/security/devices/enrol", own(changes.enrol), methods=both),
+        Route(one, own(desk.one)),
+        Route(f"{one}/opened", own(desk.opened)),
+        Route(f"{one}/renew", own(changes.renew), methods=both),
+        Route(f"{one}/name", own(changes.name), methods=both),
+        Route(f"{one}/approve", own(changes.approve), methods=both),
+        Route(f"{one}/revoke", own(changes.revoke), methods=both),
+    ]
 
 
 def _of_badges(badges: BadgePages, own: Callable[[Page], Page]) -> list[Route]:

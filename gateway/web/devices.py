@@ -12,7 +12,7 @@ from sso.device import Enrolment, ProofFor
 from sso.errors import DeviceRefused
 
 from ..audit.journal import Journal
-from ..devices import Devices
+from ..devices import Actor, Devices
 from ..edge.origins import Bounce
 from ..sessions import Seat
 from .bodies import form_of, json_of
@@ -65,11 +65,16 @@ class DevicePages:
         """POST: the public half of the key that this browser has made."""
         sent = await json_of(request)
         try:
-            made = await self._devices.enrol(
-                str(sent.get("invitation", "")), sent.get("key"), self._visitors.source(request)
+            made, ended = await self._devices.enrol(
+                str(sent.get("invitation", "")),
+                sent.get("key"),
+                self._visitors.unproved(request),
+                self._visitors.source(request),
             )
         except DeviceRefused as refused:
             return self._problem(request, refused)
+        for seat in ended:
+            self._sign_off.end_upstreams(seat, False)
         return _made(made)
 
     # A clinician's own
@@ -97,7 +102,7 @@ class DevicePages:
         wanted = (await form_of(request)).get("device")
         for enrolment in await self._devices.own(seat.shift.principal):
             if enrolment.id == wanted:
-                for ended in await self._devices.revoke(enrolment, by="clinician"):
+                for ended in await self._devices.revoke(enrolment.id, Actor.seated(seat, "clinician")) or ():
                     self._sign_off.end_upstreams(ended, False)
         return self._renderer.redirect(Bounce("/shift"))
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Awaitable, Callable
 
-import segno
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -26,6 +23,7 @@ from ..session_events import seated_event, session_event
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .bodies import form_of
+from .qr import qr_code
 from .render import Renderer, sentence
 from .seating import seated_cookies
 from .signoff import SignOff
@@ -93,7 +91,7 @@ class HandOff:
         )
         await self._store.put_code("handoff", code, asking.to_json(), self._now() + ASKING_LIFE)
         page = self._renderer.page(
-            "handoff_ask.html", code=shown(code), picture=_picture(f"{self._public_url}/handoff/give?code={code}")
+            "handoff_ask.html", code=shown(code), picture=qr_code(f"{self._public_url}/handoff/give?code={code}")
         )
         page.raw_headers.append(cookies.given(ASKER, secret, max_age=int(ASKING_LIFE + GIVING_LIFE)))
         return page
@@ -295,13 +293,3 @@ def _asking(claimed: bytes | None, seat: Seat) -> Asking | None:
     """What was claimed for this shift; None for nothing, or another's."""
     kept = json.loads(claimed) if claimed else {"shift": ""}
     return Asking.from_json(kept["asking"].encode()) if kept["shift"] == seat.shift.id else None
-
-
-def _picture(address: str) -> Markup:
-    """A QR code as SVG without styles, so that our policy allows it."""
-    drawn = io.BytesIO()
-    segno.make(address, error="m").save(
-        drawn, kind="svg", scale=5, border=4, xmldecl=False, svgns=False, nl=False, light="#fff", title="QR code",
-        omitsize=True, unit=None,
-    )  # fmt: skip
-    return Markup(drawn.getvalue().decode())  # noqa: S704 - drawn by the library from an address of ours

@@ -15,6 +15,7 @@ from policies.decision import Decision, Permit
 from policies.engine import PolicyEngine
 from policies.model import AccessRequest, Action, Context, Facts, Resource
 
+from ..duties import SEE_DEVICES, Duty
 from ..edge.origins import Bounce
 from ..kept import KeptWrites
 from ..sessions import Seat, Sessions
@@ -91,7 +92,8 @@ class Launchpad:
             }
             for one in await self._kept.waiting(seat.shift.principal)
         ]
-        return self._renderer.page("launchpad.html", tiles=tiles, waiting=waiting, **self.who(seat))
+        devices = self.may(SEE_DEVICES, seat)
+        return self._renderer.page("launchpad.html", tiles=tiles, waiting=waiting, devices=devices, **self.who(seat))
 
     async def downtime(self, request: Request) -> Response:
         """The way round, to be printed before it is needed."""
@@ -169,6 +171,10 @@ class Launchpad:
         context = Context(device=seat.session.device, offline=bool(seat.shift.emergency), keepable=system.keepable)
         access = AccessRequest(seat.principal(self._now()), Action.ENTER, resource, context)
         return self._engine.decide(access, Facts())
+
+    def may(self, duty: Duty, seat: Seat) -> bool:
+        """Whether a link is worth showing; whoever follows it is asked about anew."""
+        return isinstance(self._engine.decide(duty.asked(seat, self._now()), Facts()), Permit)
 
     def address(self, system: System) -> str:
         """The page that a system's tile opens."""

@@ -65,10 +65,10 @@ class Refusals:
         method: str,
         headers: Headers,
         request: str,
-        system: System,
+        system: System | None,
         onward: Onward | None = None,
     ) -> Response:
-        """`onward`: for a page, where a proof would turn it."""
+        """`system`: None for a page of ours. `onward`: for a page, where a proof would turn it."""
         helps = [REMEDIES[remedy] for remedy in deny.remedies]
         if not wants_page(method, headers):
             return self._renderer.problem(
@@ -94,10 +94,12 @@ class Refusals:
             link=(onward.address, onward.says) if onward else None,
         )
 
-    def says(self, deny: Deny, system: System) -> str:
+    def says(self, deny: Deny, system: System | None) -> str:
         """The rule's own sentence; where no rule spoke, a plain one."""
         if deny.reason.code == "no-permit":
-            return f"Your role does not let you open this in {system.title}."
+            return f"Your role does not let you open this{f' in {system.title}' if system else ''}."
+        if system is None:
+            return _quoted(deny.reason.text)
         return _quoted(deny.reason.text.replace(f"`{system.name}`", f"`{system.title}`"))
 
     def failed(

@@ -54,13 +54,14 @@ class Refused:
         says = self._refusals.says(deny, system)
         ticket = await self._steps.ask(seat, deny.step_up, back, says=says, about=_about(refusal, inbound))
         became = "" if looks else "kept" if write else "lost"
-        onward = Onward(f"{self._public_url}/step-up?ticket={ticket}", _stronger(deny.step_up, seat), became)
+        onward = Onward(f"{self._public_url}/step-up?ticket={ticket}", stronger(deny.step_up, seat), became)
         page = self._refusals.denied(deny, inbound.method, headers, inbound.id, system, onward)
         page.raw_headers += bounce.headers
         return page
 
 
-def _stronger(least: StepUp, seat: Seat) -> int:
+def stronger(least: StepUp, seat: Seat) -> int:
+    """The assurance of the sign-on that it takes, where this clinician's was weaker and nothing else does; else 0."""
     known = seat.shift.principal.assurance
     return least.assurance if least.assurance > known and not least.local else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import jinja2
@@ -89,3 +90,8 @@ def sentence(words: object) -> str:
     """An error's words as a page says them: a capital and a full stop."""
     text = str(words)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def when(at: float) -> str:
+    """Day and wall time where the gateway is."""
+    return f"{datetime.fromtimestamp(at).astimezone():%-d %B %Y, %H:%M}"

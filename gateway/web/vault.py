@@ -9,7 +9,6 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -37,7 +36,7 @@ from ..vault import Kept, Vault
 from .bodies import form_of
 from .launchpad import Launchpad
 from .refusals import Refusals
-from .render import Renderer
+from .render import Renderer, when
 
 _ASKING, _ASKING_LIFE = "asking", 900.0  # seconds that the page one came for is remembered
 LONGEST = {"username": 256, "password": 1024}  # characters
@@ -106,7 +105,7 @@ class VaultPages:
                 helpdesk = system.table.helpdesk
                 rows.append(Row(system.name, system.title, helpdesk, address, kept.pop(system.name, None), given))
         rows += [Row(name, name, "", "", one, given=False) for name, one in kept.items()]
-        return self._renderer.page("vault.html", rows=rows, when=_when, **self._launchpad.who(seat))
+        return self._renderer.page("vault.html", rows=rows, when=when, **self._launchpad.who(seat))
 
     async def _given(self, seat: Seat, system: System) -> bool:
         """A file that cannot be read is told where its system is opened."""
@@ -204,7 +203,7 @@ class VaultPages:
             refused=kept.refused is not None if kept else refused is not None,
             change=change,
             longest=LONGEST,
-            when=_when,
+            when=when,
             **self._launchpad.who(seat),
         )
 
@@ -251,8 +250,3 @@ def _told(error: ConnectorError, title: str) -> tuple[str, str]:
                 f"{title} gave an answer that we do not understand",
                 "What you typed was not kept. Tell the helpdesk: its log-on page may have changed.",
             )
-
-
-def _when(at: float) -> str:
-    """Day and wall time where the gateway is."""
-    return f"{datetime.fromtimestamp(at).astimezone():%-d %B %Y, %H:%M}"

@@ -27,6 +27,7 @@ USERS: dict[str, dict[str, Any]] = {
     "dr.lee": {"password": "correct horse", "name": "Lee Adler", "roles": ["doctor", "ed"]},
     "r.singh": {"password": "paper clip", "name": "R Singh", "roles": ["receptionist"]},
     "p.watt": {"password": "sealed letter", "name": "P Watt", "roles": ["privacy-officer"]},
+    "s.reid": {"password": "spare key", "name": "Sam Reid", "roles": ["security-officer"]},
     "x.guest": {"password": "no role", "name": "X Guest", "roles": []},
 }
 OTP = "000000"

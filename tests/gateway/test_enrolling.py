@@ -118,6 +118,25 @@ def test_devices_are_listed_for_people_and_for_programs(place: Installation, lan
     assert {"key", "x", "y"}.isdisjoint(listed[0])
 
 
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        (("--find", "okoye"), ["Phone of N Okoye"]),
+        (("--state", "in use"), ["Ward 7 PC 3"]),
+        (("--ward", "Ward 7", "--find", "PC"), ["Ward 7 PC 3"]),
+        (("--ward", "Ward 9"), []),
+    ],
+)
+def test_devices_are_found_as_on_the_pages(
+    place: Installation, lanyard: Terminal, asked: tuple[str, ...], names: list[str]
+) -> None:
+    """By part of a name, ward and state."""
+    with_store(place, known)
+    listed = [json.loads(line) for line in lanyard("device", "list", "--json", *asked).out.splitlines()]
+    assert [one["name"] for one in listed] == names
+    assert ("no device is like that" in lanyard("device", "list", *asked).out) is (names == [])
+
+
 def test_a_pending_device_is_approved(place: Installation, lanyard: Terminal) -> None:
     """Once, journalled with who did it."""
     with_store(place, known)
@@ -159,7 +178,7 @@ def test_a_revoked_device_is_out_of_use_and_says_what_was_opened_on_it(place: In
     said = lanyard("device", "revoke", PC.id[:12])
     assert said.code == 0
     assert "out of use; sessions ended: 0" in said.out
-    assert "(2 of 2)" in said.out
+    assert "opened on it, newest first:" in said.out
     assert said.out.count("access.intent") == 2
     assert [one["device_id"] for one in events(lanyard, "device.revoked")] == [PC.id]
     assert {"device": PC.id} in [one["question"] for one in events(lanyard, "audit.read")]

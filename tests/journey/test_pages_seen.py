@@ -54,6 +54,8 @@ class Ward:
         page.get_by_role("button", name="Sign on").click()
         page.locator("[name=login]").fill(login)
         page.locator("[name=password]").fill(provider.USERS[login]["password"])
+        if login == "s.reid":
+            page.locator("[name=otp]").fill(provider.OTP)
         page.get_by_role("button").click()
         page.wait_for_url(f"{self.url}/**")
 
@@ -167,6 +169,39 @@ def log_on_not_taken(ward: Ward) -> Page:
     return page
 
 
+def devices(ward: Ward) -> Page:
+    page = ward.signed_on("s.reid", "security office")
+    ward.place.hospital.lanyard("device", "enrol", "--name", "Ward 7 kiosk", "--ward", "7", "--ownership", "shared",
+                                "--certificate-issuer", "CN=CA", "--certificate-subject", "CN=kiosk")  # fmt: skip
+    page.goto(f"{ward.url}/security/devices")
+    return page
+
+
+def one_device(ward: Ward) -> Page:
+    page = devices(ward)
+    page.get_by_role("link", name="Ward 7 kiosk").click()
+    return page
+
+
+def opened_on_a_device(ward: Ward) -> Page:
+    page = one_device(ward)
+    page.get_by_role("link", name="What was opened on it").click()
+    page.get_by_role("link", name="Last 30 days").click()
+    return page
+
+
+def enrolling_a_device(ward: Ward) -> Page:
+    page = devices(ward)
+    page.get_by_role("link", name="Enrol a device").click()
+    return page
+
+
+def revoking_a_device(ward: Ward) -> Page:
+    page = one_device(ward)
+    page.get_by_role("link", name="Take out of use").click()
+    return page
+
+
 # Each page, its heading and its status.
 PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "sign-on": (signing_on, "Sign on", 200),
@@ -185,6 +220,11 @@ PAGES: dict[str, tuple[Callable[[Ward], Page], str, int]] = {
     "log-on-not-taken": (log_on_not_taken, "Log on to Patient administration", 200),
     "making-a-passkey": (making_a_passkey, "Make a passkey", 200),
     "locked": (locked, "Locked", 200),
+    "devices": (devices, "Devices", 200),
+    "one-device": (one_device, "Ward 7 kiosk", 200),
+    "opened-on-a-device": (opened_on_a_device, "Opened on Ward 7 kiosk", 200),
+    "enrolling-a-device": (enrolling_a_device, "Enrol a device", 200),
+    "revoking-a-device": (revoking_a_device, "Take Ward 7 kiosk out of use?", 200),
     "signed-off": (signed_off, "You are signed off", 200),
 }
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from gateway.sessions import Sessions
 from sso.testing import Reply
 
 from .front import MAIN, NAVIGATION, PAS, Front, Tab, front
@@ -385,6 +386,26 @@ async def test_a_role_that_is_gone_at_the_provider_is_gone_here_within_five_minu
     house.clock.step = 301
     assert await settled(tab, "")
     assert [e["reason"] for e in await house.awaited("shift.ended")] == ["role-changed"]
+
+
+async def test_a_role_that_changed_ends_the_shift_at_every_gateway(house: Front) -> None:
+    """Another one on the same store, where the session is just as active, refuses it within a second of the re-check here (OIDC-107)."""
+    async with house.store() as store:
+        there, host = Sessions(store, house.clock, longest=43200.0), urlsplit(MAIN).netloc
+        tab = house.tab()
+        house.provider.claims = {"roles": ["nurse", "doctor"]}
+        await tab.sign_on()
+        token = tab.cookies[host]["__Host-lanyard"].encode()
+        house.provider.claims = {"roles": ["nurse"]}
+        house.clock.step = 299
+        await tab.get(MAIN + "/")
+        theirs = await there.seated(token, host)
+        assert theirs is not None
+        house.clock.step = 301
+        assert await settled(tab, "")
+        there.touch(theirs)
+        house.clock.step += 0.9
+        assert await there.seated(token, host) is None
 
 
 async def test_an_account_that_has_ended_at_the_provider_ends_the_shift(house: Front) -> None:
