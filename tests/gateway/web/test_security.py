@@ -84,7 +84,7 @@ async def test_a_change_asks_for_a_proof_of_the_last_minutes(house: Front, path:
     assert {one["reason"] for one in await house.events("access.denied")} == {"device-change-proof"}
     assert await house.events("device.enrolled", "device.approved", "device.changed", "device.revoked") == []
     page, way = await tab.follow(f"{MAIN}{onward[1]}")
-    assert way[-1] == address(path)
+    assert address(path) in way
     assert page.status_code == 200
     assert "<form" in page.text
 
