@@ -54,6 +54,8 @@ def test_the_commands_are_known() -> None:
         "demo",
         "serve",
         "check",
+        "badge import",
+        "badge forget",
         "emergency list",
         "emergency reviewed",
         "emergency forget",
