@@ -58,7 +58,7 @@ segment = "8MiB"
 mode = "enforce"
 
 [[zones]]
-name = "ward-7"
+name = "hospital"
 cidrs = ["127.0.0.0/8"]
 posture = "on-site"
 idle = "30m"

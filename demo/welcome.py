@@ -70,8 +70,8 @@ def _whole(console: Console, text: str) -> None:
 
 
 def _command() -> str:
-    """As it was typed, where that can be typed again."""
-    program = Path(sys.argv[0])
-    if program.name != "lanyard":
+    """The command line of this installation, as short as it can be typed here."""
+    program = Path(sys.executable).with_name("lanyard")
+    if not program.exists():
         return "lanyard"
     return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
