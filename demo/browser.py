@@ -94,7 +94,7 @@ class Asked:
     """What the pages of all browsers asked each person for."""
 
     passwords: Counter[str] = field(default_factory=Counter)  # sign-on or log-on forms shown
-    pins: Counter[str] = field(default_factory=Counter)  # PINs typed in to unlock or to say yes
+    pins: Counter[str] = field(default_factory=Counter)  # PINs that were taken, to unlock or to say yes
 
 
 class Browser:
@@ -126,12 +126,13 @@ class Browser:
         method = (form.get("method") or "get").upper()
         if self.device and (purpose := form.get("data-proves")):
             method, fields = "POST", fields | self._proof(purpose)
-        if "pin" in filled and "again" not in filled:
-            self._asked.pins[self.who] += 1
         target = form.get("action") or ""
         if method == "GET":
             return self.get(f"{urljoin(page.url, target)}?{urlencode(fields)}", page.url, dest=dest)
-        return self.send(page, target, fields, dest=dest)
+        answered = self.send(page, target, fields, dest=dest)
+        if "pin" in filled and "again" not in filled:
+            self._asked.pins[self.who] += answered.status < 400
+        return answered
 
     def send(self, page: Page, target: str, fields: dict[str, str], *, dest: str = "document") -> Page:
         """A form from this page, whether it has one or not."""

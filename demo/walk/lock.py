@@ -24,7 +24,7 @@ def locks_and_unlocks(shift: Shift) -> None:
     if locked.path != "/unlock" or shows(locked, shift.number):
         raise Wanting("the lock does not hold: a page of the PAS is shown")
     closed(desk, shift.tiles, "the lock does not hold")
-    if desk.send(locked, "/unlock", {"pin": PIN[::-1], "next": "/"}).path != "/unlock":
+    if desk.submit(locked, "/unlock", pin=PIN[::-1]).path != "/unlock":
         raise Wanting("the lock does not hold: another PIN unlocks it")
     back = unlock(desk, locked)
     if back.url != left.url or not shows(back, shift.number):

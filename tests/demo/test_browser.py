@@ -62,12 +62,15 @@ def test_what_asks_for_a_password_is_a_prompt(
     assert asked.passwords["nurse"] == prompts
 
 
-def test_a_pin_that_is_sent_is_counted(shows: Callable[[Answers], Browser], asked: Asked) -> None:
-    """Unlocking is no password, and is not hidden either; setting a PIN is not unlocking."""
-    browser = shows(page(PASSWORD.format("pin")))
+@pytest.mark.parametrize(("status", "counted"), [(200, 1), (403, 0)])
+def test_a_pin_that_is_taken_is_counted(
+    shows: Callable[[Answers], Browser], asked: Asked, status: int, counted: int
+) -> None:
+    """Unlocking is no password, and is not hidden either; setting a PIN is not unlocking, nor is a wrong one."""
+    browser = shows(lambda request: httpx2.Response(status, html=PASSWORD.format("pin")))
     browser.submit(browser.get("/unlock"), "/x", pin="728194")
     browser.submit(browser.get("/shift/pin"), "/x", pin="728194", again="728194")
-    assert asked.pins["nurse"] == 1
+    assert asked.pins["nurse"] == counted
 
 
 def test_a_device_signs_as_a_browser_does() -> None:

@@ -51,7 +51,7 @@ def lanyard(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     """The installed command, as somebody would type it."""
     command = [str(Path(sys.executable).with_name("lanyard")), "demo", *arguments]
     given = os.environ | environment
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=given)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, env=given)
 
 
 def all_well(figures: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def test_the_demo_is_also_a_module(tmp_path: Path) -> None:
     person = {"resourceType": "Patient", "id": "one", "name": [{"family": "Vance", "given": ["Ada"]}]}
     (folder / "one.json").write_text(json.dumps({"resourceType": "Bundle", "entry": [{"resource": person}]}))
     command = [sys.executable, "-m", "demo", "--walk", "--json", str(file), "--port", str(free_port())]
-    done = subprocess.run([*command, "--patients", str(folder)], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*command, "--patients", str(folder)], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     all_well(json.loads(file.read_text()))
 
@@ -281,7 +281,7 @@ def test_a_password_that_the_old_system_refuses_is_found(brought: Hospital, tmp_
     """The gateway cannot log on there and asks: exit 1, said as that, and tried once."""
     brought.pas.users = tuple(replace(user, pas_password="changed") for user in USERS)
     code, said, figures = walked(brought, tmp_path)
-    assert (code, figures["log_ons_avoided"]) == (1, 0)
+    assert (code, figures["log_ons_avoided"]) == (1, 1)  # the EPR's
     assert "found wanting: Patient administration (old) asks for a log-on" in said
     assert figures["prompts_after_first"] == 1
     assert brought.pas._wrong == {USERS[0].pas_user: 1}
