@@ -57,6 +57,9 @@ segment = "8MiB"
 [devices]
 mode = "enforce"
 
+[badges]
+enabled = true
+
 [[zones]]
 name = "hospital"
 cidrs = ["127.0.0.0/8"]

@@ -27,7 +27,7 @@ _TRY = (
     ("One sign-on", f"Sign on as {NURSE.name}, open both systems: nobody asks again."),
     ("Lock and PIN", "Once enrolled: My shift, Set a PIN. Lock: the PIN leads back."),
     ("Hand-off", "A private window is your phone: Bring this device into my shift. Type its code at My shift, Bring in another device."),
-    ("Not you?", f"Press it and be {DOCTOR.name}: nothing of {NURSE.name} is there."),
+    ("Not you?", f"Press it and be {DOCTOR.name}: nothing of {NURSE.name} is there. She comes back by PIN and badge (any number, at My shift)."),
     ("Nothing lost", "Type a note in the PAS, Lock in another tab, save: it is kept."),
     ("Vault", f"{BANK_NURSE.name} opens the PAS: her log-on there is asked for once ({BANK_NURSE.pas_user}, {BANK_NURSE.pas_password}), tried, and kept sealed."),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from ..browser import Page
 from ..devices import NURSE, Devices
 from ..hospital import Hospital
 
-PIN = "728194"
+PIN, BADGE = "728194", "40417"
 
 
 @dataclass

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from ..browser import Browser, Page, Wanting
 from ..devices import NURSE
-from .figures import PIN, Shift
+from .figures import BADGE, PIN, Shift
 from .systems import closed, shows
 
 
 def sets_a_pin(shift: Shift) -> None:
+    """And registers her badge, which selects her where a PIN is to prove her."""
     desk = shift.devices.desk
     page = desk.submit(desk.get("/shift/pin"), "/shift/pin", pin=PIN, again=PIN)
     if page.path != "/shift":
         raise Wanting(f"no PIN could be set: {page.path} answered with status {page.status}")
+    if (
+        not (badges := desk.submit(desk.get("/shift/badge"), "/shift/badge", badge=BADGE))
+        .document()
+        .xpath("//main//li")
+    ):
+        raise Wanting(f"no badge could be registered: {badges.path} answered with status {badges.status}")
 
 
 def locks_and_unlocks(shift: Shift) -> None:

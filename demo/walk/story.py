@@ -30,12 +30,12 @@ from .tablet import is_kept_from_records
 
 STEPS: tuple[tuple[str, Callable[[Shift], None]], ...] = (
     ("signs on at Ward 7 PC 3, and opens a record in every system", signs_on),
-    ("sets a PIN", sets_a_pin),
+    ("sets a PIN, and registers her badge", sets_a_pin),
     ("locks the PC; unlocks it by PIN, on the page she left", locks_and_unlocks),
     ("brings in her phone by a code and a number; the same records", to_the_phone),
     ("sends a note into a locked session: kept, then sent by hand", sends_a_kept_note),
     ("is away: a doctor takes the PC over, and sees nothing of hers", colleague_takes_over),
-    ("comes back to the PC and her own page, by her phone", comes_back),
+    ("comes back to her own page, by badge and PIN", comes_back),
     ("tries an unknown tablet outside: who the patient is, no more", is_kept_from_records),
     ("loses the phone: revoked, and refused within a second", loses_the_phone),
     ("signs off everywhere", signs_off),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..browser import Page, Wanting
 from ..devices import DOCTOR, NURSE, sign_on
-from .figures import Shift
-from .hand_off import hand_off
-from .lock import lock, unlock
+from .figures import BADGE, PIN, Shift
+from .lock import lock
 from .systems import Epr, Pas, closed, is_epr, opened, shows
 
 
@@ -46,12 +45,16 @@ def _works_at_the_pas(shift: Shift, pas: Pas) -> None:
 
 
 def comes_back(shift: Shift) -> None:
-    """The colleague leaves it; the nurse unlocks her phone by PIN, and the phone brings her back to the PC."""
-    desk, phone = shift.devices.desk, shift.devices.phone
-    _switched(desk.submit(desk.get("/"), "/switch"))
+    """The colleague leaves it; the nurse taps her badge and types her PIN."""
+    desk = shift.devices.desk
+    left_to_her = desk.submit(desk.get("/"), "/switch")
+    _switched(left_to_her)
     shift.figures.switches += 1
-    unlock(phone, lock(phone))
-    back = hand_off(shift, phone, desk)
+    desk.who = NURSE.login
+    asks = desk.submit(left_to_her, "/badge", badge=BADGE)
+    if NURSE.name in asks.text:
+        raise Wanting("a badge alone says whose it is")
+    back = desk.submit(asks, "/badge/pin", pin=PIN)
     assert shift.left is not None
     if back.url != shift.left.url or not shows(back, shift.number):
         raise Wanting(f"the nurse came back to {back.path}, not to the page that she left")

@@ -18,7 +18,7 @@ def table(figures: Figures) -> Table:
     made.add_row("log-ons avoided", str(f.log_ons_avoided), "systems opened")
     made.add_row("[bold]prompts after the first[/]", f"[bold]{f.prompts_after_first}[/]", "for a password, anywhere")
     made.add_row("unlocks", str(f.unlocks), "by PIN: no password")
-    made.add_row("hand-offs", str(f.hand_offs), "to phone, PC and tablet")
+    made.add_row("hand-offs", str(f.hand_offs), "to phone and tablet")
     made.add_row("fast switches", str(f.switches), "at one PC")
     made.add_row("prompts of the colleague, after the first", str(f.colleague_prompts_after_first))
     made.add_row("kept writes sent", str(f.kept_writes_sent), "by hand, arrived once")
