@@ -257,7 +257,7 @@ def _gateway(place: Hospital, program: Sequence[str]) -> Iterator[None]:
 
 def _ready(place: Hospital) -> None:
     assert place.gateway is not None
-    for _ in range(400):
+    for _ in range(1200):
         if place.gateway.poll() is not None:
             raise RuntimeError(f"the gateway did not start: {place.log.read_text().strip()[-800:]}")
         try:
@@ -266,7 +266,7 @@ def _ready(place: Hospital) -> None:
             time.sleep(0.05)
             continue
         return
-    raise RuntimeError("the gateway is not ready after 20 s")
+    raise RuntimeError("the gateway is not ready after a minute")
 
 
 def _private(path: Path, text: str) -> None:
