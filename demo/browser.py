@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from lxml import html
 
 _MOST_REDIRECTS = 12
+_FORM = "application/x-www-form-urlencoded"
 
 
 class Wanting(Exception):
@@ -59,8 +60,16 @@ class Page:
             raise Wanting(f"{self.path} (status {self.status}) has no form for {action}")
         return found
 
-    def encoded(self, fields: dict[str, str]) -> bytes:
+    def at_once(self) -> Any:
+        """A form that a script of the gateway's own sends as soon as it is there; None where there is none."""
+        if "html" not in self.answer.headers.get("content-type", ""):
+            return None
+        return next((form for form in self.document().forms if form.get("data-at-once") is not None), None)
+
+    def encoded(self, fields: dict[str, str], kind: str) -> bytes:
         """A form of this page as browsers send it: in the page's own charset."""
+        if kind == "text/plain":
+            return "".join(f"{name}={value}\r\n" for name, value in fields.items()).encode()
         charset = self.answer.headers.get("content-type", "").partition("charset=")[2] or "utf-8"
         return urlencode(fields, encoding=charset, errors="xmlcharrefreplace").encode()
 
@@ -121,22 +130,25 @@ class Browser:
 
     def submit(self, page: Page, action: str, *, dest: str = "document", **filled: str) -> Page:
         """Fill and send a form of this page, hidden fields included; with the device's proof where the form asks for one."""
-        form = page.form(action)
+        return self._submit(page, page.form(action), dest, filled)
+
+    def _submit(self, page: Page, form: Any, dest: str, filled: dict[str, str]) -> Page:
         fields = {name: value or "" for name, value in form.form_values() if name} | filled
         method = (form.get("method") or "get").upper()
         if self.device and (purpose := form.get("data-proves")):
             method, fields = "POST", fields | self._proof(purpose)
-        target = form.get("action") or ""
+        target = urljoin(page.url, form.get("action") or "")
         if method == "GET":
-            return self.get(f"{urljoin(page.url, target)}?{urlencode(fields)}", page.url, dest=dest)
-        answered = self.send(page, target, fields, dest=dest)
+            return self.get(f"{target}?{urlencode(fields)}", page.url, dest=dest)
+        kind = form.get("enctype") or _FORM
+        answered = self._follow("POST", target, page.url, page.encoded(fields, kind), dest, kind)
         if "pin" in filled and "again" not in filled:
             self._asked.pins[self.who] += answered.status < 400
         return answered
 
-    def send(self, page: Page, target: str, fields: dict[str, str], *, dest: str = "document") -> Page:
+    def send(self, page: Page, target: str, fields: dict[str, str]) -> Page:
         """A form from this page, whether it has one or not."""
-        return self._follow("POST", urljoin(page.url, target), page.url, page.encoded(fields), dest)
+        return self._follow("POST", urljoin(page.url, target), page.url, page.encoded(fields, _FORM), "document", _FORM)
 
     def ask(self, url: str, came_from: str) -> httpx2.Response:
         """As a page's script does: one request, and no page."""
@@ -174,14 +186,14 @@ class Browser:
 
     # On the wire
 
-    def _follow(self, method: str, url: str, came_from: str, body: bytes | None, dest: str) -> Page:
-        kind = "application/x-www-form-urlencoded"
+    def _follow(self, method: str, url: str, came_from: str, body: bytes | None, dest: str, kind: str = _FORM) -> Page:
         for _ in range(_MOST_REDIRECTS):
             answer = self._once(method, url, came_from, body, dest, kind)
             if answer.status_code not in (301, 302, 303, 307, 308):
                 page = Page(url, answer)
                 self._asked.passwords[self.who] += self._wants_a_password(page)
-                return page
+                form = page.at_once()
+                return page if form is None else self._submit(page, form, dest, {})
             url = urljoin(url, answer.headers["location"])
             if answer.status_code != 307:
                 method, body = "GET", None

@@ -25,10 +25,10 @@ def sends_a_kept_note(shift: Shift) -> None:
     shown = unlock(desk, desk.get(_link(told), told.url))
     if NOTE not in shown.answer.text:
         raise Wanting("the note that was kept is not shown again")
-    well(desk.submit(shown, "/.lanyard/kept", do="send"))
+    well(desk.submit(shown, "/pas/notes/save"))
     if (times := _arrived(shift) - before) != 1:
         raise Wanting(f"a kept note that was sent once by hand arrived {times} times")
-    desk.submit(shown, "/.lanyard/kept", do="send")  # the same button again, by Back
+    desk.submit(shown, "/pas/notes/save")  # the same button again, by Back
     if (times := _arrived(shift) - before) != 1:
         raise Wanting(f"a kept note whose button was pressed twice arrived {times} times")
     shift.figures.kept_writes_sent += 1

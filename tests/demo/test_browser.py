@@ -107,7 +107,8 @@ def test_a_form_is_sent_in_its_page_s_charset() -> None:
     old = Page(
         "http://pas", httpx2.Response(200, content=b"", headers={"content-type": "text/html; charset=windows-1252"})
     )
-    assert old.encoded({"note": "für Żak"}) == b"note=f%FCr+%26%23379%3Bak"
+    assert old.encoded({"note": "für Żak"}, "application/x-www-form-urlencoded") == b"note=f%FCr+%26%23379%3Bak"
+    assert old.encoded({"kept": "ab"}, "text/plain") == b"kept=ab\r\n"
 
 
 def test_cookies_that_were_copied_are_held_for_a_while(shows: Callable[[Answers], Browser]) -> None:
@@ -119,3 +120,14 @@ def test_cookies_that_were_copied_are_held_for_a_while(shows: Callable[[Answers]
     with browser.holding(copied):
         assert browser.cookies() == {"records.localhost:8080": {"a": "1"}}
     assert browser.cookies() == {}
+
+
+def test_a_form_that_a_script_sends_is_sent_at_once(shows: Callable[[Answers], Browser]) -> None:
+    """On the way into a system a device proves itself without anybody's doing."""
+
+    def answers(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST":
+            return httpx2.Response(200, html="<p>the system")
+        return httpx2.Response(200, html='<form action="/enter" method="post" data-at-once></form>')
+
+    assert shows(answers).get("/enter?ticket=t").text == "the system"
