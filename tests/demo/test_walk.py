@@ -301,7 +301,8 @@ NOTICED = {
     "forms_of_ones_own": "a form that the nurse left open was sent in the colleague's session",
     "rules_that_are_enforced": "an unknown tablet outside was not refused with `device-off-site`: status 200",
     "word_from_elsewhere": "the phone is still let in",
-    "ends_that_hold": "the sign-off does not hold: a system answered with status 200",
+    "ends_that_hold": "a tablet that was ended from another device is still signed on",
+    "sign_offs_that_hold": "the sign-off does not hold: a system answered with status 200",
 }
 
 

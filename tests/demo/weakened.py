@@ -12,6 +12,7 @@ from gateway.upstreams import UpstreamSessions
 from policies.engine import CedarEngine
 from sso import unlock
 from sso.handoff import Giving
+from sso.session import Session
 
 
 def nothing() -> None:
@@ -55,12 +56,21 @@ def word_from_elsewhere() -> None:
 
 
 def ends_that_hold() -> None:
-    """A session that was signed off goes on."""
+    """A session that was ended from elsewhere goes on."""
 
     async def lax(self: Sessions, *given: Any) -> None:
         return None
 
     Sessions.end_session = lax  # type: ignore[method-assign]  # as above
+
+
+def sign_offs_that_hold() -> None:
+    """A shift that was signed off everywhere goes on."""
+
+    async def lax(self: Sessions, *given: Any) -> list[Session]:
+        return []
+
+    Sessions.end_shift = lax  # type: ignore[method-assign]  # as above
 
 
 CONTROLS: dict[str, Callable[[], None]] = {
@@ -74,6 +84,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
         rules_that_are_enforced,
         word_from_elsewhere,
         ends_that_hold,
+        sign_offs_that_hold,
     )
 }
 
