@@ -60,11 +60,8 @@ class Page:
             raise Wanting(f"{self.path} (status {self.status}) has no form for {action}")
         return found
 
-    def at_once(self) -> Any:
-        """A form that a script of the gateway's own sends as soon as it is there; None where there is none."""
-        if "html" not in self.answer.headers.get("content-type", ""):
-            return None
-        return next((form for form in self.document().forms if form.get("data-at-once") is not None), None)
+    def is_html(self) -> bool:
+        return "html" in self.answer.headers.get("content-type", "")
 
     def encoded(self, fields: dict[str, str], kind: str) -> bytes:
         """A form of this page as browsers send it: in the page's own charset."""
@@ -75,7 +72,7 @@ class Page:
 
     def passwords(self) -> set[str]:
         """The names of its password fields; none where it is no page."""
-        if "html" not in self.answer.headers.get("content-type", ""):
+        if not self.is_html():
             return set()
         return {str(name) for name in self.document().xpath("//input[@type='password']/@name")}
 
@@ -192,12 +189,22 @@ class Browser:
             if answer.status_code not in (301, 302, 303, 307, 308):
                 page = Page(url, answer)
                 self._asked.passwords[self.who] += self._wants_a_password(page)
-                form = page.at_once()
-                return page if form is None else self._submit(page, form, dest, {})
+                return self._as_scripts_do(page, dest)
             url = urljoin(url, answer.headers["location"])
             if answer.status_code != 307:
                 method, body = "GET", None
         raise Wanting(f"{urlsplit(url).path} redirects without end")
+
+    def _as_scripts_do(self, page: Page, dest: str) -> Page:
+        """What the gateway's own scripts do as soon as a page is there: prove the device on the way into a system, send what was held."""
+        if not page.is_html():
+            return page
+        document = page.document()
+        if page.url.startswith(f"{self.public}/enter") and (tickets := document.xpath("//@data-ticket")):
+            proof = self._proof("renew") if self.device else {}
+            return self.get(str(self.post("/enter", {"ticket": str(tickets[0]), **proof})["to"]), page.url, dest=dest)
+        held = next((form for form in document.forms if form.get("data-at-once") is not None), None)
+        return page if held is None else self._submit(page, held, dest, {})
 
     def _wants_a_password(self, page: Page) -> bool:
         """Whatever the provider shows, and every password field but those of our own that take a PIN."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 
 import httpx2
@@ -122,12 +123,31 @@ def test_cookies_that_were_copied_are_held_for_a_while(shows: Callable[[Answers]
     assert browser.cookies() == {}
 
 
-def test_a_form_that_a_script_sends_is_sent_at_once(shows: Callable[[Answers], Browser]) -> None:
-    """On the way into a system a device proves itself without anybody's doing."""
+def test_a_device_proves_itself_on_the_way_into_a_system(shows: Callable[[Answers], Browser]) -> None:
+    """As the page's script does, without anybody's doing; and goes where it is then led."""
+
+    def answers(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/device/challenge":
+            return httpx2.Response(200, json={"challenge": "asked"})
+        if request.method == "POST":
+            sent = json.loads(request.read())
+            return httpx2.Response(200, json={"to": f"/{sent['ticket']}/{sent['challenge']}"})
+        if request.url.path == "/enter":
+            return httpx2.Response(200, html='<p data-ticket="t">One moment')
+        return httpx2.Response(200, html="<p>the system")
+
+    browser = shows(answers)
+    browser.device = "ab" * 16
+    page = browser.get("/enter?ticket=t")
+    assert (page.path, page.text) == ("/t/asked", "the system")
+
+
+def test_a_form_that_was_held_is_sent_at_once(shows: Callable[[Answers], Browser]) -> None:
+    """Once the cookie that it met too late is renewed, it goes on by itself."""
 
     def answers(request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST":
-            return httpx2.Response(200, html="<p>the system")
-        return httpx2.Response(200, html='<form action="/enter" method="post" data-at-once></form>')
+            return httpx2.Response(200, html="<p>sent")
+        return httpx2.Response(200, html='<form action="/note" method="post" data-at-once></form>')
 
-    assert shows(answers).get("/enter?ticket=t").text == "the system"
+    assert shows(answers).get("/.lanyard/kept?id=1").text == "sent"
