@@ -1,6 +1,6 @@
 """`lanyard demo`: the pretend hospital and a gateway in front of it, through the product's public interface only.
 
-Writes an ordinary `lanyard.toml`, prints it, runs `lanyard serve` on it, and stops everything at the end.
+Writes an ordinary `lanyard.toml`, runs `lanyard serve` on it, and stops everything at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -55,11 +55,22 @@ step_up_acr_values = ["aal3"]
 reserve = "64MiB"
 segment = "8MiB"
 
+[devices]
+mode = "enforce"
+
+[badges]
+enabled = true
+
 [[zones]]
-name = "this-machine"
+name = "hospital"
 cidrs = ["127.0.0.0/8"]
 posture = "on-site"
 idle = "30m"
+
+[[zones]]
+name = "outside"
+cidrs = ["127.0.9.0/24"]
+posture = "off-site"
 
 [[systems]]
 name = "epr"
@@ -164,9 +175,17 @@ def servers(apps: dict[int, Any]) -> Iterator[dict[int, uvicorn.Server]]:
 
 @contextlib.contextmanager
 def hospital(
-    port: int, records: Records | None = None, *, say: Any = lambda text: None, pas_idle: float = 60.0
+    port: int,
+    records: Records | None = None,
+    *,
+    say: Any = lambda text: None,
+    pas_idle: float = 60.0,
+    program: Sequence[str] = ("gateway.cli",),
 ) -> Iterator[Hospital]:
-    """Everything up and ready: provider, EPR, PAS, gateway. Raises RuntimeError naming what did not start."""
+    """Everything up and ready: provider, EPR, PAS, gateway. Raises RuntimeError naming what did not start.
+
+    `program`: the module that is run as the gateway, and its first arguments.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lanyard-demo-"))
     people = records.people() if records else patients()
     op_port, epr_port, pas_port, ops = (free_port() for _ in range(4))
@@ -196,14 +215,16 @@ def hospital(
                 TOML.format(port=port, ops=ops, dir=folder, issuer=issuer, epr=epr_port, pas=pas_port), "utf-8"
             )
             cards = [
-                {"issuer": issuer, "subject": u.login, "username": u.pas_user, "secret": u.pas_password} for u in USERS
+                {"issuer": issuer, "subject": u.login, "username": u.pas_user, "secret": u.pas_password}
+                for u in USERS
+                if not u.first_day
             ]
             sealed = lanyard("key", "seal-credentials", "pas", "--config", str(place.config), given=json.dumps(cards))
             _private(folder / "pas.credentials", sealed.stdout)
             say("lanyard check")
             lanyard("check", "--config", str(place.config), "--live")
             say("lanyard serve")
-            with _gateway(place):
+            with _gateway(place, program):
                 yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -220,9 +241,9 @@ def lanyard(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str
 
 
 @contextlib.contextmanager
-def _gateway(place: Hospital) -> Iterator[None]:
+def _gateway(place: Hospital, program: Sequence[str]) -> Iterator[None]:
     with place.log.open("wb") as log:
-        command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(place.config)]
+        command = [sys.executable, "-m", *program, "serve", "--config", str(place.config)]
         place.gateway = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _ready(place)
@@ -237,7 +258,7 @@ def _gateway(place: Hospital) -> Iterator[None]:
 
 def _ready(place: Hospital) -> None:
     assert place.gateway is not None
-    for _ in range(400):
+    for _ in range(1200):
         if place.gateway.poll() is not None:
             raise RuntimeError(f"the gateway did not start: {place.log.read_text().strip()[-800:]}")
         try:
@@ -246,7 +267,7 @@ def _ready(place: Hospital) -> None:
             time.sleep(0.05)
             continue
         return
-    raise RuntimeError("the gateway is not ready after 20 s")
+    raise RuntimeError("the gateway is not ready after a minute")
 
 
 def _private(path: Path, text: str) -> None:

@@ -96,12 +96,14 @@ class User:
     says: str
     pas_user: str
     pas_password: str = field(repr=False)
+    first_day: bool = False  # the vault keeps no log-on at the PAS yet
 
 
 USERS = (
     User("nurse", "Ngozi Okoye", "nurse", "Staff nurse, Ward 7", "NOKOYE", "Winter-42"),
     User("doctor", "Lee Adler", "doctor", "Registrar, acute medicine", "LADLER", "Spring-17"),
     User("receptionist", "Rupa Singh", "receptionist", "Outpatient reception", "RSINGH", "Autumn-88"),
+    User("bank", "Ines Marsh", "nurse", "Bank nurse, her first day here", "IMARSH", "Harvest-29", first_day=True),
     User("privacy", "Pat Watt", "privacy-officer", "Privacy office", "PWATT", "Summer-03"),
     User("security", "Sam Reid", "security-officer", "IT security", "SREID", "Harvest-61"),
 )

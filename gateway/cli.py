@@ -199,9 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--port", type=int, default=8080, help="where the gateway listens (default: 8080)")
     demo.add_argument("--patients", metavar="DIR", help="a folder of FHIR R4 bundles, in place of invented patients")
-    demo.add_argument(
-        "--walk", action="store_true", help="sign on and open everything by itself, print the table, stop"
-    )
+    demo.add_argument("--walk", action="store_true", help="go through a nurse's shift by itself, print the table, stop")
     demo.add_argument("--json", metavar="FILE", help="with --walk: the table's figures, as JSON")
     command("serve", _serve, "run the gateway", "lanyard serve --config /etc/lanyard/lanyard.toml")
     check = command(

@@ -144,7 +144,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )  # fmt: skip
     entering = Entering(visitors, doors, sign_on, refusals, renderer, system_origins(config, r.systems))
     hand_off = HandOff(
-        url, host, visitors, r.sessions, r.store, sign_off, r.journal, renderer, now, locks,
+        url, visitors, r.sessions, r.store, seating, r.journal, renderer, now, locks,
         sign_on, step_up,
     )  # fmt: skip
     unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer, badges=config.badges.enabled)

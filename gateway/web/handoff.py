@@ -19,14 +19,13 @@ from ..edge import cookies
 from ..edge.origins import Bounce
 from ..edge.pace import Pace
 from ..locks import Locks, Tried
-from ..session_events import seated_event, session_event
+from ..session_events import session_event
 from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .bodies import form_of
 from .qr import qr_code
 from .render import Renderer, sentence
-from .seating import seated_cookies
-from .signoff import SignOff
+from .seating import Seating, seated_cookies
 from .signon import SignOn
 from .step_up import StepUpPages
 from .visitors import Visitors
@@ -42,11 +41,10 @@ class HandOff:
     def __init__(
         self,
         public_url: str,
-        public_host: str,
         visitors: Visitors,
         sessions: Sessions,
         store: Store,
-        sign_off: SignOff,
+        seating: Seating,
         journal: Journal,
         renderer: Renderer,
         now: Callable[[], float],
@@ -55,11 +53,10 @@ class HandOff:
         step_up: StepUpPages,
     ) -> None:
         self._public_url = public_url
-        self._public_host = public_host
         self._visitors = visitors
         self._sessions = sessions
         self._store = store
-        self._sign_off = sign_off
+        self._seating = seating
         self._journal = journal
         self._renderer = renderer
         self._now = now
@@ -142,13 +139,9 @@ class HandOff:
         except DeviceRefused as refused:
             await self._say(EventType.HANDOFF_REFUSED, giver, reason=refused.reason)
             return self._message("This device is not let in", sentence(refused), 403)
-        previous = await self._visitors.seat(request)
-        if previous is not None:
-            self._sign_off.end_upstreams(previous, False)
-        seat, fresh = await self._sessions.join(giver, device, self._public_host, idle=idle, previous=previous)
+        seat, fresh, back = await self._seating.handed(request, giver, device, idle)
         await self._say(EventType.HANDOFF_ACCEPTED, giver, seated=seat.session.id)
-        await self._journal.record(seated_event(self._now(), seat, self._visitors.source(request), by="handoff"))
-        return self._renderer.redirect(Bounce("/", (*seated_cookies(seat, fresh), cookies.expired(ASKER))))
+        return self._renderer.redirect(Bounce(back, (*seated_cookies(seat, fresh), cookies.expired(ASKER))))
 
     def _not_this_device(self, request: Request, refused: DeviceRefused) -> Response:
         """A revoked device takes nobody's shift. One that cannot prove itself is told why, and may ask as an unknown one."""

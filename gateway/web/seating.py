@@ -110,6 +110,30 @@ class Seating:
         onward = await self._switching.by_way_of(entered, back)
         return self._renderer.redirect(Bounce(onward, (*given, *marks)))
 
+    async def handed(self, request: Request, giver: Seat, device: Device, idle: float) -> tuple[Seat, str, str]:
+        """Seat the giver's clinician at this browser: in the session that a switch left here, else in a new one of the same shift.
+
+        The seat, its cookie's value, and the page to go on at.
+        """
+        principal, previous = giver.shift.principal, await self._visitors.seat(request)
+        desk = self._switching.marked(tuple(request.scope["headers"]))
+        other = bool(desk) or (previous is not None and previous.shift.principal.subject != principal.subject)
+        if previous is not None:
+            await self._replaced(previous, principal)
+            await self._sessions.end_session(previous.session, "replaced")
+        own = await self._locks.left_at(token_hash(desk), principal) if desk else None
+        if own is not None and own.shift.id == giver.shift.id:
+            left, turn = own.session.left, own.session.turn
+            if await self._locks.unlock(
+                own, giver.session.proof, giver.proved, turn=turn, here=device.id, follows=True
+            ):
+                return own, await self._sessions.token(own, self._public_host), left or "/"
+        seat, token = await self._sessions.join(
+            giver, device, self._public_host, idle=idle, previous=None, follows=other
+        )
+        await self._journal.record(seated_event(self._now(), seat, self._visitors.source(request), by="handoff"))
+        return seat, token, "/"
+
     async def _resumed(self, own: Seat, signed_on: SignedOn, previous: Seat | None, here: str) -> str:
         """A cookie's value for the session that was left; "" where it is over by now, or on another device than this one."""
         turn = own.session.turn
@@ -119,14 +143,14 @@ class Seating:
         if not await self._locks.unlock(own, FEDERATED, signed_on.auth_time, turn=turn, here=here, follows=True):
             return ""
         if previous is not None:
-            await self._replaced(previous, signed_on)
+            await self._replaced(previous, signed_on.principal)
             await self._sessions.end_session(previous.session, "replaced")
         return await self._sessions.token(own, self._public_host)
 
-    async def _replaced(self, previous: Seat, signed_on: SignedOn) -> None:
+    async def _replaced(self, previous: Seat, principal: Principal) -> None:
         self._sign_off.end_upstreams(previous, False)
         p = previous.shift.principal
-        if (p.issuer, p.subject) != (signed_on.principal.issuer, signed_on.principal.subject):
+        if (p.issuer, p.subject) != (principal.issuer, principal.subject):
             event = session_event(EventType.SESSION_REVOKED, self._now(), previous, reason="user-switch")
             await self._journal.record(event)
 
@@ -136,7 +160,7 @@ class Seating:
         source = self._visitors.source(request)
         device, idle = await self._device(request, pending, signed_on.principal)
         if previous is not None:
-            await self._replaced(previous, signed_on)
+            await self._replaced(previous, signed_on.principal)
             known, found = previous.shift.principal, signed_on.principal
             follows = follows or (known.issuer, known.subject) != (found.issuer, found.subject)
         seat, token, started = await self._sessions.sign_on(

@@ -302,3 +302,77 @@ async def test_whoever_lost_the_key_says_yes_by_signing_on(house: Front) -> None
     assert "Is this your device?" in page.text
     assert (await house.events("session.seated"))[-1]["device_id"] == ""
     assert NUMBER.search((await said_yes(desk, code)).text) is not None
+
+
+# Back at a desk that was left to somebody else
+
+
+async def left_to_the_doctor(house: Front) -> tuple[Tab, Tab]:
+    """A ward PC that a nurse was switched from at her page, and a doctor after her; and her phone, which is in her shift."""
+    desk, phone = house.tab(), house.tab()
+    await desk.enrol()
+    await desk.sign_on()
+    await taken(phone, await number_of(desk, await asked(phone)))
+    await desk.follow((await desk.post(f"{MAIN}/switch", {"next": "/shift"})).headers["location"])
+    nurse = house.provider.claims
+    house.provider.claims = {**nurse, "sub": "l.adler", "name": "L Adler", "sid": "s-adler"}
+    await desk.sign_on()
+    await desk.follow((await desk.post(f"{MAIN}/switch")).headers["location"])
+    house.provider.claims = nurse
+    return desk, phone
+
+
+async def test_a_hand_off_brings_its_clinician_back_to_the_page_that_was_left(house: Front) -> None:
+    """In the session that a switch left there, without a password; the doctor's stays locked."""
+    desk, phone = await left_to_the_doctor(house)
+    tokens = house.provider.count("/token")
+    seated = await taken(desk, await number_of(phone, await asked(desk)))
+    assert seated.headers["location"] == f"{MAIN}/shift"
+    assert "<h1>My shift</h1>" in (await desk.get(f"{MAIN}/shift")).text
+    assert house.provider.count("/token") == tokens
+    first = (await house.events("session.seated"))[0]
+    assert [e["session"] for e in await house.events("session.unlocked")] == [first["session"]]
+    assert (await house.events("handoff.accepted"))[-1]["seated"] == first["session"]
+    assert len(await house.events("session.seated")) == 3
+
+
+async def test_the_mark_of_another_browser_takes_no_session_up(house: Front) -> None:
+    """Whoever copied it joins with a new session on an unknown device; what was left stays locked at its PC."""
+    desk, phone = await left_to_the_doctor(house)
+    elsewhere = house.tab()
+    elsewhere.cookies = {host: dict(jar) for host, jar in desk.cookies.items()}
+    seated = await taken(elsewhere, await number_of(phone, await asked(elsewhere)))
+    assert seated.headers["location"] == "/"
+    assert (await house.events("session.seated"))[-1]["device_id"] == ""
+    assert await house.events("session.unlocked") == []
+
+
+async def test_after_somebody_else_only_pages_of_the_own_session_send_forms(house: Front) -> None:
+    """A page that the doctor left open at the desk writes nothing in the name of whoever joins there by hand-off."""
+    desk, phone = house.tab(), house.tab()
+    await phone.sign_on()
+    nurse = house.provider.claims
+    house.provider.claims = {**nurse, "sub": "l.adler", "name": "L Adler", "sid": "s-adler"}
+    await desk.sign_on()
+    await desk.follow((await desk.post(f"{MAIN}/switch")).headers["location"])
+    house.provider.claims = nurse
+    await taken(desk, await number_of(phone, await asked(desk)))
+    joined = (await house.events("handoff.accepted"))[-1]["seated"]
+    async with house.store() as store:
+        session = await store.session(joined)
+    assert session is not None
+    assert session.follows
+
+
+async def test_whoever_is_signed_on_there_is_replaced_and_it_is_written_down(house: Front) -> None:
+    """Somebody else's live session ends when the browser is brought into another's shift."""
+    desk, phone = house.tab(), house.tab()
+    await phone.sign_on()
+    nurse = house.provider.claims
+    house.provider.claims = {**nurse, "sub": "l.adler", "name": "L Adler", "sid": "s-adler"}
+    await desk.sign_on()
+    house.provider.claims = nurse
+    await taken(desk, await number_of(phone, await asked(desk)))
+    (revoked,) = await house.events("session.revoked")
+    assert (revoked["reason"], revoked["subject"]) == ("user-switch", "l.adler")
+    assert "N Okoye" in (await desk.get(MAIN + "/")).text

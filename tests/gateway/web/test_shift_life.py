@@ -153,7 +153,7 @@ class ShiftLife(RuleBasedStateMachine):
             if number is None:
                 return False  # the proof is not fresh any more
             taken = await self.tabs[taker].post(f"{MAIN}/handoff/take", {"number": number[1]})
-            return taken.headers.get("location") == "/"
+            return taken.headers.get("location") in ("/", f"{MAIN}/")  # the latter where a switch left it
 
         if self.run(hand()):
             self.may[taker] = person
