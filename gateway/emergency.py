@@ -25,6 +25,7 @@ from sso.shift import AWAY, VOUCHED, Shift
 from . import logs
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
+from .badges import Badges
 from .config import EmergencyTable
 from .locks import Locks, person_of
 from .metrics import Metrics
@@ -106,6 +107,19 @@ class Numbers:
         vouch = await self._vouching.found(typed)
         record = await self._store.last_sign_on(vouch.issuer, vouch.subject) if vouch else None
         return Meant(record, vouch) if record else None
+
+
+class Tapped:
+    """Selects by the badge that a reader has typed."""
+
+    def __init__(self, store: Store, badges: Badges) -> None:
+        self._store = store
+        self._badges = badges
+
+    async def meant(self, typed: str) -> Meant | None:
+        holder = await self._badges.whose(typed)
+        record = await self._store.last_sign_on(holder.issuer, holder.subject) if holder else None
+        return Meant(record) if record else None
 
 
 class Emergency:

@@ -22,7 +22,7 @@ from .context import Surroundings
 from .credentials import SealedFiles
 from .devices import devices_of
 from .edge.origins import Doors
-from .emergency import Emergency, LoginNames, Numbers
+from .emergency import Emergency, LoginNames, Numbers, Tapped
 from .installation import data_dir_of
 from .kept import KeptWrites
 from .locks import Locks
@@ -112,7 +112,9 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )
     refusals = Refusals(renderer, url)
     doors = Doors(r.store, r.sessions, now, url, config.scheme)
-    sign_off = SignOff(url, host, r.provider, r.sessions, r.store, doors, r.journal, renderer, now, r.end_upstreams)
+    sign_off = SignOff(
+        url, host, r.provider, r.presence, r.sessions, r.store, doors, r.journal, renderer, now, r.end_upstreams
+    )
     r.sessions.lengthened = lambda shift: r.journal.note(
         shift_event(EventType.SHIFT_RENEWED, now(), shift, ends=shift.ends)
     )
@@ -127,10 +129,11 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     steps = StepUps(r.store, r.sessions, r.journal, now, config.shift.step_up)
     acr_values = AcrValues(tuple(config.sso.acr_values), tuple(config.sso.step_up_acr_values))
     step_up = StepUpPages(acr_values, steps, visitors, r.sessions, locks, leaving, renderer)
+    badges = Badges(r.store, r.seal, r.journal, config.badges, now)
     vouching = Vouching(r.engine, r.store, r.journal, now)
     emergency = Emergency(
         config.emergency, r.store, r.sessions, locks, vouching, r.presence, r.journal, r.metrics, now,
-        (Numbers(r.store, vouching), LoginNames(r.store)),
+        (Numbers(r.store, vouching), LoginNames(r.store), *((Tapped(r.store, badges),) if config.badges.enabled else ())),
     )  # fmt: skip
     sign_on = SignOn(
         SignOnSettings(acr_values.usual, config.sso.recheck, config.shift.grace, config.badges.enabled), r.provider,
@@ -148,14 +151,14 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
         sign_on, step_up,
     )  # fmt: skip
     unlock = Unlock(visitors, r.sessions, locks, switching, sign_on, refusals, renderer, badges=config.badges.enabled)
-    badges = Badges(r.store, r.seal, r.journal, config.badges, now)
     badge_pages = BadgePages(
         host, badges, visitors, r.sessions, locks, switching, sign_on, r.store, r.journal, renderer, now
     )
     passkeys = Passkeys(url, visitors, locks, step_up, r.store, renderer, now)
     emergency_pages = EmergencyPages(
-        url, host, emergency, r.presence, visitors, switching, r.seal, r.store, r.journal, renderer, now
-    )
+        url, host, emergency, r.presence, visitors, switching, r.seal, r.store, r.journal, renderer, now,
+        badges=config.badges.enabled,
+    )  # fmt: skip
     vouch_pages = VouchPages(vouching, r.store, visitors, r.sessions, locks, step_up, renderer, now)
     vault = VaultPages(
         r.systems, r.vault, r.files, r.upstreams, r.store, r.journal, launchpad, refusals, renderer, now, public

@@ -56,7 +56,10 @@ class EmergencyPages:
         journal: Journal,
         renderer: Renderer,
         now: Callable[[], float],
+        *,
+        badges: bool,
     ) -> None:
+        self._badges = badges
         self._public_url = public_url
         self._public_host = public_host
         self._emergency = emergency
@@ -81,7 +84,9 @@ class EmergencyPages:
 
     async def _page(self, back: str, *, said: str = "") -> Response:
         away = await self._presence.look()
-        return self._renderer.page("emergency.html", 403 if said else 200, back=back, away=away, said=said)
+        return self._renderer.page(
+            "emergency.html", 403 if said else 200, back=back, away=away, badges=self._badges, said=said
+        )
 
     async def by_pin(self, request: Request) -> Response:
         """POST: on a device that proves itself, by certificate or by the page's script."""

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from policies.decision import StepUp
 from sso.device import ProofFor
 from sso.errors import DeviceRefused
 from sso.handoff import ASKING_LIFE, GIVING_LIFE, Asking, Giving, new_code, plain, shown
-from sso.session import new_token, token_hash
+from sso.session import PASSKEY, new_token, token_hash
 
 from ..audit.event import EventType
 from ..audit.journal import Journal
@@ -241,7 +242,7 @@ class HandOff:
             back = f"/handoff/claimed?code={code}"
             if seat.session.device.id and not here:  # its key is gone: another session, on a device that is not known
                 return await self._sign_on.again(request, back)
-            return await self._step_up.fresh(request, seat, back)
+            return await self._step_up.fresh(seat, back, StepUp(seat.shift.principal.assurance, (PASSKEY,)))
         return await self._answered(seat, code, yes=True)
 
     async def _answered(self, seat: Seat, code: str, *, yes: bool) -> Response:

@@ -19,6 +19,7 @@ from ..audit.event import AuditEvent, EventType
 from ..audit.journal import Journal
 from ..edge import cookies
 from ..edge.origins import Bounce, Doors
+from ..presence import Presence
 from ..session_events import session_event, shift_event
 from ..sessions import Meant, Seat, Sessions
 from ..stores.base import Store
@@ -36,6 +37,7 @@ class SignOff:
         public_url: str,
         public_host: str,
         provider: IdentityProvider,
+        presence: Presence,
         sessions: Sessions,
         store: Store,
         doors: Doors,
@@ -47,6 +49,7 @@ class SignOff:
         self._public_url = public_url
         self._public_host = public_host
         self._provider = provider
+        self._presence = presence
         self._sessions = sessions
         self._store = store
         self._doors = doors
@@ -79,8 +82,9 @@ class SignOff:
         await self._journal.record(
             session_event(EventType.LOGOUT_OK, self._now(), seat, by="clinician", everywhere=everywhere)
         )
-        # A shift that began without the provider has no session there to be ended.
-        end = await self._provider_end(seat.shift) if last and not seat.shift.emergency else None
+        # A shift that began without the provider has no session there to be ended; one that is away shows nobody that they are off.
+        there = last and not seat.shift.emergency and not self._presence.away
+        end = await self._provider_end(seat.shift) if there else None
         onward = await self._doors.first_of_sign_off(seat.session.hosts, end or f"{self._public_url}/signed-off")
         return self._renderer.redirect(Bounce(onward, off))
 

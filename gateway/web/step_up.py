@@ -124,13 +124,11 @@ class StepUpPages:
 
     # Proved at the provider
 
-    async def fresh(self, request: Request, seat: Seat, back: str, *, assurance: int = 0) -> Response:
-        """A page of ours wants to know that it is still them: as they signed on or stronger, and in this session."""
-        about = {"page": back.partition("?")[0]}
-        needs = StepUp(max(assurance, seat.shift.principal.assurance))
-        wanted = Wanted(seat.session.id, needs, back, about=about)
-        ticket = await self._steps.ask(seat, wanted.needs, back, about=about)
-        return await self._leave(request, seat, ticket, wanted)
+    async def fresh(self, seat: Seat, back: str, needs: StepUp | None = None) -> Response:
+        """A page of ours wants to know that it is still them, in this session: as they signed on, or by what it `needs`."""
+        needs = needs or StepUp(seat.shift.principal.assurance)
+        ticket = await self._steps.ask(seat, needs, back, about={"page": back.partition("?")[0]})
+        return self._renderer.redirect(Bounce(_at(ticket)))
 
     async def sign_on(self, request: Request) -> Response:
         """POST: leave for the provider."""
@@ -143,13 +141,13 @@ class StepUpPages:
 
     async def _leave(self, request: Request, seat: Seat, ticket: str, wanted: Wanted) -> Response:
         """It is to ask this clinician, now, for as much as is needed and no more."""
+        if (
+            seat.shift.emergency
+        ):  # a shift that the provider has not confirmed is not raised: another begins, on the same device
+            return self._renderer.redirect(Bounce(f"/sign-on?next={wanted.back}"))
         known, needed = seat.shift.principal, self._steps.assurance(seat, wanted)
         asked = least_acr(needed, known.assurance, self._acr_values.usual, self._acr_values.stronger)
         try:
-            if (
-                seat.shift.emergency
-            ):  # its own clinician, once the provider has said so, is in a shift that it has confirmed
-                return await self._leaving.leave(request, wanted.back, acr_values=asked, fresh=True)
             return await self._leaving.leave(
                 request, _at(ticket), acr_values=asked, fresh=True, subject=known.subject, step_up=ticket
             )
