@@ -19,13 +19,12 @@ class Duty:
     changing: bool = False
     disclosure: Disclosure = Disclosure.NONE
 
-    def asked(self, seat: Seat, now: float, *, fresh: bool = True) -> AccessRequest:
-        """`fresh`: whether the last proof is. A link is shown where the duty would be permitted after one."""
+    def asked(self, seat: Seat, now: float) -> AccessRequest:
         resource = Resource(OURS, self.kind, self.route, changing=self.changing, disclosure=self.disclosure)
         context = Context(
             device=seat.session.device,
             proof_method=seat.session.proof,
-            proof_fresh=fresh,
+            proof_fresh=seat.proof_fresh(now),
             provider_away=seat.shift.provider_away,
             offline=bool(seat.shift.emergency),
         )

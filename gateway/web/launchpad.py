@@ -174,7 +174,8 @@ class Launchpad:
 
     def may(self, duty: Duty, seat: Seat) -> bool:
         """Whether a link is worth showing; whoever follows it is asked about anew."""
-        return isinstance(self._engine.decide(duty.asked(seat, self._now()), Facts()), Permit)
+        decision = self._engine.decide(duty.asked(seat, self._now()), Facts())
+        return isinstance(decision, Permit) or decision.step_up is not None
 
     def address(self, system: System) -> str:
         """The page that a system's tile opens."""

@@ -23,6 +23,7 @@ from .launchpad import Launchpad
 from .paths import own_path
 from .refusals import Onward, Refusals
 from .refused import stronger
+from .render import wants_page
 from .visitors import Visitors
 
 
@@ -81,13 +82,13 @@ class Security:
         return await self._launchpad.seated(request, seated)
 
     async def _judged(self, request: Request, seat: Seat, duty: Duty, show: Show) -> Response:
-        access = duty.asked(seat, self._now(), fresh=seat.proof_fresh(self._now()))
+        access = duty.asked(seat, self._now())
         line = self._line(request, seat)
         decision = self._engine.decide(access, Facts())
         question = self._engine.input_record(decision.input_hash)
         receipt = await self._journal.intent(access, Facts(), decision, line, question)
         if isinstance(decision, Deny):
-            onward = await self._over_a_proof(decision, seat, own_path(request.scope["path"]))
+            onward = await self._over_a_proof(decision, seat, request)
             return self._refusals.denied(
                 decision, request.method, tuple(request.scope["headers"]), line.id, None, onward
             )
@@ -100,14 +101,17 @@ class Security:
         self._journal.completed(admitted.receipt, response.status_code, len(response.body), "complete")
         return response
 
-    async def _over_a_proof(self, deny: Deny, seat: Seat, back: str) -> Onward | None:
-        """The way to the page of ours, where a proof would turn the verdict."""
-        if deny.step_up is None:
+    async def _over_a_proof(self, deny: Deny, seat: Seat, request: Request) -> Onward | None:
+        """The way back to this address, where a proof would turn the verdict. What was filled in is not kept: it is said."""
+        if deny.step_up is None or not wants_page(request.method, tuple(request.scope["headers"])):
             return None
+        back = own_path(request.scope["path"])
         about = {"page": back, "refused": deny.reason.code}
         says = self._refusals.says(deny, None)
         ticket = await self._steps.ask(seat, deny.step_up, back, says=says, about=about)
-        return Onward(f"/step-up?ticket={ticket}", stronger(deny.step_up, seat))
+        return Onward(
+            f"/step-up?ticket={ticket}", stronger(deny.step_up, seat), "lost" if request.method == "POST" else ""
+        )
 
     def _line(self, request: Request, seat: Seat) -> RequestLine:
         device = seat.session.device

@@ -6,9 +6,10 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from .fleet import DEVICES, NURSE, PC, guarded, known, officer
+from .fleet import DEVICES, NURSE, OFFICER, PC, guarded, known, officer
 from .front import MAIN, OWN_FORM, Front
 
 CHANGING = ["enrol", f"{PC.id}/renew", f"{PC.id}/name", f"{PC.id}/approve", f"{PC.id}/revoke"]
@@ -20,6 +21,13 @@ async def house(tmp_path: Path) -> AsyncIterator[Front]:
     async with guarded(tmp_path) as opened:
         await known(opened, PC)
         yield opened
+
+
+def proof_asked(page: httpx2.Response) -> str:
+    """Where a refusal leads that a proof would turn."""
+    found = re.search(r'href="([^"]*)(/step-up\?ticket=[^"]*)"', page.text)
+    assert found, page.text
+    return f"{MAIN}{found[2]}"
 
 
 def address(path: str) -> str:
@@ -71,7 +79,7 @@ async def test_a_look_is_written_down_with_its_end(house: Front) -> None:
 
 @pytest.mark.parametrize("path", CHANGING)
 async def test_a_change_asks_for_a_proof_of_the_last_minutes(house: Front, path: str) -> None:
-    """An old one leads to the provider and back to the form, by GET and by POST; nothing is changed until then."""
+    """An old one leads over a proof and back to the form, in the same session, by GET and by POST; nothing is changed until then."""
     tab = await officer(house)
     house.clock.step = 299
     assert (await tab.get(DEVICES)).status_code == 200  # else it would be idle
@@ -79,14 +87,14 @@ async def test_a_change_asks_for_a_proof_of_the_last_minutes(house: Front, path:
     for answer in (await tab.get(address(path)), await tab.post(address(path), {"reason": "lost", "name": "X"})):
         assert answer.status_code == 403
         assert "proof that it is you" in answer.text
-        onward = re.search(r'href="(/step-up\?ticket=[^"]+)"', answer.text)
-        assert onward is not None
+    assert "What you entered could not be kept" in answer.text
+    onward = proof_asked(answer)
     assert {one["reason"] for one in await house.events("access.denied")} == {"device-change-proof"}
     assert await house.events("device.enrolled", "device.approved", "device.changed", "device.revoked") == []
-    page, way = await tab.follow(f"{MAIN}{onward[1]}")
-    assert address(path) in way
+    page, way = await tab.follow(onward)
     assert page.status_code == 200
-    assert "<form" in page.text
+    assert address(path) in way
+    assert (await house.events("session.seated"))[1:] == []
 
 
 async def test_one_factor_is_not_enough_to_see_devices(house: Front) -> None:
@@ -96,6 +104,24 @@ async def test_one_factor_is_not_enough_to_see_devices(house: Front) -> None:
     assert page.status_code == 403
     assert "second factor" in page.text
     assert "Sign on with a stronger proof" in page.text
+    house.provider.claims = dict(OFFICER)
+    page, way = await tab.follow(proof_asked(page))
+    assert (page.status_code, way[-1].removeprefix(MAIN)) == (200, "/security/devices")
+
+
+async def test_after_an_emergency_sign_on_devices_wait_for_the_provider(house: Front) -> None:
+    """The shift began by somebody's word, or without the provider: it makes nothing known."""
+    tab = await officer(house)
+    async with house.store() as store:
+        (seated,) = await house.events("session.seated")
+        shift = await store.shift(seated["shift"])
+        assert shift is not None
+        shift.emergency = "passkey"
+        await store.put_shift(shift)
+    house.clock.step = 1.0  # by which every gateway has heard of it
+    page = await tab.get(DEVICES)
+    assert page.status_code == 403
+    assert "no devices" in page.text
 
 
 @pytest.mark.parametrize("path", [*LOOKING[:1], *CHANGING])
