@@ -601,7 +601,8 @@ async def test_vouching_takes_a_fresh_proof(house: Front) -> None:
         house.clock.step += 200
         await home(sister.tab)
     leaving = await yes(sister, "nokoye")
-    assert "prompt=login" in leaving.headers["location"]
+    page = await sister.tab.get(MAIN + leaving.headers["location"])
+    assert (page.status_code, 'name="pin"' in page.text, "sign on" in page.text.lower()) == (200, True, True)
     unproved = await sister.tab.post(f"{MAIN}/vouch/yes", {"who": "nokoye", "pin": "903715"})
     assert (unproved.status_code, "did not show that it is" in unproved.text) == (403, True)
     wrong = await yes(sister, "nokoye", pin=WRONG)
@@ -615,3 +616,30 @@ async def test_only_our_own_pages_may_ask(house: Front) -> None:
     for path in ("/emergency", "/emergency/passkey", "/emergency/passkey/options", "/vouch", "/vouch/yes"):
         answer = await house.tab().post(MAIN + path, {"who": "x"}, **{**NAVIGATION, "sec-fetch-site": "cross-site"})
         assert answer.status_code == 403
+
+
+async def test_a_badge_selects_as_a_name_does(tmp_path: Path) -> None:
+    """Where badges are read: the number alone opens nothing, and the PIN is asked all the same."""
+    async with front(tmp_path, badges={"enabled": True}) as house:
+        at = await desk(house)
+        await at.sign_on()
+        await at.set_pin(PIN)
+        await at.tab.post(f"{MAIN}/shift/badge", {"badge": "0412345678"})
+        await at.tab.post(f"{MAIN}/sign-off", {"everywhere": "yes"})
+        away(house)
+        assert "badge" in (await at.tab.get(f"{MAIN}/emergency")).text
+        assert (await at.emergency("0412345678", "000000")).status_code == 403
+        assert (await at.emergency("0412345678")).headers["location"] == "/"
+        assert [event["subject"] for event in await house.events("emergency.started")] == ["n.okoye"]
+
+
+async def test_whoever_signs_off_while_the_provider_is_away_sees_that_they_are_off(house: Front) -> None:
+    """Our own page says so, in place of an address that does not answer."""
+    at = await desk(house)
+    await at.sign_on()
+    away(house)
+    await house.tab().get(f"{MAIN}/sign-on/start")  # somebody has noticed
+    answer = await at.tab.post(f"{MAIN}/sign-off", {"everywhere": "yes"})
+    page, way = await at.tab.follow(answer.headers["location"])
+    assert way[-1] == f"{MAIN}/signed-off"
+    assert page.status_code == 200

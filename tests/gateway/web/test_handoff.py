@@ -9,6 +9,7 @@ import pytest
 
 from policies.model import Ownership
 from sso.device import Invitation
+from sso.passkey import Passkey, written
 from sso.testing import Reply
 
 from .front import MAIN, PAS, Front, Tab
@@ -154,8 +155,9 @@ async def test_yes_needs_a_fresh_proof(house: Front) -> None:
     looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
     assert "prove that it is me" in looked.text
     sent = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
-    assert "prompt=login" in sent.headers["location"]
-    _, way = await desk.follow(sent.headers["location"])
+    leaving = await desk.get(MAIN + sent.headers["location"])
+    assert "prompt=login" in leaving.headers["location"]
+    _, way = await desk.follow(leaving.headers["location"])
     assert way[-1] == f"{MAIN}/handoff/claimed?code={code.replace(' ', '')}"
     assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
 
@@ -302,6 +304,28 @@ async def test_whoever_lost_the_key_says_yes_by_signing_on(house: Front) -> None
     assert "Is this your device?" in page.text
     assert (await house.events("session.seated"))[-1]["device_id"] == ""
     assert NUMBER.search((await said_yes(desk, code)).text) is not None
+
+
+async def test_an_old_proof_is_made_fresh_by_passkey_or_by_signing_on(house: Front) -> None:
+    """Whoever has a passkey is offered it, and whoever has none is at the provider at once; both come back to the question."""
+    desk, phone = house.tab(), house.tab()
+    await desk.sign_on()
+    token = desk.cookies["records.localhost:8080"]["__Host-lanyard"].encode()
+    seat = await house.running.gateway._app._sessions.seated(token, "records.localhost:8080")  # type: ignore[attr-defined]  # inside, for the test
+    seat.session.idle = 3600.0
+    house.clock.step += 310
+    for offered in (False, True):
+        code = await asked(phone)
+        await desk.post(f"{MAIN}/handoff/look", {"code": code})
+        leaving = await said_yes(desk, code)
+        assert leaving.headers["location"].startswith("/step-up?ticket=")
+        page = await desk.get(MAIN + leaving.headers["location"])
+        assert (page.status_code, "data-passkey" in page.text) == ((200, True) if offered else (303, False))
+        made = Passkey(b"a-passkey", b"its key", 0)
+        async with house.store() as store:
+            await store.put_factor(
+                seat.shift.principal.issuer, seat.shift.principal.subject, "passkey", written([made])
+            )
 
 
 # Back at a desk that was left to somebody else
