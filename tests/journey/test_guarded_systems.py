@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect
 
-from .old_ward import UNLOCKED, OldWard, desk, lock, looked_at, opened, sign_on, unlock
+from .old_ward import PIN, UNLOCKED, OldWard, desk, lock, looked_at, opened, sign_on, unlock
 from .screen import ARTEFACTS, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.counterpart]
@@ -99,8 +99,11 @@ def test_a_text_lives_through_warning_lock_and_unlock(old: OldWard, window: Brow
     pictured(page, f"{text.name}-covered")
     with window.expect_page() as beside:
         page.get_by_role("link", name="Unlock").click()
-    beside.value.wait_for_url("**/unlock**")
-    unlock(beside.value)
+    before = beside.value
+    before.wait_for_url("**/unlock**")
+    before.get_by_label("Your PIN").fill(PIN)
+    with before.expect_event("close"):
+        before.keyboard.press("Enter")
     looked_at(page)
     until(page, UNLOCKED)
     assert place.locator(text.field).input_value() == TYPED
