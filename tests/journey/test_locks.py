@@ -76,6 +76,12 @@ def signed_on(page: Page, login: str) -> None:
     page.get_by_role("button").click()
 
 
+def opened(page: Page, address: str) -> None:
+    """A system's page, once the desk has proved itself on the way."""
+    page.goto(address)
+    page.wait_for_url(address)
+
+
 def pictured(page: Page, name: str) -> None:
     for width in (320, 768, 1280):
         page.set_viewport_size({"width": width, "height": 800})
@@ -101,7 +107,7 @@ def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page
     page.get_by_role("button", name="Set this PIN").click()
     page.wait_for_url(f"{place.url}/shift")
     record = f"{place.system_url('pas')}/records/123"
-    page.goto(record)
+    opened(page, record)
     assert RECORD.format(user="okoye") in page.content()
     (place.folder / "clock").write_text("310")
     page.reload()
@@ -171,9 +177,9 @@ def test_one_desk_goes_from_hand_to_hand(place: Hospital, pas: Recorder, page: P
     record = f"{place.system_url('pas')}/records"
     page.goto(place.url)
     signed_on(page, "n.okoye")
-    page.goto(f"{record}/7")
+    opened(page, f"{record}/7")
     old = page.context.new_page()
-    old.goto(f"{record}/8")
+    opened(old, f"{record}/8")
     page.goto(f"{place.url}/shift")
     page.get_by_role("button", name="Not you?").click()
     page.wait_for_url(f"{place.url}/sign-on")
@@ -183,7 +189,7 @@ def test_one_desk_goes_from_hand_to_hand(place: Hospital, pas: Recorder, page: P
     }  # fmt: skip
     signed_on(page, "dr.lee")
     page.wait_for_url(f"{place.url}/")
-    page.goto(f"{record}/9")
+    opened(page, f"{record}/9")
     assert RECORD.format(user="lee") in page.content()
     written = len([seen for seen in pas.seen if seen.path == "/records/8/scan"])
     old.locator("[name=note]").fill("for A's patient")
@@ -200,7 +206,7 @@ def test_one_desk_goes_from_hand_to_hand(place: Hospital, pas: Recorder, page: P
     page.wait_for_url(f"{place.url}/sign-on")
     signed_on(page, "n.okoye")
     page.wait_for_url(f"{place.url}/shift")
-    page.goto(f"{record}/7")
+    opened(page, f"{record}/7")
     assert RECORD.format(user="okoye") in page.content()
     page.locator("[name=note]").fill("by A again")
     page.get_by_role("button", name="Save").click()
