@@ -113,21 +113,22 @@ class Sessions:
 
     async def lapsed(self, token: bytes | None, host: str) -> Seat | None:
         """The seat of a session that may act, by a cookie whose time at this host is over. Raises StoreUnavailable."""
-        if token is None or await self.seated(token, host) is not None:
-            return None
-        now, seat = self._now(), self._seats.get(token)
-        if seat is None or seat.host != host or not seat.session.may_act(now) or not seat.shift.live(now):
-            return None
-        return seat
+        seat = await self._not_seated(token, host)
+        return seat if seat is not None and seat.session.may_act(self._now()) else None
 
     async def at_lock(self, token: bytes | None, host: str) -> Seat | None:
         """The seat of a live session that is locked, or idle for so long that it is to be. Raises StoreUnavailable."""
+        seat = await self._not_seated(token, host)
+        return None if seat is None or seat.session.may_act(self._now()) else seat
+
+    async def _not_seated(self, token: bytes | None, host: str) -> Seat | None:
+        """Of a live session, by a cookie that seats nobody now."""
         if token is None or await self.seated(token, host) is not None:
             return None
         now, seat = self._now(), self._seats.get(token)
         if seat is None or seat.host != host or not seat.session.live(now) or not seat.shift.live(now):
             return None
-        return None if seat.session.may_act(now) else seat
+        return seat
 
     async def lock(self, session: Session, reason: str, *, desk: str = "", left: str = "") -> None:
         """At once here, within a second elsewhere. After a switch no cookie of it is worth anything."""
