@@ -135,7 +135,8 @@ class BadgePages:
             return self._renderer.redirect(Bounce(back))  # which leads to the lock again where it did not hold
         desk = self._switching.marked(tuple(request.scope["headers"]))
         left = await self._locks.left_by(token_hash(desk), *holder) if desk else []
-        seats = await self._sessions.of_person(*holder)
+        # A shift that began without the provider is joined by nobody.
+        seats = [seat for seat in await self._sessions.of_person(*holder) if not seat.shift.emergency]
         one_shift = (
             len({seat.shift.id for seat in seats}) == 1
         )  # of several roles the clinician chooses, at the provider
@@ -216,17 +217,20 @@ class BadgePages:
             }
             for badge in await self._badges.of(_of(seat))
         ]
-        name, fresh = seat.shift.principal.name, seat.proof_fresh(self._now())
+        name, fresh = seat.shift.principal.name, self._may_register(seat)
         return self._renderer.page(
             "badge.html", 422 if said else 200, name=name, fresh=fresh, own=own, more=len(own) < MOST, said=said
         )
+
+    def _may_register(self, seat: Seat) -> bool:
+        return seat.proof_fresh(self._now()) and not seat.shift.emergency
 
     async def register(self, request: Request) -> Response:
         """POST: by whoever has proved to be there within the last five minutes."""
         seat = await self._visitors.seat(request)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")
-        if not seat.proof_fresh(self._now()):
+        if not self._may_register(seat):
             return self._renderer.redirect(Bounce("/shift/badge"))
         typed = (await form_of(request)).get("badge", "")
         try:

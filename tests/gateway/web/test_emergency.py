@@ -633,6 +633,27 @@ async def test_a_badge_selects_as_a_name_does(tmp_path: Path) -> None:
         assert [event["subject"] for event in await house.events("emergency.started")] == ["n.okoye"]
 
 
+async def test_a_badge_brings_nobody_into_an_emergency_shift(tmp_path: Path) -> None:
+    """At another desk it asks for the provider, as for whoever has no shift; an emergency sign-on there is one of its own."""
+    async with front(tmp_path, badges={"enabled": True}) as house:
+        at = await desk(house)
+        await at.sign_on()
+        await at.set_pin(PIN)
+        await at.tab.post(f"{MAIN}/shift/badge", {"badge": "0412345678"})
+        await at.tab.post(f"{MAIN}/sign-off", {"everywhere": "yes"})
+        away(house)
+        await at.emergency("n.okoye")
+        await at.tab.post(f"{MAIN}/shift/badge", {"badge": "0487654321"})
+        assert len(await house.events("badge.registered")) == 1, "none is registered from it"
+        other = await desk(house)
+        tapped = await other.tab.post(f"{MAIN}/badge", {"badge": "0412345678", **await other.tab.proof("unlock")})
+        tap = re.search(r'name="tap" value="([^"]+)"', tapped.text)
+        assert tap is not None
+        form = {"tap": tap[1], "pin": PIN, **await other.tab.proof("unlock")}
+        assert (await other.tab.post(f"{MAIN}/badge/pin", form)).status_code == 503
+        assert len(await house.events("session.seated")) == 2, "at the provider once, and in the emergency"
+
+
 async def test_whoever_signs_off_while_the_provider_is_away_sees_that_they_are_off(house: Front) -> None:
     """Our own page says so, in place of an address that does not answer."""
     at = await desk(house)
