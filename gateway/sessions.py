@@ -165,6 +165,13 @@ class Sessions:
             await self._store.put_shift(shift)
             self.lengthened(shift)
 
+    async def writing(self, seat: Seat) -> None:
+        """What somebody has typed is not sent yet: a shift that is about to end waits a little."""
+        shift = self._shifts.get(seat.shift.id, seat.shift)
+        if shift.waits(self._now()):
+            await self._store.put_shift(shift)
+            self.lengthened(shift)
+
     def longer(self, shift: Shift) -> float | None:
         """Until when a proof would make it last, now; None where none would."""
         return shift.started + self._extended if shift.may_be_longer(self._now(), self._extended) else None

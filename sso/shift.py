@@ -9,6 +9,7 @@ from policies.model import Principal
 
 NEAR_ITS_END = 90 * 60.0  # seconds
 AWAY, VOUCHED = "provider-away", "vouched"  # why a shift began without the provider
+LAST_MOMENT, A_LITTLE, MOST_PUT_OFF = 60.0, 120.0, 15 * 60.0  # seconds
 STRONG = 2  # the assurance level that lets a shift be lengthened
 
 
@@ -19,7 +20,7 @@ class Shift:
     id: str
     principal: Principal
     started: float
-    ends: float  # never moves by itself; once, by a proof
+    ends: float  # never moves by itself; once, by a proof, and a little while somebody is writing
     auth_time: float  # when the clinician last proved themselves to the provider
     checked: float  # when the provider last confirmed the claims
     acr: str = ""
@@ -31,6 +32,7 @@ class Shift:
     ended: float | None = None
     end_reason: str = ""
     emergency: str = ""  # AWAY or VOUCHED: no provider has confirmed it, and none ever will
+    put_off: float = 0.0  # seconds that its end has been put off, for what was being written
 
     def live(self, now: float) -> bool:
         return self.ended is None and now < self.ends
@@ -45,6 +47,15 @@ class Shift:
         if not self.may_be_longer(now, longest) or proved < self.ends - NEAR_ITS_END:
             return False
         self.ends = self.started + longest
+        return True
+
+    def waits(self, now: float) -> bool:
+        """In its last minute, for somebody who is writing: two minutes from now, a quarter of an hour in all. Whether it does."""
+        near = not self.emergency and self.live(now) and self.ends - now <= LAST_MOMENT
+        more = min(now + A_LITTLE - self.ends, MOST_PUT_OFF - self.put_off)
+        if not near or more <= 0:
+            return False
+        self.ends, self.put_off = self.ends + more, self.put_off + more
         return True
 
 

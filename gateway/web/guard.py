@@ -1,6 +1,7 @@
 """What the guard script is served as, and what it asks: who is signed on here, and until when.
 
-Asking is no activity; only `/.lanyard/active`, which the script sends when somebody types or clicks, begins the idle time again.
+Asking is no activity; only `/.lanyard/active`, which the script sends when somebody types or clicks, begins the idle time again. With
+`?writing` it does not: it asks a shift that is about to end to wait for what is typed and not sent.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ SCRIPT = _served((Path(__file__).parent / "static" / "guard.js").read_text("utf-
 PACKED = gzip.compress(SCRIPT, mtime=0)
 VERSION = hashlib.sha256(SCRIPT).hexdigest()[:12]
 INTEGRITY = f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT).digest()).decode()}"
+WRITING = b"writing"  # what is asked where something is typed and not sent
 _FOR_EVER, _FOR_A_WHILE = "public, max-age=31536000, immutable", "public, max-age=300"
 
 
@@ -60,7 +62,10 @@ class GuardPages:
         token = cookies.cookie(headers, cookies.SESSION)
         seat = await self._sessions.seated(token, host)
         if seat is not None and method == "POST":
-            self._sessions.touch(seat)
+            if scope["query_string"] == WRITING:
+                await self._sessions.writing(seat)
+            else:
+                self._sessions.touch(seat)
         seat = seat or await self._locks.held(token, host) or await self._sessions.lapsed(token, host)
         if seat is None:
             return self._renderer.problem(401, "no-session", "You are not signed on")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from demo.hospital import Hospital as Demo
 from demo.hospital import hospital as pretend_hospital
@@ -337,6 +337,25 @@ def test_a_locked_page_is_there_again_after_the_unlock(place: Place, window: Bro
     assert page.locator("textarea").input_value() == "half a sentence"
     assert page.locator("dialog input").input_value() == ""
     assert "DIALOG-CANARY" in seen(page)
+
+
+def test_what_is_typed_and_not_sent_asks_the_shift_to_wait(place: Place, window: BrowserContext) -> None:
+    """In its last minute, once for each time that the state is asked for; a page on which nothing is typed does not."""
+    page = opened(window, f"{place.pas}/note")
+    said = page.evaluate("fetch('/.lanyard/state').then(said => said.json())") | {"ends_in": 50}
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url.rpartition("/")[2])
+        route.fulfill(json=said | ({"ends_in": 110} if "writing" in asked[-1] else {}))
+
+    page.route(re.compile("/.lanyard/(state|active)"), answer)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, "document.querySelector('lanyard-guard').shadowRoot.querySelector('aside').className === 'soon'")
+    assert asked == ["state"]
+    page.locator("textarea").press_sequentially("h")
+    until(page, "document.querySelector('lanyard-guard').shadowRoot.querySelector('aside').className === ''")
+    assert asked == ["state", "active", "active?writing"]
 
 
 def test_a_page_that_stays_in_sight_asks_by_itself(place: Place, window: BrowserContext) -> None:

@@ -20,6 +20,8 @@
     if (e.type[0] != "k") e.preventDefault();
     e.stopImmediatePropagation();
   });
+  on("input", e => { if (e.isTrusted && !chief.covered) chief.dirty = true; });
+  on("submit", () => { if (!chief.covered) chief.dirty = false; });
   on("keydown pointerdown wheel input", e => { if (e.isTrusted && !chief.covered) chief.busy(); });
   // A form says whose page it leaves: another tab may have brought the system to somebody else since.
   on("formdata", () => { doc.cookie = `__Host-lanyard-at=${about || ""};path=/;secure;samesite=strict;max-age=9`; });
@@ -107,9 +109,11 @@ p{margin:0}@media print{aside{display:none}}`)];
     frame.onload = () => { try { if (frame.contentWindow.location.pathname) { done(); look("state"); channel.postMessage(""); } } catch {} };
     setTimeout(done, 2e4);
   };
+  // A shift that is about to end waits a little for what is typed and not sent.
+  const WRITING = "active?writing";
   const look = chief.look = async (path, how) => {
     const mine = ++turn;
-    let state, wait = 30;
+    let state, waits, wait = 30;
     clearTimeout(timer);
     try {
       const answer = await ask(me.origin + "/.lanyard/" + path, {cache: "no-store", ...how});
@@ -129,6 +133,7 @@ p{margin:0}@media print{aside{display:none}}`)];
       until = Date.now() + left * 1e3;
       wait = Math.min(30, soon ? left : left - 60) + .5;
       if (state.renews_in < 90) renew();
+      waits = chief.dirty && state.ends_in <= 60 && path != WRITING;
       who.textContent = state.name;
       bar.className = soon ? "soon" : "";
       stay.hidden = !soon || !locks;
@@ -137,7 +142,8 @@ p{margin:0}@media print{aside{display:none}}`)];
       settle();
     }
     if (was != chief.covered) channel.postMessage("");
-    timer = setTimeout(look, wait * 1e3, "state");
+    if (waits) look(WRITING, {method: "POST"});
+    else timer = setTimeout(look, wait * 1e3, "state");
   };
   chief.busy = () => {
     if (Date.now() - active < 2e4) return;

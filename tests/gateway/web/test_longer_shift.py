@@ -77,3 +77,46 @@ async def test_a_hospital_may_decide_that_none_lasts_longer(tmp_path: Path) -> N
         assert "Prove that it is you" not in (await tab.get(MAIN + "/")).text
         await tab.sign_on("/sign-on/start?proof=fresh")
         assert await ends(house) == []
+
+
+async def writes(tab: Tab) -> float:
+    """What the guard script asks where something is typed and not sent; seconds to the end."""
+    own = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "empty"}
+    answer = await tab.ask("POST", f"{MAIN}/.lanyard/active?writing", own)
+    return float(answer.json()["ends_in"]) if answer.status_code == 200 else 0.0
+
+
+async def at_its_last_minute(house: Front) -> Tab:
+    await house.tab().sign_on()
+    house.clock.step = 12 * HOUR - 59
+    tab = house.tab()
+    await tab.sign_on()
+    return tab
+
+
+async def test_a_shift_waits_for_what_is_being_written_and_not_for_ever(house: Front) -> None:
+    """Two minutes from the moment that it is asked, again and again, a quarter of an hour in all; each is journalled."""
+    tab = await at_its_last_minute(house)
+    put_off = 0
+    while (left := await writes(tab)) > 60:
+        assert left <= 120
+        await tab.get(MAIN + "/")  # somebody is there
+        house.clock.step += left - 55
+        put_off += 1
+    house.clock.step += left + 1
+    assert (await tab.get(MAIN + "/")).status_code == 303
+    assert round(house.clock.step - 12 * HOUR) == 15 * 60 + 1
+    assert len([e for e in await house.events("shift.renewed") if "ends" in e]) >= put_off > 5
+
+
+async def test_writing_puts_nothing_off_before_the_last_minute_and_keeps_no_screen_open(house: Front) -> None:
+    """It is no activity: an idle screen locks all the same."""
+    await house.tab().sign_on()
+    tab = house.tab()
+    await tab.sign_on()
+    before = await writes(tab)
+    assert before > 11 * HOUR
+    house.clock.step += 299
+    assert await writes(tab) < before - 290
+    house.clock.step += 2
+    assert "/unlock" in (await tab.get(MAIN + "/")).headers["location"]
