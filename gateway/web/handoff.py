@@ -242,7 +242,7 @@ class HandOff:
             back = f"/handoff/claimed?code={code}"
             if seat.session.device.id and not here:  # its key is gone: another session, on a device that is not known
                 return await self._sign_on.again(request, back)
-            return await self._step_up.fresh(seat, back, StepUp(seat.shift.principal.assurance, (PASSKEY,)))
+            return await self._step_up.fresh(request, seat, back, StepUp(seat.shift.principal.assurance, (PASSKEY,)))
         return await self._answered(seat, code, yes=True)
 
     async def _answered(self, seat: Seat, code: str, *, yes: bool) -> Response:

@@ -117,7 +117,7 @@ class SignOn:
         asked = await form_of(request) if request.method == "POST" else request.query_params
         back = own_path(asked.get("next", "/"))
         if asked.get("proof") == "fresh" and (seat := await self._visitors.seat(request)) is not None:
-            return await self._step_up.fresh(seat, back)
+            return await self._step_up.fresh(request, seat, back)
         try:
             here = await self._visitors.here(request, asked if request.method == "POST" else {})
         except DeviceRefused as refused:

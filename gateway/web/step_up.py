@@ -124,10 +124,13 @@ class StepUpPages:
 
     # Proved at the provider
 
-    async def fresh(self, seat: Seat, back: str, needs: StepUp | None = None) -> Response:
+    async def fresh(self, request: Request, seat: Seat, back: str, needs: StepUp | None = None) -> Response:
         """A page of ours wants to know that it is still them, in this session: as they signed on, or by what it `needs`."""
         needs = needs or StepUp(seat.shift.principal.assurance)
-        ticket = await self._steps.ask(seat, needs, back, about={"page": back.partition("?")[0]})
+        wanted = Wanted(seat.session.id, needs, back, about={"page": back.partition("?")[0]})
+        ticket = await self._steps.ask(seat, needs, back, about=wanted.about)
+        if needs.assurance and not await self._ways(seat, wanted):
+            return await self._leave(request, seat, ticket, wanted)
         return self._renderer.redirect(Bounce(_at(ticket)))
 
     async def sign_on(self, request: Request) -> Response:

@@ -119,7 +119,7 @@ class VouchPages:
                 return self._confirm(seat, who, record, _SAID[tried])
         if isinstance(decision := self._vouching.may(seat), Deny):
             if decision.step_up is not None:
-                return await self._step_up.fresh(seat, "/vouch", decision.step_up)
+                return await self._step_up.fresh(request, seat, "/vouch", decision.step_up)
             return self._refused(decision)
         code = await self._vouching.given(seat, record)
         name = record.principal.name

@@ -155,9 +155,8 @@ async def test_yes_needs_a_fresh_proof(house: Front) -> None:
     looked = await desk.post(f"{MAIN}/handoff/look", {"code": code})
     assert "prove that it is me" in looked.text
     sent = await desk.post(f"{MAIN}/handoff/confirm", {"code": code, "answer": "yes"})
-    leaving = await desk.get(MAIN + sent.headers["location"])
-    assert "prompt=login" in leaving.headers["location"]
-    _, way = await desk.follow(leaving.headers["location"])
+    assert "prompt=login" in sent.headers["location"]
+    _, way = await desk.follow(sent.headers["location"])
     assert way[-1] == f"{MAIN}/handoff/claimed?code={code.replace(' ', '')}"
     assert (await phone.get(f"{MAIN}/handoff/waiting")).json() == {"answered": False}
 
@@ -318,9 +317,9 @@ async def test_an_old_proof_is_made_fresh_by_passkey_or_by_signing_on(house: Fro
         code = await asked(phone)
         await desk.post(f"{MAIN}/handoff/look", {"code": code})
         leaving = await said_yes(desk, code)
-        assert leaving.headers["location"].startswith("/step-up?ticket=")
-        page = await desk.get(MAIN + leaving.headers["location"])
-        assert (page.status_code, "data-passkey" in page.text) == ((200, True) if offered else (303, False))
+        assert leaving.headers["location"].startswith("/step-up?ticket=") is offered
+        if offered:
+            assert "data-passkey" in (await desk.get(MAIN + leaving.headers["location"])).text
         made = Passkey(b"a-passkey", b"its key", 0)
         async with house.store() as store:
             await store.put_factor(
