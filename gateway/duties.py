@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from policies.model import AccessRequest, Action, Context, Disclosure, Resource
+from policies.model import AccessRequest, Action, Disclosure, Resource
 
 from .sessions import Seat
 
@@ -19,16 +19,10 @@ class Duty:
     changing: bool = False
     disclosure: Disclosure = Disclosure.NONE
 
-    def asked(self, seat: Seat, now: float) -> AccessRequest:
+    def asked(self, seat: Seat, now: float, *, freshly: bool = False) -> AccessRequest:
+        """`freshly`: as if they had just proved who they are."""
         resource = Resource(OURS, self.kind, self.route, changing=self.changing, disclosure=self.disclosure)
-        context = Context(
-            device=seat.session.device,
-            proof_method=seat.session.proof,
-            proof_fresh=seat.proof_fresh(now),
-            provider_away=seat.shift.provider_away,
-            offline=bool(seat.shift.emergency),
-        )
-        return AccessRequest(seat.principal(now), self.action, resource, context)
+        return AccessRequest(seat.principal(now), self.action, resource, seat.context(now, freshly=freshly))
 
     def at(self, route: str) -> Duty:
         return replace(self, route=route)
@@ -36,4 +30,5 @@ class Duty:
 
 SEE_DEVICES = Duty(Action.MANAGE_DEVICES, "device", "devices")
 CHANGE_DEVICES = Duty(Action.MANAGE_DEVICES, "device", "devices", changing=True)
+VOUCH = Duty(Action.VOUCH, "sign-on", "vouch")
 READ_ACTIVITY = Duty(Action.READ_DEVICE_ACTIVITY, "journal", "device-activity", disclosure=Disclosure.LISTED)

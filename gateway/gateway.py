@@ -33,7 +33,7 @@ from .metrics import Metrics
 from .pages import Pages
 from .pipeline import Answer, Pipeline, Refusal
 from .proxy.headers import wants_service_worker
-from .session_events import strength
+from .session_events import request_line, strength
 from .sessions import Seat, Sessions
 from .systems import System
 from .web.app import static
@@ -336,23 +336,11 @@ class Gateway:
         return self._refusals.signed_out(scope["method"], headers, framed=kind is Asked.FRAME)
 
     def _line(self, system: System, request: InboundRequest, seat: Seat, scope: Scope) -> RequestLine:
-        shift, device = seat.shift, seat.session.device
         source = self._surroundings.source(scope["client"][0], request.headers)
         agent = request.header(b"user-agent")
-        return RequestLine(
-            id=request.id,
-            session=seat.session.id,
-            shift=shift.id,
-            method=request.method,
-            target=request.target,
-            source=source,
-            agent=agent.decode("latin-1") if agent else "",
-            device=device.name or device.device_class._value_,
-            zone=device.zone,
-            proof=seat.session.proof,
-            proof_age=int(self._now() - seat.proved),
-            parameters=system.names.named_parameters(request) if system.names else (),
-        )
+        words = agent.decode("latin-1") if agent else ""
+        parameters = system.names.named_parameters(request) if system.names else ()
+        return request_line(seat, self._now(), request.id, request.method, request.target, source, words, parameters)
 
 
 def _shown_again(write_id: str) -> Bounce:

@@ -14,7 +14,7 @@ from connectors.errors import SystemMisbehaves
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.decision import Deny, Permit
 from policies.engine import PolicyEngine
-from policies.model import AccessRequest, Context, Resource
+from policies.model import AccessRequest, Resource
 
 from .audit.event import AssetReceipt, AuditReceipt, RequestLine
 from .audit.journal import Journal
@@ -69,7 +69,8 @@ class Pipeline:
         """Carry one request to `system` and bring its answer back. Raises what gateway/errors.py has a row for."""
         action, resource = await system.connector.describe(inbound)
         csrf.require_own_page(inbound, changing=resource.changing, allowed=system.passage.opened_from)
-        access = AccessRequest(seat.principal(self._now()), action, resource, self._context(seat, system))
+        now = self._now()
+        access = AccessRequest(seat.principal(now), action, resource, seat.context(now, keepable=system.keepable))
         facts = await facts_about(access, self._facts)
         decision = self._engine.decide(access, facts)
         if isinstance(decision, Permit) and resource.kind == ASSET:
@@ -163,13 +164,3 @@ class Pipeline:
             if error.sent and (inbound.method not in SAFE or resource.changing):
                 raise WriteUnknown(f"`{system.title}` did not answer after it was sent something to keep") from error
             raise
-
-    def _context(self, seat: Seat, system: System) -> Context:
-        return Context(
-            device=seat.session.device,
-            proof_method=seat.session.proof,
-            proof_fresh=seat.proof_fresh(self._now()),
-            provider_away=seat.shift.provider_away,
-            offline=bool(seat.shift.emergency),
-            keepable=system.keepable,
-        )

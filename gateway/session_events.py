@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sso.shift import Shift
 
-from .audit.event import OFFLINE, AuditEvent, EventType
+from .audit.event import OFFLINE, AuditEvent, EventType, RequestLine
 from .sessions import Seat
 
 
@@ -34,3 +34,31 @@ def seated_event(at: float, seat: Seat, source: str, **fields: object) -> AuditE
         "zone": device.zone,
     }
     return session_event(EventType.SESSION_SEATED, at, seat, **known, **fields)
+
+
+def request_line(
+    seat: Seat,
+    at: float,
+    request: str,
+    method: str,
+    target: bytes,
+    source: str,
+    agent: str,
+    parameters: tuple[tuple[str, str], ...] = (),
+) -> RequestLine:
+    """Who sent it, on which device, by what proof. `request`: its id."""
+    session, device = seat.session, seat.session.device
+    return RequestLine(
+        request,
+        session.id,
+        seat.shift.id,
+        method,
+        target,
+        source,
+        agent,
+        device.name or device.device_class._value_,
+        device.zone,
+        session.proof,
+        int(at - seat.proved),
+        parameters,
+    )

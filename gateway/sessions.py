@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from math import inf
 
-from policies.model import Device, Principal
+from policies.model import Context, Device, Principal
 from sso.errors import StoreUnavailable
 from sso.provider import SignedOn
 from sso.session import FEDERATED, SWITCHED, Session, new_token, token_hash
@@ -53,6 +53,17 @@ class Seat:
         known = self.shift.principal
         raised = self.session.assurance(now)
         return known if raised <= known.assurance else replace(known, assurance=raised)
+
+    def context(self, now: float, *, keepable: frozenset[str] = frozenset(), freshly: bool = False) -> Context:
+        """In what circumstances they ask. `freshly`: as if they had just proved who they are."""
+        return Context(
+            device=self.session.device,
+            proof_method=self.session.proof,
+            proof_fresh=freshly or self.proof_fresh(now),
+            provider_away=self.shift.provider_away,
+            offline=bool(self.shift.emergency),
+            keepable=keepable,
+        )
 
 
 @dataclass(frozen=True, slots=True)

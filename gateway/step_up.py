@@ -62,12 +62,9 @@ class StepUps:
         self._now = now
         self.lasts = lasts
 
-    async def ask(
-        self, seat: Seat, needs: StepUp, back: str, *, says: str = "", about: Mapping[str, str] | None = None
-    ) -> str:
-        """A ticket for the proof, good in this session only. Raises StoreUnavailable."""
+    async def ask(self, wanted: Wanted) -> str:
+        """A ticket for the proof, good in its session only. Raises StoreUnavailable."""
         ticket = secrets.token_urlsafe(24)
-        wanted = Wanted(seat.session.id, needs, back, says, about or {})
         await self._store.put_code("step-up", ticket, wanted.to_json(), self._now() + _LIFE)
         return ticket
 

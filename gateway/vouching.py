@@ -12,18 +12,18 @@ from dataclasses import asdict, dataclass, field
 
 from policies.decision import Decision
 from policies.engine import PolicyEngine
-from policies.model import AccessRequest, Action, Context, Facts, Resource
+from policies.model import Facts
 from sso.handoff import new_code, plain
 from sso.last_sign_on import LastSignOn
 
 from .audit.event import EventType
 from .audit.journal import Journal
+from .duties import VOUCH
 from .session_events import session_event
 from .sessions import Seat
 from .stores.base import Store
 
 LIFE = 600.0  # seconds
-_RESOURCE = Resource(system="lanyard", kind="sign-on", route="vouch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,7 @@ class Vouching:
 
     def may(self, seat: Seat, *, freshly: bool = False) -> Decision:
         """Whether this clinician may vouch, and why not. `freshly`: as if they had just proved who they are."""
-        context = Context(
-            device=seat.session.device,
-            proof_method=seat.session.proof,
-            proof_fresh=freshly or seat.proof_fresh(self._now()),
-            provider_away=seat.shift.provider_away,
-            offline=bool(seat.shift.emergency),
-        )
-        return self._engine.decide(AccessRequest(seat.shift.principal, Action.VOUCH, _RESOURCE, context), Facts())
+        return self._engine.decide(VOUCH.asked(seat, self._now(), freshly=freshly), Facts())
 
     async def given(self, seat: Seat, record: LastSignOn) -> str:
         """A number for this colleague. Written down before it is shown. The caller has asked `may`."""

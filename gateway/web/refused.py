@@ -18,7 +18,7 @@ from ..edge.origins import Doors
 from ..kept import KeptWrite
 from ..pipeline import Refusal
 from ..sessions import Seat
-from ..step_up import StepUps
+from ..step_up import StepUps, Wanted
 from ..systems import System
 from .kept import Kept
 from .refusals import Onward, Refusals
@@ -52,7 +52,8 @@ class Refused:
         bounce = await self._doors.to_main(inbound.host, target, headers)
         back = bounce.location.removeprefix(self._public_url)
         says = self._refusals.says(deny, system)
-        ticket = await self._steps.ask(seat, deny.step_up, back, says=says, about=_about(refusal, inbound))
+        wanted = Wanted(seat.session.id, deny.step_up, back, says, _about(refusal, inbound))
+        ticket = await self._steps.ask(wanted)
         became = "" if looks else "kept" if write else "lost"
         onward = Onward(f"{self._public_url}/step-up?ticket={ticket}", stronger(deny.step_up, seat), became)
         page = self._refusals.denied(deny, inbound.method, headers, inbound.id, system, onward)

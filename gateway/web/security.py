@@ -17,8 +17,9 @@ from ..audit.journal import Journal
 from ..devices import Actor
 from ..duties import Duty
 from ..edge.exchange import new_id
+from ..session_events import request_line
 from ..sessions import Seat
-from ..step_up import StepUps
+from ..step_up import StepUps, Wanted
 from .launchpad import Launchpad
 from .paths import own_path
 from .refusals import Onward, Refusals
@@ -108,23 +109,12 @@ class Security:
         back = own_path(request.scope["path"])
         about = {"page": back, "refused": deny.reason.code}
         says = self._refusals.says(deny, None)
-        ticket = await self._steps.ask(seat, deny.step_up, back, says=says, about=about)
+        ticket = await self._steps.ask(Wanted(seat.session.id, deny.step_up, back, says, about))
         return Onward(
             f"/step-up?ticket={ticket}", stronger(deny.step_up, seat), "lost" if request.method == "POST" else ""
         )
 
     def _line(self, request: Request, seat: Seat) -> RequestLine:
-        device = seat.session.device
-        return RequestLine(
-            id=new_id(),
-            session=seat.session.id,
-            shift=seat.shift.id,
-            method=request.method,
-            target=request.scope["lanyard.target"],
-            source=self._visitors.source(request),
-            agent=request.headers.get("user-agent", ""),
-            device=device.name or device.device_class.value,
-            zone=device.zone,
-            proof=seat.session.proof,
-            proof_age=int(self._now() - seat.proved),
-        )
+        target, source = request.scope["lanyard.target"], self._visitors.source(request)
+        agent = request.headers.get("user-agent", "")
+        return request_line(seat, self._now(), new_id(), request.method, target, source, agent)

@@ -128,7 +128,7 @@ class StepUpPages:
         """A page of ours wants to know that it is still them, in this session: as they signed on, or by what it `needs`."""
         needs = needs or StepUp(seat.shift.principal.assurance)
         wanted = Wanted(seat.session.id, needs, back, about={"page": back.partition("?")[0]})
-        ticket = await self._steps.ask(seat, needs, back, about=wanted.about)
+        ticket = await self._steps.ask(wanted)
         if needs.assurance and not await self._ways(seat, wanted):
             return await self._leave(request, seat, ticket, wanted)
         return self._renderer.redirect(Bounce(_at(ticket)))
