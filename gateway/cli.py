@@ -257,8 +257,7 @@ def _badge_commands(command: Command) -> None:
     forgetting = command(
         "badge forget", badge_forget, "forget a clinician's badges (journalled)", "lanyard badge forget n.okoye"
     )
-    forgetting.add_argument("subject", help="whose: the subject, as the journal says it")
-    forgetting.add_argument("--issuer", default="", help="whose issuer, where it is not `sso.issuer`")
+    _whose(forgetting)
 
 
 def _device_commands(command: Command) -> None:
@@ -356,8 +355,12 @@ def _emergency_commands(command: Command) -> None:
         "forget a leaver's last sign-on, so that only the provider lets them in (journalled)",
         "lanyard emergency forget n.okoye",
     )
-    forgetting.add_argument("subject", help="whose: the subject, as the journal says it")
-    forgetting.add_argument("--issuer", default="", help="whose issuer, where it is not `sso.issuer`")
+    _whose(forgetting)
+
+
+def _whose(command: argparse.ArgumentParser) -> None:
+    command.add_argument("subject", help="whose: the subject, as the journal says it")
+    command.add_argument("--issuer", default="", help="whose issuer, where it is not `sso.issuer`")
 
 
 def _vault_commands(command: Command) -> None:

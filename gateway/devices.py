@@ -100,9 +100,7 @@ class Devices:
         self._surroundings = surroundings
         self._now = now
         self._approve_personal = approve_personal
-        self._changing = (
-            asyncio.Lock()
-        )  # a button that is pressed twice finds at its second turn what the first has done
+        self._changing = asyncio.Lock()  # a button pressed twice finds at its second turn what the first has done
 
     # Who is in front of us
 

@@ -36,9 +36,8 @@ from .stores.base import Store
 from .vouching import Vouch, Vouching
 
 DEVICE_TRIES = 30  # at one device, right or wrong, of whomever: a shared PC at the change of shifts, and no more
-AT_ONCE = (
-    8  # PINs that are being seen to: who comes meanwhile waits at the door, and not in the way of whoever is at work
-)
+# PINs that are being seen to: who comes meanwhile waits at the door, and not in the way of whoever is at work.
+AT_ONCE = 8
 _HOUR = 3600.0  # seconds
 
 

@@ -16,9 +16,8 @@ from sso.flight import Flight
 CONTROL = "identity-provider"
 _PATIENCE = 3.0  # seconds for one question
 _BELIEVED = 10.0  # seconds that an answer is believed
-_MISSED_HOLDS = (
-    30.0  # seconds that a re-check without an answer counts for more than metadata: a provider may be half down
-)
+# Seconds that a re-check without an answer counts for more than metadata: a provider may be half down.
+_MISSED_HOLDS = 30.0
 _PROBE_EVERY = 1.0  # seconds between two re-checks, of whichever shifts, while it is known to be away
 
 

@@ -371,13 +371,12 @@ class UpstreamSessions:
         await self._store.put_upstream(live.key, live.kept(), live.holder)
 
     async def _record(
-        self, kind: EventType, system: System, holder: str, *, seat: Seat | None = None, **fields: str
+        self, kind: EventType, system: System, holder: str, *, seat: Seat | None = None, **fields: object
     ) -> None:
         if seat is not None:
             p = seat.shift.principal
-            fields |= {"issuer": p.issuer, "subject": p.subject, "shift": seat.shift.id}
-        marks = strength(seat.shift) if seat is not None else {}
-        known = {"system": system.name, "state": system.state.value, "session": holder, **marks}
+            fields |= {"issuer": p.issuer, "subject": p.subject, "shift": seat.shift.id, **strength(seat.shift)}
+        known = {"system": system.name, "state": system.state.value, "session": holder}
         await self._journal.record(AuditEvent(kind, self._now(), {**known, **fields}))
 
 

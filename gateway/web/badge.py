@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +30,7 @@ from ..sessions import Seat, Sessions
 from ..stores.base import Store
 from .bodies import form_of
 from .paths import own_path
-from .render import Renderer, sentence
+from .render import Renderer, sentence, when
 from .seating import seated_cookies
 from .signon import SignOn
 from .switching import Switching
@@ -137,9 +136,7 @@ class BadgePages:
         left = await self._locks.left_by(token_hash(desk), *holder) if desk else []
         # A shift that began without the provider is joined by nobody.
         seats = [seat for seat in await self._sessions.of_person(*holder) if not seat.shift.emergency]
-        one_shift = (
-            len({seat.shift.id for seat in seats}) == 1
-        )  # of several roles the clinician chooses, at the provider
+        one_shift = len({seat.shift.id for seat in seats}) == 1  # else the clinician chooses the role, at the provider
         if not left and not one_shift:
             return await self._sign_on.again(request, "/" if held else back, device=here)
         mark, entered = await self._cleared(request, held, back)
@@ -213,7 +210,7 @@ class BadgePages:
         own = [
             {
                 "id": badge.id,
-                "since": datetime.fromtimestamp(badge.registered).astimezone().strftime("%-d %B %Y, %H:%M"),
+                "since": when(badge.registered),
             }
             for badge in await self._badges.of(_of(seat))
         ]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import jinja2
 
 from ..config import Config
-from .render import TEMPLATES
+from .render import TEMPLATES, when
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,7 @@ def entries(config: Config) -> list[Entry]:
 
 def sheet(config: Config, at: float) -> str:
     """The whole sheet as one HTML file, for paper."""
-    when = datetime.fromtimestamp(at).astimezone().strftime("%-d %B %Y, %H:%M")
     template = jinja2.Environment(loader=TEMPLATES, autoescape=True, undefined=jinja2.StrictUndefined)
     return template.get_template("downtime_sheet.html").render(
-        entries=entries(config), when=when, public_url=config.gateway.public_url
+        entries=entries(config), when=when(at), public_url=config.gateway.public_url
     )

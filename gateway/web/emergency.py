@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +25,7 @@ from ..presence import Presence
 from ..stores.base import CodeStore
 from .bodies import form_of, json_of
 from .paths import own_path
-from .render import Renderer, sentence
+from .render import Renderer, clock, sentence
 from .seating import seated_cookies
 from .switching import Switching
 from .visitors import Visitors
@@ -200,9 +199,8 @@ class EmergencyPages:
         seat = await self._visitors.seat(request)
         if seat is None or not seat.shift.emergency:
             return self._renderer.redirect(Bounce(onward))
-        ends = datetime.fromtimestamp(seat.shift.ends).astimezone()
         return self._renderer.page(
-            "emergency_back.html", name=seat.shift.principal.name, back=onward, ends=f"{ends:%H:%M}"
+            "emergency_back.html", name=seat.shift.principal.name, back=onward, ends=clock(seat.shift.ends)
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from datetime import datetime
 from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
@@ -28,7 +27,7 @@ from ..sessions import Seat
 from ..stores.base import Store
 from ..systems import System
 from ..upstreams import UpstreamSessions
-from .render import Renderer
+from .render import Renderer, clock
 
 PAGE = "/.lanyard/kept"
 _NOWHERE = "nowhere"  # no log-on's id
@@ -133,7 +132,7 @@ class Kept:
         return self._renderer.page(
             "kept.html",
             write=write,
-            at=datetime.fromtimestamp(write.at).astimezone().strftime("%H:%M"),
+            at=clock(write.at),
             patients=", ".join(ref.value for ref in write.patients),
             texts=await texts(write),
             may_send=self._may_send(seat, system, write),
@@ -148,8 +147,8 @@ class Kept:
         await self._writes.take(seat.shift.principal, seat.host, write_id)
 
     async def meant(self, click: InboundRequest) -> str:
-        """Which kept write this form sends from its own address; "" for any other form, which is as it was."""
-        if click.length != CLICK or click.method != "POST" or click.media_type() != b"text/plain":
+        """Which kept write this form, of `CLICK` bytes, sends from its own address; "" for any other, which is as it was."""
+        if click.method != "POST" or click.media_type() != b"text/plain":
             return ""
         body = await click.body.hold(CLICK)
         click.body = Body.of(body)

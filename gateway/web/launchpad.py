@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -25,7 +24,7 @@ from .bodies import form_of
 from .devices import DevicePages
 from .downtime import Entry
 from .paths import own_path
-from .render import Renderer
+from .render import Renderer, clock
 from .signoff import SignOff
 from .signon import SignOn
 from .visitors import Visitors
@@ -87,7 +86,7 @@ class Launchpad:
         waiting = [
             {
                 "title": one.title,
-                "at": _clock(one.at),
+                "at": clock(one.at),
                 "address": f"{self._scheme}://{one.host}/.lanyard/kept?id={one.id}",
             }
             for one in await self._kept.waiting(seat.shift.principal)
@@ -113,8 +112,8 @@ class Launchpad:
                 "here": session.id == seat.session.id,
                 "device": session.device.name or session.device.device_class.value.capitalize(),
                 "where": session.device.zone or "outside the hospital's network",
-                "since": _clock(session.created),
-                "seen": _clock(session.last_seen),
+                "since": clock(session.created),
+                "seen": clock(session.last_seen),
                 "locked": self._sessions.locked(session),
                 "systems": sorted(s.title for s in self._systems.values() if s.host in session.hosts),
             }
@@ -190,13 +189,8 @@ class Launchpad:
         return {
             "name": p.name,
             "roles": ", ".join(sorted(role.replace("-", " ") for role in p.roles)),
-            "ends": _clock(seat.shift.ends),
+            "ends": clock(seat.shift.ends),
             "away": seat.shift.provider_away,
             "emergency": bool(seat.shift.emergency),
-            "longer": _clock(until) if (until := self._sessions.longer(seat.shift)) else "",
+            "longer": clock(until) if (until := self._sessions.longer(seat.shift)) else "",
         }
-
-
-def _clock(at: float) -> str:
-    """Wall time where the gateway is, as clinicians read it."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")

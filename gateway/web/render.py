@@ -92,6 +92,11 @@ def sentence(words: object) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def clock(at: float) -> str:
+    """Wall time where the gateway is, as clinicians read it."""
+    return f"{datetime.fromtimestamp(at).astimezone():%H:%M}"
+
+
 def when(at: float) -> str:
     """Day and wall time where the gateway is."""
     return f"{datetime.fromtimestamp(at).astimezone():%-d %B %Y, %H:%M}"

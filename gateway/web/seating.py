@@ -69,10 +69,8 @@ class Seating:
             return self._renderer.redirect(
                 Bounce(pending.return_path if unlocked else unlock_at(pending.return_path), done)
             )
-        if (known.issuer, known.subject) == (
-            found.issuer,
-            found.subject,
-        ):  # in another role, by a weaker proof, elsewhere
+        if (known.issuer, known.subject) == (found.issuer, found.subject):
+            # In another role, by a weaker proof, or elsewhere.
             return await self.arrived(request, pending, signed_on, held, name)
         mark = self._switching.mark(tuple(request.scope["headers"]))
         await self._switching.away(held, mark, pending.return_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from ..sessions import Seat, Sessions
 from .bodies import form_of
 from .paths import own_path, unlock_at
 from .refusals import Refusals
-from .render import Renderer, sentence
+from .render import Renderer, clock, sentence
 from .signoff import ANEW, ANEW_LIFE
 from .signon import SignOn
 from .switching import Switching
@@ -82,7 +81,6 @@ class Unlock:
 
     async def _page(self, seat: Seat, back: str, *, said: str = "", unproved: str = "") -> Response:
         """`unproved`: why this is not taken for the enrolled device that the session is on."""
-        since = datetime.fromtimestamp(seat.session.locked or 0.0).astimezone()
         return self._renderer.page(
             "unlock.html",
             403 if said or unproved else 200,
@@ -91,7 +89,7 @@ class Unlock:
             badges=self._badges and seat.session.device.ownership is Ownership.SHARED and bool(seat.session.device.id),
             needs_script=await self._visitors.needs_script(seat),
             unproved=unproved,
-            since=f"{since:%H:%M}",
+            since=clock(seat.session.locked or 0.0),
             why=_WHY.get(seat.session.lock_reason, ""),
             pin=bool(seat.session.device.id),
             back=back,

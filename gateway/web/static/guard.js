@@ -104,9 +104,9 @@ p{margin:0}@media print{aside{display:none}}`)];
   let frame;
   const renew = () => {
     if (frame) return;
-    frame = make("iframe", shadow, {hidden: true, src: me.origin + "/.lanyard/renew"});
-    const done = () => { frame && frame.remove(); frame = 0; };
-    frame.onload = () => { try { if (frame.contentWindow.location.pathname) { done(); look("state"); channel.postMessage(""); } } catch {} };
+    const made = frame = make("iframe", shadow, {hidden: true, src: me.origin + "/.lanyard/renew"});
+    const done = () => { made.remove(); if (frame == made) frame = 0; };
+    made.onload = () => { try { if (made.contentWindow.location.pathname) { done(); look("state"); channel.postMessage(""); } } catch {} };
     setTimeout(done, 2e4);
   };
   // A shift that is about to end waits a little for what is typed and not sent.
