@@ -20,8 +20,8 @@ from demo.people import patients
 from tests.counterparts.django_admin import USERS as ADMINS
 from tests.counterparts.django_admin import DjangoAdmin, django_admin
 from tests.counterparts.processes import free_port
-from tests.counterparts.provider import OTP, USERS
 
+from .desk import chooses_pin, passes
 from .hospital import Hospital, hospital, system
 from .screen import until
 
@@ -93,20 +93,13 @@ def desk(ward: OldWard, chromium: Browser) -> BrowserContext:
 
 def choose_pin(ward: OldWard, page: Page) -> None:
     """Once for a clinician, who has just signed on here."""
-    page.goto(f"{ward.hospital.url}/shift/pin")
-    page.get_by_label("New PIN").fill(PIN)
-    page.get_by_label("The same once more").fill(PIN)
-    page.get_by_role("button", name="Set this PIN").click()
-    page.wait_for_url(f"{ward.hospital.url}/shift")
+    chooses_pin(page, ward.hospital.url, PIN)
 
 
 def sign_on(ward: OldWard, page: Page, login: str = "n.okoye") -> None:
     page.goto(ward.hospital.url)
     page.get_by_role("button", name=re.compile("^Sign on")).click()
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(str(USERS[login]["password"]))
-    page.locator("[name=otp]").fill(OTP)
-    page.get_by_role("button").click()
+    passes(page, login)
     page.wait_for_url(f"{ward.hospital.url}/**")
 
 

@@ -9,10 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .certificate import certificate
+from .desk import chooses_pin, pictured
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder
 from .test_devices import enrol, listening
-from .test_locks import PIN, RECORD, pas, pictured, signed_on
+from .test_locks import PIN, RECORD, pas, signed_on
 from .ward import LOGIN, old_system
 
 __all__ = ["pas"]
@@ -55,11 +56,7 @@ def on_shift(place: Hospital, page: Page, login: str, badge: str, name: str) -> 
     page.goto(place.url)
     signed_on(page, login)
     page.wait_for_url(f"{place.url}/")
-    page.goto(f"{place.url}/shift/pin")
-    page.get_by_label("New PIN").fill(PIN)
-    page.get_by_label("The same once more").fill(PIN)
-    page.get_by_role("button", name="Set this PIN").click()
-    page.wait_for_url(f"{place.url}/shift")
+    chooses_pin(page, place.url, PIN)
     page.get_by_role("link", name="Your badges").click()
     expect(page.get_by_label("Tap the badge now")).to_be_focused()
     tap(page, badge)

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.counterparts import provider
-
+from .desk import passes
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, recorder
 from .screen import ARTEFACTS, until
@@ -56,10 +55,7 @@ def tablet(chromium: Browser) -> Iterator[BrowserContext]:
 def sign_on(place: Hospital, page: Page, login: str) -> None:
     page.goto(f"{place.url}/sign-on")
     page.get_by_role("button", name="Sign on").click()
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(provider.USERS[login]["password"])
-    page.locator("[name=otp]").fill(provider.OTP)
-    page.get_by_role("button").click()
+    passes(page, login)
     page.wait_for_url(f"{place.url}/")
 
 

@@ -25,10 +25,9 @@ from sso import unlock
 from sso.device import Certificate, Enrolment, Invitation
 from sso.last_sign_on import LastSignOn
 from sso.session import PIN
-from tests.counterparts.provider import OTP, USERS
 
+from .desk import chooses_pin, passes, pictured
 from .hospital import Hospital, hospital
-from .screen import ARTEFACTS
 from .test_devices import enrol, listening
 from .test_passkeys import authenticator
 
@@ -58,17 +57,7 @@ def place(tmp_path: Path) -> Iterator[Hospital]:
 
 def signed_on(page: Page, login: str) -> None:
     page.get_by_role("button", name="Sign on").click()
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(str(USERS[login]["password"]))
-    page.locator("[name=otp]").fill(OTP)
-    page.get_by_role("button").click()
-
-
-def pictured(page: Page, name: str) -> None:
-    for width in (320, 768, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.screenshot(path=ARTEFACTS / f"emergency-{name}-{width}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    passes(page, login)
 
 
 @pytest.mark.browser
@@ -80,29 +69,25 @@ def test_a_ward_pc_signs_on_without_the_provider(place: Hospital, page: Page) ->
     enrol(place, page)
     page.goto(f"{place.url}/sign-on")
     signed_on(page, "n.okoye")
-    page.goto(f"{place.url}/shift/pin")
-    page.get_by_label("New PIN").fill(PIN_OF_OKOYE)
-    page.get_by_label("The same once more").fill(PIN_OF_OKOYE)
-    page.get_by_role("button", name="Set this PIN").click()
-    page.wait_for_url(f"{place.url}/shift")
+    chooses_pin(page, place.url, PIN_OF_OKOYE)
     page.get_by_role("link", name="Make a passkey").click()
     page.get_by_role("button", name="Make a passkey").click()
     page.wait_for_url(f"{place.url}/shift")
     page.get_by_role("button", name="Sign off everywhere").click()
     page.goto(f"{place.url}/emergency")
-    pictured(page, "provider-there")
+    pictured(page, "emergency-provider-there")
     place.stop_provider()
     page.wait_for_timeout(10_000)  # as long as the gateway believes that the provider is there
     page.goto(f"{place.url}/sign-on?next=/shift")
     page.get_by_role("button", name="Sign on").click()
     expect(page.get_by_role("alert")).to_contain_text("The sign-on service does not answer")
-    pictured(page, "sign-on-page")
+    pictured(page, "emergency-sign-on-page")
     page.get_by_role("link", name="Emergency sign-on").click()
     page.get_by_label("Your login name").fill("n.okoye")
     page.get_by_label("Your PIN").fill("284918")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").first).to_contain_text("does not fit")
-    pictured(page, "wrong")
+    pictured(page, "emergency-wrong")
     page.get_by_label("Your login name").fill("n.okoye")
     page.get_by_label("Your PIN").fill(PIN_OF_OKOYE)
     page.get_by_role("button", name="Sign on for two hours").click()
@@ -110,7 +95,7 @@ def test_a_ward_pc_signs_on_without_the_provider(place: Hospital, page: Page) ->
     expect(page.get_by_text("N Okoye").first).to_be_visible()
     page.goto(place.url)
     expect(page.get_by_text("You signed on in an emergency")).to_be_visible()
-    pictured(page, "signed-on")
+    pictured(page, "emergency-signed-on")
     page.get_by_role("button", name="Sign off").click()
     page.wait_for_url(f"{place.url}/signed-off")
     page.goto(f"{place.url}/emergency")
@@ -134,11 +119,7 @@ def test_a_senior_s_word_and_one_s_own_pin(place: Hospital, chromium: Browser, p
     enrol(place, page)
     page.goto(f"{place.url}/sign-on")
     signed_on(page, "n.okoye")
-    page.goto(f"{place.url}/shift/pin")
-    page.get_by_label("New PIN").fill(PIN_OF_OKOYE)
-    page.get_by_label("The same once more").fill(PIN_OF_OKOYE)
-    page.get_by_role("button", name="Set this PIN").click()
-    page.wait_for_url(f"{place.url}/shift")
+    chooses_pin(page, place.url, PIN_OF_OKOYE)
     page.get_by_role("button", name="Sign off everywhere").click()
     context = chromium.new_context()
     senior = context.new_page()
@@ -147,14 +128,14 @@ def test_a_senior_s_word_and_one_s_own_pin(place: Hospital, chromium: Browser, p
     signed_on(senior, "dr.lee")
     senior.goto(f"{place.url}/shift")
     senior.get_by_role("link", name="Vouch for a colleague").click()
-    pictured(senior, "vouch")
+    pictured(senior, "emergency-vouch")
     senior.get_by_label("Their login name").fill("n.okoye")
     senior.get_by_role("button", name="Look").click()
     expect(senior.get_by_role("heading", name="Do you vouch for N Okoye?")).to_be_visible()
-    pictured(senior, "vouch-confirm")
+    pictured(senior, "emergency-vouch-confirm")
     senior.get_by_role("button", name="Yes, I vouch for them").click()
     number = senior.get_by_label("Number").inner_text()
-    pictured(senior, "vouch-number")
+    pictured(senior, "emergency-vouch-number")
     context.close()
     page.goto(f"{place.url}/sign-on")
     page.get_by_role("link", name="emergency sign-on").click()

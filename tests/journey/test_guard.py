@@ -17,9 +17,9 @@ from gateway.proxy.guarding import Splice
 from tests.counterparts.django_admin import USERS as ADMINS
 from tests.counterparts.django_admin import django_admin
 from tests.counterparts.processes import free_port
-from tests.counterparts.provider import OTP, USERS
 from tests.gateway.proxy.test_guarding import PLACES, XML_PLACES
 
+from .desk import passes
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
 from .screen import ARTEFACTS, until
@@ -110,14 +110,6 @@ def sign_on(place: Place, page: Page, login: str) -> None:
     page.goto(f"{place.hospital.url}/sign-on/start")
     passes(page, login)
     page.wait_for_url(f"{place.hospital.url}/")
-
-
-def passes(page: Page, login: str) -> None:
-    """The provider's form."""
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(str(USERS[login]["password"]))
-    page.locator("[name=otp]").fill(OTP)
-    page.get_by_role("button").click()
 
 
 def sign_off(place: Place, page: Page) -> None:

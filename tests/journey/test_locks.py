@@ -10,12 +10,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.counterparts.provider import OTP, USERS
-
 from .certificate import certificate
+from .desk import chooses_pin, passes, pictured, types_pin
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
-from .screen import ARTEFACTS, settled
+from .screen import settled
 from .test_devices import enrol, listening
 from .ward import LOGIN, answers, old_system
 
@@ -70,23 +69,13 @@ def page(chromium: Browser) -> Iterator[Page]:
 def signed_on(page: Page, login: str) -> None:
     """From a page with our button, through the provider's form."""
     page.get_by_role("button", name=re.compile("^(Sign on|Unlock by signing on again|Sign on all the same)$")).click()
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(str(USERS[login]["password"]))
-    page.locator("[name=otp]").fill(OTP)
-    page.get_by_role("button").click()
+    passes(page, login)
 
 
 def opened(page: Page, address: str) -> None:
     """A system's page, once the desk has proved itself on the way."""
     page.goto(address)
     page.wait_for_url(address)
-
-
-def pictured(page: Page, name: str) -> None:
-    for width in (320, 768, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.screenshot(path=ARTEFACTS / f"locks-{name}-{width}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page) -> None:
@@ -97,14 +86,10 @@ def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page
     signed_on(page, "n.okoye")
     page.get_by_role("link", name="My shift").click()
     page.get_by_role("link", name="Set a PIN").click()
-    page.get_by_label("New PIN").fill("123456")
-    page.get_by_label("The same once more").fill("123456")
-    page.get_by_role("button", name="Set this PIN").click()
+    types_pin(page, "123456")
     expect(page.get_by_role("alert")).to_contain_text("first that somebody would try")
-    pictured(page, "pin")
-    page.get_by_label("New PIN").fill(PIN)
-    page.get_by_label("The same once more").fill(PIN)
-    page.get_by_role("button", name="Set this PIN").click()
+    pictured(page, "locks-pin")
+    types_pin(page, PIN)
     page.wait_for_url(f"{place.url}/shift")
     record = f"{place.system_url('pas')}/records/123"
     opened(page, record)
@@ -113,7 +98,7 @@ def test_a_desk_locks_by_idling_and_a_pin_leads_back(place: Hospital, page: Page
     page.reload()
     expect(page.get_by_role("heading", name="Locked")).to_be_visible()
     assert RECORD.format(user="okoye") not in page.content()
-    pictured(page, "unlock")
+    pictured(page, "locks-unlock")
     page.get_by_label("Your PIN").fill("000000")
     page.get_by_role("button", name="Unlock", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("does not unlock")
@@ -139,11 +124,7 @@ def test_copied_cookies_of_a_locked_desk_unlock_nothing(place: Hospital, chromiu
     enrol(place, page, "Ward 7 PC 4")
     page.goto(place.url)
     signed_on(page, "r.singh")
-    page.goto(f"{place.url}/shift/pin")
-    page.get_by_label("New PIN").fill(PIN)
-    page.get_by_label("The same once more").fill(PIN)
-    page.get_by_role("button", name="Set this PIN").click()
-    page.wait_for_url(f"{place.url}/shift")
+    chooses_pin(page, place.url, PIN)
     page.get_by_role("button", name="Lock").click()
     elsewhere = chromium.new_context(ignore_https_errors=True)
     elsewhere.add_cookies(page.context.cookies())  # type: ignore[arg-type,unused-ignore]  # what it gave is what it takes
@@ -154,7 +135,7 @@ def test_copied_cookies_of_a_locked_desk_unlock_nothing(place: Hospital, chromiu
         thief.get_by_label("Your PIN").fill(PIN)
         thief.get_by_role("button", name=way, exact=True).click()
         expect(thief.get_by_role("alert")).to_contain_text("did not show that it is Ward 7 PC 4")
-    pictured(thief, "unproved")
+    pictured(thief, "locks-unproved")
     elsewhere.close()
     page.get_by_label("Your PIN").fill(PIN)
     page.get_by_role("button", name="Unlock", exact=True).click()

@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 from tests.counterparts.provider import OTP, SMARTCARD, USERS
 
 from .browser import Browser, Page
+from .desk import passes
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
 from .screen import ARTEFACTS, settled
@@ -216,13 +217,6 @@ def tab(chromium: Chromium) -> Iterator[Tab]:
     context.close()
 
 
-def at_the_provider(tab: Tab, login: str, otp: str) -> None:
-    tab.locator("[name=login]").fill(login)
-    tab.locator("[name=password]").fill(str(USERS[login]["password"]))
-    tab.locator("[name=otp]").fill(otp)
-    tab.get_by_role("button").click()
-
-
 def pictured(tab: Tab, name: str) -> None:
     settled(tab)
     for width in (320, 768, 1280):
@@ -236,7 +230,7 @@ def test_a_doctor_takes_a_copy_by_one_button_and_a_smartcard(place: Hospital, ta
     """From the refusal to the provider, once cancelled, once given, and back to the copy; Back from there shows the record."""
     tab.goto(place.url)
     tab.get_by_role("button", name="Sign on").click()
-    at_the_provider(tab, "dr.lee", OTP)
+    passes(tab, "dr.lee", OTP)
     tab.goto(f"{place.system_url('pas')}{RECORD}")
     tab.get_by_role("link", name="Take a copy").click()
     expect(tab.get_by_role("heading", name="One more proof is needed")).to_be_visible()
@@ -246,7 +240,7 @@ def test_a_doctor_takes_a_copy_by_one_button_and_a_smartcard(place: Hospital, ta
     expect(tab.get_by_role("alert")).to_contain_text("You cancelled")
     pictured(tab, "cancelled")
     tab.get_by_role("button", name="Sign on with a stronger proof").click()
-    at_the_provider(tab, "dr.lee", SMARTCARD)
+    passes(tab, "dr.lee", SMARTCARD)
     tab.wait_for_url(f"{place.system_url('pas')}{EXPORT}")
     expect(tab.get_by_text(CANARY.decode())).to_be_visible()
 
@@ -256,14 +250,14 @@ def test_what_a_nurse_typed_is_there_after_the_proof(place: Hospital, tab: Tab) 
     """Saved with a password only: not sent, said so, kept, and sent by the nurse's own click."""
     tab.goto(place.url)
     tab.get_by_role("button", name="Sign on").click()
-    at_the_provider(tab, "n.okoye", "")
+    passes(tab, "n.okoye", "")
     tab.goto(f"{place.system_url('pas')}{RECORD}")
     tab.locator("[name=note]").fill("Comfortable. Review at 18:00")
     tab.get_by_role("button", name="Save").click()
     expect(tab.get_by_role("heading", name="Not sent: nothing was changed")).to_be_visible()
     pictured(tab, "not-sent")
     tab.get_by_role("link", name="Sign on with a stronger proof").click()
-    at_the_provider(tab, "n.okoye", OTP)
+    passes(tab, "n.okoye", OTP)
     expect(tab.locator("textarea")).to_have_value("Comfortable. Review at 18:00")
     tab.get_by_role("button", name="Send it now").click()
     expect(tab.get_by_text(CANARY.decode())).to_be_visible()
@@ -292,7 +286,7 @@ def test_a_passkey_does_where_the_rules_take_it(
         authenticator(tab, "usb")
         tab.goto(own.url)
         tab.get_by_role("button", name="Sign on").click()
-        at_the_provider(tab, "dr.lee", OTP)
+        passes(tab, "dr.lee", OTP)
         tab.goto(f"{own.url}/shift/passkey")
         tab.get_by_role("button", name="Make a passkey").click()
         tab.wait_for_url(f"{own.url}/shift")

@@ -91,11 +91,13 @@ async def desk(house: Front, *, like: Desk | None = None) -> Desk:
     return Desk(tab)
 
 
-async def known(house: Front, pin: str = PIN, **claims: Any) -> Desk:
-    """Where a clinician has signed on at the provider, set a PIN, and signed off."""
+async def known(house: Front, pin: str = PIN, *, badge: str = "", **claims: Any) -> Desk:
+    """Where a clinician has signed on at the provider, set a PIN, registered a badge where there is one, and signed off."""
     at = await desk(house)
     await at.sign_on(**claims)
     await at.set_pin(pin)
+    if badge:
+        await at.tab.post(f"{MAIN}/shift/badge", {"badge": badge})
     await at.tab.post(f"{MAIN}/sign-off", {"everywhere": "yes"})
     return await desk(house, like=at)
 
@@ -621,11 +623,7 @@ async def test_only_our_own_pages_may_ask(house: Front) -> None:
 async def test_a_badge_selects_as_a_name_does(tmp_path: Path) -> None:
     """Where badges are read: the number alone opens nothing, and the PIN is asked all the same."""
     async with front(tmp_path, badges={"enabled": True}) as house:
-        at = await desk(house)
-        await at.sign_on()
-        await at.set_pin(PIN)
-        await at.tab.post(f"{MAIN}/shift/badge", {"badge": "0412345678"})
-        await at.tab.post(f"{MAIN}/sign-off", {"everywhere": "yes"})
+        at = await known(house, badge="0412345678")
         away(house)
         assert "badge" in (await at.tab.get(f"{MAIN}/emergency")).text
         assert (await at.emergency("0412345678", "000000")).status_code == 403
@@ -636,11 +634,7 @@ async def test_a_badge_selects_as_a_name_does(tmp_path: Path) -> None:
 async def test_a_badge_brings_nobody_into_an_emergency_shift(tmp_path: Path) -> None:
     """At another desk it asks for the provider, as for whoever has no shift; an emergency sign-on there is one of its own."""
     async with front(tmp_path, badges={"enabled": True}) as house:
-        at = await desk(house)
-        await at.sign_on()
-        await at.set_pin(PIN)
-        await at.tab.post(f"{MAIN}/shift/badge", {"badge": "0412345678"})
-        await at.tab.post(f"{MAIN}/sign-off", {"everywhere": "yes"})
+        at = await known(house, badge="0412345678")
         away(house)
         await at.emergency("n.okoye")
         await at.tab.post(f"{MAIN}/shift/badge", {"badge": "0487654321"})
