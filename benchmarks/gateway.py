@@ -15,9 +15,9 @@ from pathlib import Path
 
 import tomli_w
 
+from demo.ports import free_port
 from gateway.config import Config, load
 from sso.seal import new_key
-from tests.counterparts.processes import free_port
 
 from .seats import SHIFTS, credentials, routes, script, seat
 

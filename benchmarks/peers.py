@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.counterparts.processes import free_port
+from demo.ports import free_port
 
 NGINX = """
 daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log {dir}/{name}.err; {user}

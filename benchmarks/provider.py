@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from demo.ports import free_port
 from sso.testing import rsa_key, signed
-from tests.counterparts.processes import free_port
 
 CLIENT = "bench"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from demo.ports import free_port
 from gateway.web.guard import PACKED
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port
 
 from . import journal, people
 from .gateway import Bench, lanyard

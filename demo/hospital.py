@@ -11,7 +11,6 @@ import json
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ import uvicorn
 from .epr import Epr
 from .pas import Pas
 from .people import USERS, patients
+from .ports import free_port
 from .provider import Provider
 from .records import Records
 
@@ -115,13 +115,6 @@ routes = [
   {{ id = "appointments", methods = ["GET", "HEAD", "POST"], path = "/pas/appointments", action = "read", kind = "appointment", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
 ]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @dataclass

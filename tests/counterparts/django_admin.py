@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import free_port, started
+from demo.ports import free_port
+
+from .processes import started
 
 SETTINGS = """
 from pathlib import Path

@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from .processes import free_port, missing, started
+from demo.ports import free_port
+
+from .processes import missing, started
 
 USERS = {"lee": "legacy-lee", "okoye": "legacy-okoye"}
 LOCAL = """<?php

@@ -1,4 +1,4 @@
-"""Starting servers that nobody here wrote: a free port, a process, ready when it answers, gone at the end."""
+"""Starting servers that nobody here wrote: a process, ready when it answers, gone at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -18,13 +17,7 @@ from pathlib import Path
 
 import pytest
 
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+from demo.ports import free_port
 
 
 def missing(package: str, *, command: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from demo.browser import Key
 from demo.devices import BANK_NURSE, Devices, devices, link_for, sign_on
-from demo.hospital import Hospital, free_port, hospital, lanyard
+from demo.hospital import Hospital, hospital, lanyard
+from demo.ports import free_port
 from demo.walk.systems import tiles
 
 

@@ -9,8 +9,9 @@ import httpx2
 import pytest
 
 from demo.epr import Epr
-from demo.hospital import free_port, servers
+from demo.hospital import servers
 from demo.people import Patient, patients
+from demo.ports import free_port
 from demo.records import Records, patients_of
 
 PEOPLE = patients()

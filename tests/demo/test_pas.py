@@ -9,9 +9,10 @@ import httpx2
 import pytest
 from lxml import html
 
-from demo.hospital import free_port, servers
+from demo.hospital import servers
 from demo.pas import Pas
 from demo.people import USERS, patients
+from demo.ports import free_port
 
 PEOPLE = patients()
 NURSE = USERS[0]

@@ -14,8 +14,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from lxml import html
 
-from demo.hospital import free_port, servers
+from demo.hospital import servers
 from demo.people import USERS
+from demo.ports import free_port
 from demo.provider import Provider
 
 CALLBACK = "http://records.localhost:1/sign-on/callback"

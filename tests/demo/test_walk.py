@@ -19,8 +19,9 @@ import pytest
 from rich.console import Console
 
 from demo.browser import Key
-from demo.hospital import Hospital, free_port, hospital
+from demo.hospital import Hospital, hospital
 from demo.people import USERS, Patient, User
+from demo.ports import free_port
 from demo.records import Records
 from demo.walk import Figures, walk_through
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from demo.epr import Epr
-from demo.hospital import free_port, servers
+from demo.hospital import servers
 from demo.people import patients
+from demo.ports import free_port
 from demo.provider import Provider
 from demo.records import Records
 from gateway.app import open_gateway

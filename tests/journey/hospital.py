@@ -20,12 +20,12 @@ from typing import Any
 
 import tomli_w
 
+from demo.ports import free_port
 from gateway import cli
 from gateway.config import load
 from gateway.credentials import seal_credentials
 from sso.seal import Seal, new_key
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port
 
 from .browser import Browser, Page
 

@@ -17,9 +17,9 @@ from demo.hospital import TOML, servers
 from demo.pas import Pas
 from demo.people import USERS as PAS_USERS
 from demo.people import patients
+from demo.ports import free_port
 from tests.counterparts.django_admin import USERS as ADMINS
 from tests.counterparts.django_admin import DjangoAdmin, django_admin
-from tests.counterparts.processes import free_port
 
 from .desk import chooses_pin, passes
 from .hospital import Hospital, hospital, system

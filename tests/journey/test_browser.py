@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from demo.hospital import TOML, Hospital, hospital, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
-from tests.counterparts.processes import free_port
+from demo.ports import free_port
 
 from .certificate import certificate
 from .hospital import Hospital as InFront

@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from demo.hospital import Hospital as Demo
 from demo.hospital import hospital as pretend_hospital
+from demo.ports import free_port
 from gateway.proxy.guarding import Splice
 from tests.counterparts.django_admin import USERS as ADMINS
 from tests.counterparts.django_admin import django_admin
-from tests.counterparts.processes import free_port
 from tests.gateway.proxy.test_guarding import PLACES, XML_PLACES
 
 from .desk import passes

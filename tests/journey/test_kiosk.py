@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, Page, expect
 
+from demo.ports import free_port
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port, missing, started
+from tests.counterparts.processes import missing, started
 
 from .certificate import certificate
 from .hospital import Hospital, hospital

@@ -195,3 +195,31 @@ def test_one_desk_goes_from_hand_to_hand(place: Hospital, pas: Recorder, page: P
     assert [seen.content for seen in pas.seen if seen.path == "/records/7/scan"][-1:] == [b"note=by+A+again"]
     assert len(place.events(type="shift.started")) == before + 1, "Lee's, and no second one of Okoye's"
     assert [e["subject"] for e in place.events(type="session.switched")] == ["n.okoye", "dr.lee"]
+
+
+def test_another_application_s_cookie_on_the_parent_domain_survives(place: Hospital, pas: Recorder, page: Page) -> None:
+    """Neither a switch nor a sign-off takes what the intranet has set for the whole domain; the old system is not told of it."""
+    theirs = {"name": "intranet", "value": "theirs", "domain": ".records.localhost", "path": "/", "secure": True}
+    record = f"{place.system_url('pas')}/records/10"
+
+    def there() -> list[str]:
+        return [c["value"] for c in page.context.cookies([record]) if c["name"] == "intranet"]
+
+    page.goto(place.url)
+    signed_on(page, "dr.lee")
+    page.wait_for_url(f"{place.url}/")
+    page.context.add_cookies([theirs])  # type: ignore[list-item,unused-ignore]  # a dictionary of its shape
+    opened(page, record)
+    assert there() == ["theirs"]
+    assert [seen.path for seen in pas.seen].count("/records/10") == 1
+    assert not any("intranet" in line for seen in pas.seen for line in seen.header("cookie"))
+    page.goto(place.url)
+    page.get_by_role("button", name="Not you?").click()
+    page.wait_for_url(f"{place.url}/sign-on")
+    assert there() == ["theirs"]
+    signed_on(page, "dr.lee")
+    page.wait_for_url(f"{place.url}/**")
+    page.goto(place.url)
+    page.get_by_role("button", name="Sign off").click()
+    page.wait_for_url(re.compile("signed-off|session/end"))
+    assert there() == ["theirs"]

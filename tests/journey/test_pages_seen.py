@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
+from demo.ports import free_port
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port
 
 from .hospital import system
 from .one_log_on import Place, one_log_on

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from demo.hospital import Hospital, hospital
-from tests.counterparts.processes import free_port
+from demo.ports import free_port
 
 from .browser import Browser, Page
 

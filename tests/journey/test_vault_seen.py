@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from demo.hospital import TOML, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
+from demo.ports import free_port
 from tests.counterparts import provider
-from tests.counterparts.processes import free_port
 
 from .hospital import Hospital, hospital, system
 from .screen import ARTEFACTS

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from connectors.messages import Body, UpstreamRequest
+from demo.ports import free_port
 from gateway.proxy.origin import Origin
-from tests.counterparts.processes import free_port, missing, started
+from tests.counterparts.processes import missing, started
 from tests.gateway.proxy.scripted import transport
 
 SCAN = hashlib.sha256(b"scan").digest() * 300_000  # 9.6 MB, no two pages alike

@@ -403,6 +403,7 @@ async def test_a_role_that_changed_ends_the_shift_at_every_gateway(house: Front)
         assert theirs is not None
         house.clock.step = 301
         assert await settled(tab, "")
+        assert await house.awaited("shift.ended")  # so it is written down
         there.touch(theirs)
         house.clock.step += 0.9
         assert await there.seated(token, host) is None
