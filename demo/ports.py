@@ -6,9 +6,8 @@ import secrets
 import socket
 from contextlib import suppress
 
-_TO_CHOOSE_FROM = range(
-    10240, 32768
-)  # below what the kernel gives to outgoing connections, which would take it meanwhile
+# Below what the kernel gives to outgoing connections, which would take it meanwhile; none is another kind of server's by custom.
+_TO_CHOOSE_FROM = range(12000, 27000)
 
 
 def free_port() -> int:

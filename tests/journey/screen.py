@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Response, sync_playwright
 
 from tests.counterparts.processes import missing
 
@@ -22,6 +24,7 @@ _ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+_LEAVING = ("net::ERR_ABORTED", "interrupted by another navigation")
 _STILL = "document.readyState === 'complete' && !document.documentElement.hidden"
 
 
@@ -31,12 +34,28 @@ def launched() -> Iterator[Browser]:
     if CHROMIUM is None:
         missing("chromium fonts-dejavu-core", command="chromium")
     ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as p:
+    with sync_playwright() as p, patch.object(Page, "goto", _goes(Page.goto)):
         browser = p.chromium.launch(
             executable_path=CHROMIUM, args=_ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
         )
         yield browser
         browser.close()
+
+
+def _goes(goto: Callable[..., Response | None]) -> Callable[..., Response | None]:
+    """An address that is typed while the page before leaves by itself is typed again, as anybody would."""
+
+    def typed(page: Page, url: str, **options: Any) -> Response | None:
+        for _ in range(2):
+            try:
+                return goto(page, url, **options)
+            except Error as error:
+                if not any(words in error.message for words in _LEAVING):
+                    raise
+                page.wait_for_timeout(200)
+        return goto(page, url, **options)
+
+    return typed
 
 
 def until(page: Page, expression: str, within: float = 20.0) -> None:
