@@ -96,7 +96,8 @@ def later(place: Hospital, page: Page) -> None:
     for _ in range(4):
         clock.write_text(str(int(clock.read_text()) + MINUTE // 4))
         page.clock.run_for(MINUTE // 4 * 1000)
-        until(page, RENEWED)  # a frame takes its real time
+        page.wait_for_timeout(100)  # what the page asks meanwhile takes its real time, and so does a frame
+        until(page, RENEWED)
 
 
 def written(place: Hospital, page: Page, at: str) -> str:
