@@ -146,7 +146,7 @@ class StepUpPages:
         """It is to ask this clinician, now, for as much as is needed and no more."""
         if (
             seat.shift.emergency
-        ):  # a shift that the provider has not confirmed is not raised: another begins, on the same device
+        ):  # what no provider has confirmed is not raised: another shift begins, on the same device
             return self._renderer.redirect(Bounce(f"/sign-on?next={wanted.back}"))
         known, needed = seat.shift.principal, self._steps.assurance(seat, wanted)
         asked = least_acr(needed, known.assurance, self._acr_values.usual, self._acr_values.stronger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from demo.ports import free_port
 
 
 def missing(package: str, *, command: str) -> None:
@@ -33,7 +32,7 @@ def started(
     command: Sequence[str], *, ready: str, cwd: Path, env: Mapping[str, str] | None = None, within: float = 30.0
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` until the block ends; enter it when `ready` (a URL) answers anything at all."""
-    log = cwd / f"{Path(command[0]).name}-{free_port()}.log"
+    log = cwd / f"{Path(command[0]).name}-{secrets.token_hex(4)}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=cwd, env={**os.environ, **(env or {})}, stdout=out, stderr=out, start_new_session=True

@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 
 from tests.counterparts.provider import OTP, USERS
 
-from .screen import ARTEFACTS
+from .screen import ARTEFACTS, settled
 
 
 def passes(page: Page, login: str, otp: str = OTP) -> None:
@@ -32,7 +32,8 @@ def types_pin(page: Page, pin: str) -> None:
 
 
 def pictured(page: Page, name: str) -> None:
-    """At three widths; nothing of it is wider than the screen."""
+    """At three widths, once it stands still; nothing of it is wider than the screen."""
+    settled(page)
     for width in (320, 768, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         page.screenshot(path=ARTEFACTS / f"{name}-{width}.png", full_page=True)

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from tests.counterparts import provider
-
+from .desk import passes
 from .hospital import Hospital, hospital
 from .screen import ARTEFACTS, until
 from .test_browser import fits
@@ -72,9 +71,7 @@ def sign_on(place: Hospital, page: Page, login: str = "n.okoye") -> None:
     page.get_by_role("button", name="Sign on").click()
     page.wait_for_url(re.compile(f"{re.escape(place.issuer)}/interaction/|{re.escape(place.url)}/$"))
     if page.url.startswith(place.issuer):  # which may know the clinician, and ask nothing
-        page.locator("[name=login]").fill(login)
-        page.locator("[name=password]").fill(provider.USERS[login]["password"])
-        page.get_by_role("button").click()
+        passes(page, login, otp="")
     page.wait_for_url(f"{place.url}/")
 
 

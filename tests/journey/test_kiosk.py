@@ -17,10 +17,10 @@ from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, Page, expect
 
 from demo.ports import free_port
-from tests.counterparts import provider
 from tests.counterparts.processes import missing, started
 
 from .certificate import certificate
+from .desk import passes
 from .hospital import Hospital, hospital
 
 pytestmark = pytest.mark.browser
@@ -113,9 +113,7 @@ class Theatre:
     def sign_on(self, page: Page) -> None:
         page.goto(f"{self.place.url}/sign-on")
         page.get_by_role("button", name="Sign on").click()
-        page.locator("[name=login]").fill("n.okoye")
-        page.locator("[name=password]").fill(provider.USERS["n.okoye"]["password"])
-        page.get_by_role("button").click()
+        passes(page, "n.okoye", otp="")
         page.wait_for_url(f"{self.place.url}/")
 
     def seated_on(self) -> str:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.counterparts.provider import USERS
-
 from .certificate import certificate
+from .desk import passes
 from .hospital import Hospital, hospital, system
 from .recorder import Seen, recorder, reply
 from .screen import settled
@@ -48,9 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 def sign_on(place: Hospital, page: Page, login: str) -> None:
     page.goto(place.url)
     page.get_by_role("button", name="Sign on").click()
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(str(USERS[login]["password"]))
-    page.get_by_role("button").click()
+    passes(page, login, otp="")
     page.wait_for_url(f"{place.url}/")
 
 
@@ -98,9 +95,7 @@ def test_signing_on_over_somebody_shows_nothing_of_them(place: Hospital, chromiu
     assert RECORD.format(user="okoye") in page.content()
     context.clear_cookies(domain=re.compile("127.0.0.1"))  # the provider's own, or it would know the first one again
     page.goto(f"{place.url}/sign-on/start")
-    page.locator("[name=login]").fill("dr.lee")
-    page.locator("[name=password]").fill(str(USERS["dr.lee"]["password"]))
-    page.get_by_role("button").click()
+    passes(page, "dr.lee", otp="")
     page.wait_for_url(f"{place.url}/")
     page.goto(record)
     assert RECORD.format(user="lee") in page.content()

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from demo.ports import free_port
 from tests.counterparts import provider
 
+from .desk import passes
 from .hospital import system
 from .one_log_on import Place, one_log_on
 from .screen import ARTEFACTS
@@ -52,11 +53,7 @@ class Ward:
 
     def sign_on(self, page: Page, login: str) -> None:
         page.get_by_role("button", name="Sign on").click()
-        page.locator("[name=login]").fill(login)
-        page.locator("[name=password]").fill(provider.USERS[login]["password"])
-        if login == "s.reid":
-            page.locator("[name=otp]").fill(provider.OTP)
-        page.get_by_role("button").click()
+        passes(page, login, otp=provider.OTP if login == "s.reid" else "")
         page.wait_for_url(f"{self.url}/**")
 
 

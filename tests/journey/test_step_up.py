@@ -15,10 +15,9 @@ from playwright.sync_api import expect
 from tests.counterparts.provider import OTP, SMARTCARD, USERS
 
 from .browser import Browser, Page
-from .desk import passes
+from .desk import passes, pictured
 from .hospital import Hospital, hospital, system
 from .recorder import Recorder, Seen, recorder, reply
-from .screen import ARTEFACTS, settled
 from .sign_on import answered, fields, signed_on
 from .test_passkeys import authenticator
 from .ward import CANARY, LOGIN, answers, old_system
@@ -217,14 +216,6 @@ def tab(chromium: Chromium) -> Iterator[Tab]:
     context.close()
 
 
-def pictured(tab: Tab, name: str) -> None:
-    settled(tab)
-    for width in (320, 768, 1280):
-        tab.set_viewport_size({"width": width, "height": 800})
-        tab.screenshot(path=ARTEFACTS / f"step-up-{name}-{width}.png", full_page=True)
-        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 @pytest.mark.browser
 def test_a_doctor_takes_a_copy_by_one_button_and_a_smartcard(place: Hospital, tab: Tab) -> None:
     """From the refusal to the provider, once cancelled, once given, and back to the copy; Back from there shows the record."""
@@ -234,11 +225,11 @@ def test_a_doctor_takes_a_copy_by_one_button_and_a_smartcard(place: Hospital, ta
     tab.goto(f"{place.system_url('pas')}{RECORD}")
     tab.get_by_role("link", name="Take a copy").click()
     expect(tab.get_by_role("heading", name="One more proof is needed")).to_be_visible()
-    pictured(tab, "refusal")
+    pictured(tab, "step-up-refusal")
     tab.get_by_role("link", name="Sign on with a stronger proof").click()
     tab.get_by_role("link", name="Cancel").click()
     expect(tab.get_by_role("alert")).to_contain_text("You cancelled")
-    pictured(tab, "cancelled")
+    pictured(tab, "step-up-cancelled")
     tab.get_by_role("button", name="Sign on with a stronger proof").click()
     passes(tab, "dr.lee", SMARTCARD)
     tab.wait_for_url(f"{place.system_url('pas')}{EXPORT}")
@@ -255,7 +246,7 @@ def test_what_a_nurse_typed_is_there_after_the_proof(place: Hospital, tab: Tab) 
     tab.locator("[name=note]").fill("Comfortable. Review at 18:00")
     tab.get_by_role("button", name="Save").click()
     expect(tab.get_by_role("heading", name="Not sent: nothing was changed")).to_be_visible()
-    pictured(tab, "not-sent")
+    pictured(tab, "step-up-not-sent")
     tab.get_by_role("link", name="Sign on with a stronger proof").click()
     passes(tab, "n.okoye", OTP)
     expect(tab.locator("textarea")).to_have_value("Comfortable. Review at 18:00")
@@ -293,7 +284,7 @@ def test_a_passkey_does_where_the_rules_take_it(
         tab.goto(f"{own.system_url('pas')}{EXPORT}")
         tab.get_by_role("link", name="Prove that it is you").click()
         expect(tab.get_by_role("button", name="Sign on with a stronger proof")).to_be_visible()
-        pictured(tab, "passkey")
+        pictured(tab, "step-up-passkey")
         tab.get_by_role("button", name="Use your passkey").click()
         tab.wait_for_url(f"{own.system_url('pas')}{EXPORT}")
         expect(tab.get_by_text(CANARY.decode())).to_be_visible()

@@ -13,8 +13,8 @@ from demo.hospital import TOML, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
 from demo.ports import free_port
-from tests.counterparts import provider
 
+from .desk import passes
 from .hospital import Hospital, hospital, system
 from .screen import ARTEFACTS
 from .test_browser import WIDTHS
@@ -39,9 +39,7 @@ def signed_on(here: Hospital, window: BrowserContext) -> tuple[Page, list[str]]:
     page = window.new_page()
     page.goto(f"{here.url}/")
     page.get_by_role("button", name="Sign on").click()
-    page.locator("[name=login]").fill("n.okoye")
-    page.locator("[name=password]").fill(provider.USERS["n.okoye"]["password"])
-    page.get_by_role("button").click()
+    passes(page, "n.okoye", otp="")
     page.wait_for_url(f"{here.url}/")
     complaints: list[str] = []
 
