@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
+from .store_places import database_place, redis_place
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -92,12 +93,24 @@ def _guarded(value: str) -> str:
     return value
 
 
+def _redis(value: str) -> str:
+    redis_place(value)
+    return value
+
+
+def _database(value: str) -> str:
+    database_place(value)
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Size = Annotated[int, BeforeValidator(_bytes)]
 Network = Annotated[str, AfterValidator(_network)]
 TrustedProxy = Annotated[str, AfterValidator(_proxy)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+RedisUrl = Annotated[str, AfterValidator(_redis)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Guarded = Annotated[str, AfterValidator(_guarded)]
 Name = Annotated[str, Field(pattern=r"^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
 
@@ -146,10 +159,20 @@ Secret = Annotated[SecretRef, BeforeValidator(_secret)]
 
 class GatewayTable(_Table):
     public_url: Origin
+    name: Name = "gateway"
+    workers: int = Field(default=1, ge=1, le=64)
     listen: Endpoint = "127.0.0.1:8080"
     ops_listen: Endpoint = "127.0.0.1:9090"
     trusted_proxies: list[TrustedProxy] = []
     data_dir: str
+    database_url: DatabaseUrl | None = None
+    database_password: Secret | None = None
+    insecure_database: bool = False
+    redis_url: RedisUrl | None = None
+    redis_password: Secret | None = None
+    sentinel_password: Secret | None = None
+    redis_ca_file: str | None = None
+    insecure_redis: bool = False
     tls_cert: str | None = None
     tls_key: str | None = None
     drain: Seconds = 25.0
@@ -165,6 +188,23 @@ class GatewayTable(_Table):
             raise ValueError("`public_url` must be https (browsers keep no safe cookie otherwise), or *.localhost")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("`tls_cert` and `tls_key` go together")
+        return self
+
+    @model_validator(mode="after")
+    def _stores(self) -> GatewayTable:
+        if self.redis_url is not None:
+            if self.database_url is None:
+                raise ValueError("`redis_url` needs `database_url` beside it: what must last is kept there")
+            if redis_place(self.redis_url).unsafe and not self.insecure_redis:
+                raise ValueError(
+                    "`redis_url` would cross the network in plain text: write `rediss://` (or `rediss+sentinel://`)"
+                )
+            if self.redis_password is None and not self.insecure_redis:
+                raise ValueError(
+                    "`redis_url` has no `redis_password`: whoever reaches the server could end every shift"
+                )
+        if self.database_url is not None and database_place(self.database_url).unsafe and not self.insecure_database:
+            raise ValueError("`database_url` does not verify the server: add `?sslmode=verify-full`")
         return self
 
 
@@ -261,7 +301,7 @@ class PoliciesTable(_Table):
 class AuditTable(_Table):
     reserve: Size = 1024**3
     segment: Size = 64 * 1024**2
-    ack: Literal["local"] = "local"
+    ack: Literal["local", "local+central"] = "local"
 
 
 class SystemTable(_Table):
@@ -323,6 +363,8 @@ class Config(_Table):
 
     @model_validator(mode="after")
     def _distinct(self) -> Config:
+        if self.audit.ack == "local+central" and self.gateway.database_url is None:
+            raise ValueError("`audit.ack` waits for a central journal: it needs `gateway.database_url`")
         for what, names in (("systems", [s.name for s in self.systems]), ("zones", [z.name for z in self.zones])):
             for name in {n for n in names if names.count(n) > 1}:
                 raise ValueError(f"two `[[{what}]]` are called `{name}`")

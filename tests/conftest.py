@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.counterparts import provider as providers
+from tests.counterparts.postgres import PostgresServer, postgres_server
+from tests.counterparts.redis_servers import RedisServer, redis_server
 
 
 @pytest.fixture(scope="session")
@@ -21,4 +24,19 @@ def oidc_provider() -> Iterator[Callable[..., providers.OidcProvider]]:
 def lying_provider() -> Iterator[providers.LyingProvider]:
     """oauth2-mock-server, which lies on demand."""
     with providers.lying_provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests of a process: each takes a new database of it, and lets it run."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One server for all tests of a process: each takes a prefix or flushes it, and lets it run."""
+    folder: Path = tmp_path_factory.mktemp("redis")
+    with redis_server(folder) as running:
         yield running

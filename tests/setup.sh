@@ -51,6 +51,10 @@ else
   want chromium chromium fonts-dejavu-core
   want nginx nginx-light
   want strace strace
+  want redis-server redis-server
+  want redis-sentinel redis-sentinel
+  want /usr/share/postgresql-common postgresql
+  want ip iproute2
   want php php-cli php-xml php-mbstring php-gd
   want /usr/share/dokuwiki/doku.php dokuwiki
   want node nodejs

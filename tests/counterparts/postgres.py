@@ -1,0 +1,102 @@
+"""PostgreSQL for tests: a cluster of its own in a temporary folder, as a user of its own where we are root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from demo.ports import free_port
+
+from .own_process import OwnProcess
+from .processes import missing
+
+USER, PASSWORD = "lanyard", "only-for-tests"
+_FAST = (
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+)  # nothing that these tests show is a power cut's
+
+
+@dataclass
+class PostgresServer(OwnProcess):
+    data: Path = Path()
+
+    def url(self, database: str = "lanyard") -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, database: str = "lanyard") -> psycopg.Connection[tuple[object, ...]]:
+        """A plain connection beside whatever is tested; each statement by itself."""
+        return psycopg.connect(self.dsn(database), autocommit=True)
+
+    def dsn(self, database: str = "lanyard") -> str:
+        return f"host=127.0.0.1 port={self.port} user={USER} password={PASSWORD} dbname={database} connect_timeout=2"
+
+    def new_database(self, name: str) -> str:
+        """An empty one; its URL."""
+        with self.connect() as c:
+            c.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def answers(self) -> bool:
+        try:
+            with psycopg.connect(self.dsn("postgres")):
+                return True
+        except psycopg.Error:
+            return False
+
+    def begin(self) -> None:
+        self.start(self.answers)
+
+
+def programs() -> Path:
+    """Where Debian keeps the server's own programs."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return found[-1].parent
+    if (own := shutil.which("initdb")) is not None:
+        return Path(own).parent
+    missing("postgresql", command="initdb")
+    raise AssertionError("missing() does not come back")
+
+
+@contextlib.contextmanager
+def postgres_server(*options: str, durable: bool = False) -> Iterator[PostgresServer]:
+    """A server with a database `lanyard` of a user `lanyard`, who may make more. `options` as `name=value`; `durable`: it syncs."""
+    bin_folder = programs()
+    user = "postgres" if os.getuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        if user is not None:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+        data, secret = folder / "data", folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        subprocess.run(
+            [bin_folder / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync",
+             "-E", "UTF8", "--locale=C.UTF-8"],
+            check=True, capture_output=True, user=user, group=user, cwd=folder,
+        )  # fmt: skip
+        port = free_port()
+        settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=64MB", *options)
+        command = [str(bin_folder / "postgres"), "-D", str(data), "-p", str(port)]
+        command += [word for one in (*settings, *(() if durable else _FAST)) for word in ("-c", one)]
+        server = PostgresServer(command, port, folder / "log", user, data)
+        try:
+            server.begin()
+            with server.connect("postgres") as c:
+                c.execute("CREATE DATABASE lanyard")
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
