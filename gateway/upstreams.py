@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SAFE = frozenset({"GET", "HEAD"})
 
 
-class UpstreamRows(UpstreamStore, LeaseStore, CodeStore, Protocol):
+class LogOnStore(UpstreamStore, LeaseStore, CodeStore, Protocol):
     """The part of the store that is needed here."""
 
     @property
@@ -50,7 +50,7 @@ class UpstreamRows(UpstreamStore, LeaseStore, CodeStore, Protocol):
 class UpstreamSessions:
     def __init__(
         self,
-        store: UpstreamRows,
+        store: LogOnStore,
         credentials: CredentialSource,
         journal: Records,
         client: Callable[[System], httpx2.AsyncClient],
