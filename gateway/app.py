@@ -76,7 +76,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         bundle = Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         journal = await _journal(config, data_dir, metrics, clock, stack)
-        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
+        store = SqliteStore(data_dir / STORE, seal, shared=config.gateway.workers > 1, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
