@@ -25,7 +25,7 @@ _PASSWORDLESS = {"type": "string", "not": {"pattern": r"://[^/@]*:[^/@]*@"}}
 _SECRET = {
     "description": "a file of `secrets`, never the secret",
     "type": "object",
-    "properties": {"file": {"type": "string", "pattern": "^/etc/lanyard/secrets/[a-z0-9][a-z0-9._-]*$"}},
+    "properties": {"file": {"type": "string"}},  # which one, the template checks: a pattern here would repeat the value
     "required": ["file"],
     "additionalProperties": False,
 }
@@ -68,9 +68,7 @@ def configuration() -> dict[str, Any]:
     made = config.Config.model_json_schema(schema_generator=_AsWritten)
     tables = made.pop("$defs")
     schema: dict[str, Any] = _plain(made, tables)
-    system = schema["properties"]["systems"]["items"]["properties"]
-    system |= {"options": _OPTIONS, "credentials": _SECRET["properties"]["file"]}
-    schema["properties"]["gateway"]["properties"]["tls_key"] = _SECRET["properties"]["file"]
+    schema["properties"]["systems"]["items"]["properties"]["options"] = _OPTIONS
     return schema
 
 
@@ -83,7 +81,9 @@ def _plain(schema: Any, tables: Mapping[str, Any]) -> Any:
     if "$ref" in schema:
         return _plain(tables[schema["$ref"].rpartition("/")[2]], tables)
     return {
-        key: {name: _plain(one, tables) for name, one in value.items()} if key == "properties" else _plain(value, tables)
+        key: {name: _plain(one, tables) for name, one in value.items()}
+        if key == "properties"
+        else _plain(value, tables)
         for key, value in schema.items()
         if not (key in ("title", "description", "default") and isinstance(value, str))
     }

@@ -67,6 +67,11 @@
 {{- fail (printf "`config.gateway.%s` is on loopback: nothing outside of the pod would reach it; write `0.0.0.0:…`" $key) -}}
 {{- end -}}
 {{- end -}}
+{{- range $named := regexFindAll "[A-Za-z0-9_-]+ = ({ file = )?\"[^\"]*\"" $toml -1 -}}
+{{- if and (regexMatch "^(credentials|tls_key) = |{ file = " $named) (not (regexMatch "\"/etc/lanyard/secrets/[a-z0-9][a-z0-9._-]*\"$" $named)) -}}
+{{- fail (printf "`%s` in `config`: a secret is named by its file, /etc/lanyard/secrets/<name>, and `secrets` puts it there" (regexFind "^[A-Za-z0-9_-]+" $named)) -}}
+{{- end -}}
+{{- end -}}
 {{- range $path := regexFindAll "/etc/lanyard/(secrets|certificates)/[A-Za-z0-9._-]+" $toml -1 | uniq -}}
 {{- $kind := base (dir $path) -}}
 {{- if not (hasKey (get $.Values $kind) (base $path)) -}}

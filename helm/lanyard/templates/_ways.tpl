@@ -20,3 +20,12 @@
 {{- $scheme := regexFind "^[a-z]+" . -}}
 {{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $place) | default (get (dict "https" "443" "http" "80" "postgresql" "5432") $scheme) -}}
 {{- end }}
+
+{{/* The ports of a system: its own, and those of the further addresses in its options, such as where it gives tokens. */}}
+{{- define "lanyard.systemPorts" -}}
+{{- $ports := list (include "lanyard.portOf" .upstream) -}}
+{{- range regexFindAll "https?://[^\"]+" (toRawJson (.options | default dict)) -1 }}
+{{- $ports = append $ports (include "lanyard.portOf" .) -}}
+{{- end -}}
+{{- toJson $ports -}}
+{{- end }}
