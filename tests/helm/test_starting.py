@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.counterparts.postgres import PostgresServer
-from tests.counterparts.processes import started
 from tests.counterparts.redis_servers import sentinels
 
 from .chart import SETS, Chart, Rendered, Values
-from .pod import PROGRAM, Pod
+from .pod import Pod
 
 
 @pytest.fixture(params=SETS)
@@ -40,17 +38,11 @@ def pod(chart: Chart, request: pytest.FixtureRequest, postgres: PostgresServer, 
 
 @pytest.mark.counterpart
 def test_the_rendered_configuration_starts_the_program(pod: Pod) -> None:
-    """`lanyard check` finds nothing, and `lanyard serve` says that it is ready, by whatever name it is asked."""
+    """`lanyard check` finds nothing, and `lanyard serve` becomes ready, by whatever name it is asked."""
     checked = pod.run("check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    ready = f"http://127.0.0.1:{pod.ops}/readyz"
-    command = [str(PROGRAM), "serve", "--config", str(pod.configuration)]
-    with started(command, ready=ready.replace("readyz", "healthz"), cwd=pod.folder, env=pod.environment):
-        # A kubelet asks the pod's address, which no configuration knows.
-        asked = urllib.request.Request(ready, headers={"Host": "10.244.1.7:9090"})
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            assert answer.status == 200
-            assert json.load(answer)["ready"] is True
+    with pod.serving():
+        assert json.loads(pod.readiness()[1])["ready"] is True
 
 
 def test_a_services_variable_would_be_taken_for_a_setting(chart: Chart, tmp_path: Path) -> None:
