@@ -274,5 +274,6 @@ def test_a_changed_configuration_replaces_pods_only_where_it_is_wished(chart: Ch
 def test_the_notes_say_what_is_left_open(chart: Chart) -> None:
     """Whoever installs reads which ways out are not narrowed, and that one replica is one."""
     assert "networkPolicy.to.provider" in chart.render(chart.values("smallest")).notes
+    assert "networkPolicy.to.redis" not in chart.render(chart.values("smallest")).notes
     assert "One replica" in chart.render(chart.values("smallest")).notes
     assert "Not narrowed" not in chart.render(chart.values("everything")).notes

@@ -73,7 +73,7 @@ def configuration() -> dict[str, Any]:
 
 
 def _plain(schema: Any, tables: Mapping[str, Any]) -> Any:
-    """References followed, and titles, which only repeat the keys, left out."""
+    """References followed; titles, which only repeat the keys, and bounds of seconds and bytes left out."""
     if isinstance(schema, list):
         return [_plain(one, tables) for one in schema]
     if not isinstance(schema, dict):
@@ -85,7 +85,7 @@ def _plain(schema: Any, tables: Mapping[str, Any]) -> Any:
         if key == "properties"
         else _plain(value, tables)
         for key, value in schema.items()
-        if not (key in ("title", "description", "default") and isinstance(value, str))
+        if not (key in ("title", "description") and isinstance(value, str)) and key not in ("ge", "le")
     }
 
 
