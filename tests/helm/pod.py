@@ -25,6 +25,7 @@ from tests.counterparts.redis_servers import PASSWORD as REDIS_PASSWORD
 from tests.journey.certificate import certificate
 
 from .chart import ROOT, Rendered
+from .container import can_wall, walled
 
 PROGRAM = Path(sys.executable).with_name("lanyard")
 
@@ -42,7 +43,8 @@ class Pod:
 
     def lay_out(self) -> None:
         """Everything that the pod mounts, the secrets with something in them."""
-        (self.folder / "data").mkdir()
+        for volume in ("data", "tmp"):
+            (self.folder / volume).mkdir()
         shutil.copytree(ROOT / "policies" / "bundled", self.folder / "policies")
         version = self.folder / "configuration" / "..first"
         (version / "secrets").mkdir(parents=True)
@@ -109,7 +111,9 @@ class Pod:
             **self.stores,
         }
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LANYARD_")}
-        return clean | {f"LANYARD_{name}": value for name, value in given.items()}
+        return (
+            clean | {"TMPDIR": str(self.folder / "tmp")} | {f"LANYARD_{name}": value for name, value in given.items()}
+        )
 
     @property
     def configuration(self) -> Path:
@@ -117,8 +121,10 @@ class Pod:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        """`lanyard serve` runs until the block ends; entered when the pod is ready, as a kubelet finds it."""
+        """`lanyard serve` runs until the block ends, between a container's walls where they can be had; entered when it is ready."""
         command = [str(PROGRAM), "serve", "--config", str(self.configuration)]
+        if can_wall(self.folder):
+            command = walled(self.folder, command)
         alive = f"http://127.0.0.1:{self.ops}/healthz"
         with started(command, ready=alive, cwd=self.folder, env=self.environment):
             until = time.monotonic() + 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from tests.counterparts.postgres import PostgresServer
 from tests.counterparts.redis_servers import sentinels
 
 from .chart import SETS, Chart, Rendered, Values
+from .container import can_wall, walled
 from .pod import Pod
 
 
@@ -43,6 +45,21 @@ def test_the_rendered_configuration_starts_the_program(pod: Pod) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     with pod.serving():
         assert json.loads(pod.readiness()[1])["ready"] is True
+
+
+def test_the_walls_hold(tmp_path: Path) -> None:
+    """What `serve` was started between lets nothing be written but to the volumes, and gives root no power."""
+    for volume in ("data", "tmp"):
+        (tmp_path / volume).mkdir()
+    if not can_wall(tmp_path):
+        pytest.skip("no mount table of one's own: the read-only root is not tried (root and util-linux are needed)")
+
+    def allowed(*command: str) -> bool:
+        return subprocess.run(walled(tmp_path, command), capture_output=True).returncode == 0
+
+    assert allowed("touch", str(tmp_path / "data" / "one"))
+    assert not allowed("touch", str(tmp_path / "one"))
+    assert not allowed("chown", "nobody", str(tmp_path / "data"))
 
 
 def test_a_services_variable_would_be_taken_for_a_setting(chart: Chart, tmp_path: Path) -> None:
