@@ -35,7 +35,7 @@ from .edge.listening import listening
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
-from .installation import STORE, data_dir_of
+from .installation import data_dir_of
 from .metrics import Metrics
 from .ops import ops_app
 from .pages import Rooms, pages_of
@@ -44,7 +44,7 @@ from .presence import CONTROL, Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
-from .stores.sqlite import SqliteStore
+from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
@@ -76,7 +76,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         bundle = Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         journal = await _journal(config, data_dir, metrics, clock, stack)
-        store = SqliteStore(data_dir / STORE, seal, shared=config.gateway.workers > 1, alarm=journal.alarm)
+        store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
