@@ -168,7 +168,7 @@ class Ward:
     def __init__(
         self,
         share: Share = Share.SESSION,
-        shelf: Shelf | None = None,
+        shelf: Shelf | SqliteStore | None = None,
         tried: Tried = nobody_notes,
         old: OldSystem | None = None,
     ) -> None:
