@@ -39,7 +39,11 @@ class Recruits:
 
     async def line(self, recruit: Recruit) -> Line:
         """It has a post now: it gets the socket, which whoever only waits must not hold open. Raises OSError."""
-        socket.send_fds(recruit.end, [b"\0"], [self._listen.fileno()])
+        try:
+            socket.send_fds(recruit.end, [b"\0"], [self._listen.fileno()])
+        except OSError:
+            recruit.end.close()  # which it takes for its end
+            raise
         return await Line.over(recruit.end)
 
     def prepare(self) -> None:
