@@ -72,7 +72,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         journal = await _journal(config, post, data_dir, metrics, clock, stack)
-        store = open_store(config, seal, journal.alarm)
+        store = open_store(config, seal, journal.alarm, beside=post.of > 1)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
