@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -22,10 +22,14 @@ from sso import wire
 from sso.errors import StoreUnavailable
 from sso.oidc import OpenIdProvider
 
-from . import logs
+from . import certificates, logs
+from .alarms.controls import CONTROLS
+from .alarms.sending import sending
+from .alarms.standing import Standing
+from .alarms.ways import telling_of, ways_of
 from .assembly import journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
 from .audit.event import AuditEvent, EventType
-from .audit.journal import Journal
+from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
 from .clock import SteadyClock
 from .config import Config
@@ -40,16 +44,17 @@ from .metrics import Metrics
 from .ops import ops_app
 from .pages import Rooms, pages_of
 from .pipeline import Pipeline
-from .presence import CONTROL, Presence
+from .presence import Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
+from .state import Parts
 from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
 
-_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY = 300.0, 30.0, 10.0  # seconds
+_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY, _CERTIFICATES_EVERY = 300.0, 30.0, 10.0, 3600.0  # seconds
 
 
 @dataclass(slots=True)
@@ -59,10 +64,10 @@ class Running:
     config: Config
     gateway: Guard
     ops: object
+    parts: Parts
     journal: Journal
     rejected: Callable[[str, str], None]
     closing: contextlib.AsyncExitStack
-    draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) -> Running:
@@ -73,9 +78,10 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
     clock = now = SteadyClock(now)
     async with contextlib.AsyncExitStack() as stack:
         metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
+        standing = Standing(config.gateway.name, now)
         bundle = Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
-        journal = await _journal(config, data_dir, metrics, clock, stack)
+        journal = await _journal(config, data_dir, journal_alarm(metrics, standing.say), clock, stack)
         store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
@@ -134,9 +140,11 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
-                                        _rewrapping(vault)))  # fmt: skip
-        running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
-        running.ops = ops_app(metrics, engine, journal, store, running.draining)
+                                        _certificates(config, journal, now), _rewrapping(vault)))  # fmt: skip
+        parts = Parts(config, journal, store, systems, standing, asyncio.Event(), now(), now)
+        running = Running(
+            config, guard, ops_app(metrics, engine, parts), parts, journal, rejected, contextlib.AsyncExitStack()
+        )
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running
@@ -157,7 +165,7 @@ def _http(config: Config) -> httpx2.AsyncClient:
 
 
 async def _journal(
-    config: Config, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
+    config: Config, data_dir: Path, alarm: Alarm, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
     key = journal_key(config)
     journal = Journal.open(
@@ -166,7 +174,7 @@ async def _journal(
         now=clock,
         reserve=config.audit.reserve,
         segment=config.audit.segment,
-        alarm=journal_alarm(metrics),
+        alarm=alarm,
     )
     stack.push_async_callback(journal.close)
     await journal.start()
@@ -187,17 +195,16 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
-
-
-def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
-    """Metrics and a log line, from whatever thread notices. Said before anything is refused."""
+def journal_alarm(metrics: Metrics, *hears: Alarm) -> Alarm:
+    """Metrics, a log line and whoever else hears, from whatever thread notices. Said before anything is refused."""
 
     def alarm(what: str, state: str) -> None:
         metrics.alarms.labels(what).set(0 if state == "ok" else 1)
         logs.log().warning("control", control=what, state=state)
+        for hear in hears:
+            hear(what, state)
 
-    for control in _CONTROLS:
+    for control in CONTROLS:
         metrics.alarms.labels(control).set(0)
     return alarm
 
@@ -246,6 +253,17 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             logs.log().error("the session store did not take a write", error=error)
 
 
+async def _certificates(config: Config, journal: Journal, now: Callable[[], float]) -> None:
+    """At the start and each hour: whether one ends soon."""
+    known = "ok"
+    while True:
+        word = await asyncio.to_thread(certificates.state, config, now())
+        if word != known:
+            journal.alarm(certificates.CONTROL, word)
+        known = word
+        await asyncio.sleep(_CERTIFICATES_EVERY)
+
+
 async def _rewrapping(vault: Vault) -> None:
     """At the start, since a new key comes with a restart, and again for what a gateway that still had the old one has kept."""
     while True:
@@ -281,7 +299,9 @@ async def serve(config: Config) -> int:
         drain=config.gateway.drain,
     )
     ops = server(running.ops, listen=config.gateway.ops_listen, rejected=lambda source, reason: None, drain=1)
+    own = running.parts.standing
     async with running.closing:
+        running.closing.enter_context(sending(ways_of(config.alarms), telling_of(config), own.reports, own))
         # Before anything is said to have started: an address that is taken is a problem of the configuration.
         sockets = [listening(f"gateway.{key}", getattr(config.gateway, key)) for key in ("listen", "ops_listen")]
         await running.journal.record(AuditEvent(EventType.GATEWAY_STARTED, now(), {"listen": config.gateway.listen}))
@@ -291,7 +311,7 @@ async def serve(config: Config) -> int:
             ops=config.gateway.ops_listen,
             public_url=config.gateway.public_url,
         )
-        await _until_told(public, ops, sockets, running.draining)
+        await _until_told(public, ops, sockets, running.parts.draining)
         await running.journal.record(AuditEvent(EventType.GATEWAY_STOPPED, now(), {}))
     return 0
 
