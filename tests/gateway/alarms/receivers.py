@@ -6,14 +6,16 @@ import contextlib
 import email
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from demo.ports import free_port
 from tests.counterparts.processes import small_server
@@ -44,6 +46,26 @@ class Post:
         return AuthResult(success=good)
 
 
+class _Open(Controller):
+    """Remembers who is connected: its loop is to be closed with nobody in it."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.connected: set[SMTP] = set()
+
+    def factory(self) -> SMTP:
+        connected = self.connected
+
+        class Session(SMTP):
+            def connection_lost(self, error: Exception | None) -> None:
+                super().connection_lost(error)
+                connected.discard(self)
+
+        made = Session(self.handler, **self.SMTP_kwargs)
+        connected.add(made)
+        return made
+
+
 @contextlib.contextmanager
 def post(cert: Path, key: Path, *, port: int = 0) -> Iterator[Post]:
     """A server on which STARTTLS comes before everything else, and a password after it."""
@@ -51,11 +73,14 @@ def post(cert: Path, key: Path, *, port: int = 0) -> Iterator[Post]:
     context.load_cert_chain(cert, key)
     made = Post(port or free_port())
     options = {"tls_context": context, "require_starttls": True, "authenticator": Post.known, "auth_required": True}
-    running = Controller(made, hostname="127.0.0.1", port=made.port, **options)
+    running = _Open(made, hostname="127.0.0.1", port=made.port, **options)
     running.start()
     try:
         yield made
     finally:
+        until = time.monotonic() + 10
+        while running.connected and time.monotonic() < until:
+            time.sleep(0.01)
         running.stop()
 
 
