@@ -92,7 +92,7 @@ def _latest(ones: Sequence[dict[str, Any]]) -> dict[str, Any]:
 async def _store_answers(store: Store) -> bool:
     try:
         async with asyncio.timeout(_PATIENCE):
-            await store.version()
+            await store.heard(None)
     except (StoreUnavailable, TimeoutError):
         return False
     return True
