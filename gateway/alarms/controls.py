@@ -43,6 +43,11 @@ CONTROLS: dict[str, Control] = {
         "This machine's clock was set back. Shifts end when they should all the same; new sign-ons may be refused.",
         "Compare with the time server (`chronyc tracking`, `timedatectl`) and let it come right.",
     ),
+    "configuration": Control(
+        _W,
+        "The newest configuration or policies were refused: the gateway goes on with those from before.",
+        "`lanyard check` says what is wrong. Until it is mended, do not restart: it would not start.",
+    ),
     "identity-provider": Control(
         _C,
         "The identity provider does not answer: nobody can sign on with it. Shifts that have begun go on.",
@@ -67,6 +72,11 @@ CONTROLS: dict[str, Control] = {
         _C,
         "The store of shifts and sessions does not answer: nobody can sign on, and shifts cannot be looked up.",
         "Look whether PostgreSQL, Redis or the disk is away, and bring that back; nothing here needs a restart.",
+    ),
+    "workers": Control(
+        _W,
+        "A worker process died or hung, and another was begun at once: some requests were cut off.",
+        "If it happens again: `journalctl -u lanyard` around that time, `dmesg` for memory, then tell whoever builds it.",
     ),
 }
 

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from gateway.alarms.standing import Standing
+from gateway.config import load
 from gateway.state import together
 from gateway.status import Found, verdict
 from gateway.status_view import shown
@@ -43,6 +44,10 @@ def said(name: str = "gw1", **more: Any) -> dict[str, Any]:
         "alarms_go_to": ["mail"],
         **more,
     }
+
+
+def seen(answered: float | None, silent: float | None) -> dict[str, Any]:
+    return {"name": "pas", "title": "PAS", "answered": answered, "silent": silent}
 
 
 def alarmed(*controls: tuple[str, str]) -> list[dict[str, Any]]:
@@ -105,16 +110,19 @@ def test_a_machine_that_does_not_answer_is_named_beside_the_one_that_does() -> N
     assert "gw1  READY" in text_of(*found)
 
 
-def test_several_workers_are_one_gateway() -> None:
-    """It is ready where one is, began with its first, and knows of a system what the last to ask found."""
-    one = said("gw1-1", began=NOW - 60, reports=alarmed(("clock", "set-back")))
-    other = said("gw1-2", ready=False, systems=[{"name": "pas", "title": "PAS", "answered": None, "silent": NOW - 1}])
-    both = together([other, one])
-    assert both["ready"]
-    assert both["began"] == NOW - 3 * 86400
-    assert set(both["workers"]) == {"gw1-1", "gw1-2"}
-    assert both["systems"][0] == {"name": "pas", "title": "PAS", "answered": NOW - 3, "silent": NOW - 1}
-    assert len(both["reports"]) == 1
+def test_several_workers_are_one_gateway(place: Installation) -> None:
+    """It is ready where one is, names each, and knows of a system what the last to ask found."""
+    parts = {"ready": True, "draining": "no", "journal": "ok", "store": "ok"}
+    one = {**parts, "writer": "gw1-1", "waiting": 0, "reserve_used": 0.0, "systems": [seen(NOW - 3, None)]}
+    other = {**one, "ready": False, "writer": "gw1-2", "systems": [seen(None, NOW - 1)]}
+    hangs = {"ready": False, "answers": "no"}
+    workers = {"1": one, "2": other, "3": hangs}
+    place.write()
+    both = together(load(place.path, {}), NOW - 60, NOW, parts, workers, [])
+    assert (both["ready"], both["began"]) == (True, NOW - 60)
+    assert {name: worker["ready"] for name, worker in both["workers"].items()} == {"1": True, "2": False, "3": False}
+    assert set(both["journal_writers"]) == {"gw1-1", "gw1-2"}
+    assert both["systems"] == [seen(NOW - 3, NOW - 1)]
 
 
 def test_nobody_there_is_an_answer_too(place: Installation, lanyard: Terminal) -> None:
