@@ -33,7 +33,7 @@ from .crew.post import Post
 from .edge.guard import Guard
 from .errors import ConfigError
 from .gateway import Gateway
-from .installation import STORE, data_dir_of
+from .installation import data_dir_of
 from .metrics import Metrics
 from .ops import Readings
 from .pages import Rooms, pages_of
@@ -43,7 +43,7 @@ from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
 from .stores.base import Store
-from .stores.sqlite import SqliteStore
+from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
@@ -75,7 +75,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         data_dir = data_dir_of(config)
         standing = Standing(post.writer(config.gateway.name), now)
         journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
-        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
+        store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked

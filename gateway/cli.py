@@ -29,6 +29,7 @@ from .errors import ConfigError, JournalUnavailable
 from .judging import policy_check, policy_explain
 from .observing import device_report
 from .reviewing import emergency_forget, emergency_list, emergency_reviewed
+from .revisions import database_commands
 from .status import status_command
 from .vaulting import vault_commands
 
@@ -162,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         ("alarm", "try how alarms are told"),
         ("audit", "ask and prove the journal"),
         ("badge", "bring in and release clinicians' badges"),
+        ("database", "know and move the revision of the database"),
         ("device", "know devices, and end them"),
         ("emergency", "look at sign-ons without the identity provider"),
         ("key", "make and use keys"),
@@ -225,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     vault_commands(command)
     alarm_commands(command)
     status_command(command)
+    database_commands(command)
     return parser
 
 
