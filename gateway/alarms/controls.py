@@ -33,6 +33,11 @@ CONTROLS: dict[str, Control] = {
         "Alarms cannot be sent by mail or webhook: whoever is on call does not hear of the next one.",
         "Look at `lanyard status` by hand until it is mended, then try `lanyard alarm test`.",
     ),
+    "central-journal": Control(
+        _W,
+        "This machine's journal is not copied to PostgreSQL: its own disk is the only place of its newest events.",
+        "Bring PostgreSQL back; the copy catches up by itself. Watch the reserve meanwhile: `lanyard status`.",
+    ),
     "certificate": Control(
         _W,
         "A certificate of this gateway ends within 14 days, or has ended. From then on no browser opens the records.",
@@ -63,6 +68,11 @@ CONTROLS: dict[str, Control] = {
         "The disk is full and the journal lives on its reserve: at 95 % only emergencies are served, at 100 % nothing.",
         "Make room on the disk under `gateway.data_dir` now. Delete nothing below `journal/`.",
     ),
+    "redis": Control(
+        _C,
+        "Redis is nearly full, or would evict sessions: nobody new can sign on soon, or sessions vanish without a word.",
+        "Give Redis more memory (`CONFIG SET maxmemory`), and set `maxmemory-policy noeviction` if it is not.",
+    ),
     "search-copy": Control(
         _W,
         "The journal's search copy is behind or broken: searches may miss what is new. The journal itself is whole.",
@@ -72,6 +82,11 @@ CONTROLS: dict[str, Control] = {
         _C,
         "The store of shifts and sessions does not answer: nobody can sign on, and shifts cannot be looked up.",
         "Look whether PostgreSQL, Redis or the disk is away, and bring that back; nothing here needs a restart.",
+    ),
+    "shift-copy": Control(
+        _W,
+        "The lasting copy of shifts in PostgreSQL cannot be written or read: if Redis fails now, shifts are lost with it.",
+        "Bring PostgreSQL back before anything is done to Redis.",
     ),
     "workers": Control(
         _W,

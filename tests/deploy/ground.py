@@ -28,6 +28,7 @@ def until(true: Callable[[], bool], what: str, within: float = 60.0) -> float:
         if time.monotonic() - begun > within:
             raise RuntimeError(f"{what}: not within {within} s")
         time.sleep(0.05)
+    print(f"{what}: {time.monotonic() - begun:.1f} s", file=sys.stderr)
     return time.monotonic() - begun
 
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import ssl
 import subprocess
 import sys
@@ -123,8 +124,10 @@ def machine(name: str, address: str, tls: Path, keys: dict[str, str], changes: d
     (own / "lanyard.toml").write_text(tomli_w.dumps(config))
     front = placed((FILES / "nginx/lanyard.conf").read_text())
     if name == "gw2":  # the one difference that its first line speaks of
-        front = front.replace(" max_fails=0 backup;", " max_fails=0;")
-        front = front.replace("10.20.0.11:8443 max_fails=0;", "10.20.0.11:8443 max_fails=0 backup;")
+        front = front.replace(" max_fails=1 fail_timeout=2s backup;", " max_fails=1 fail_timeout=2s;")
+        front = front.replace(
+            "10.20.0.11:8443 max_fails=1 fail_timeout=2s;", "10.20.0.11:8443 max_fails=1 fail_timeout=2s backup;"
+        )
     (own / "nginx.conf").write_text(f"error_log {own}/nginx-error.log; events {{}} http {{ {front} }}")
     (own / "keepalived.conf").write_text(placed((FILES / f"keepalived/{name}.conf").read_text()))
     for script in ("answers", "ready"):
@@ -153,11 +156,12 @@ def story(gw1: Machine, gw2: Machine, load: Load) -> dict[str, Any]:
     load.begin()
     time.sleep(2)  # so that there is load before the fault: it is what is looked at, not what is waited for
     told["before"] = len(load.asked)
-    lost.lose_power()
     dark = time.monotonic()
+    lost.lose_power()
     told["moved_after"] = until(other.has_shared_address, "the address moves")
-    until(lambda: _serving(load), "requests go on")
+    until(lambda: _serving(load, since=dark), "requests go on")
     told["serving_after"] = time.monotonic() - dark
+    told["failed_meanwhile"] = _outcomes(load, since=dark)
     again = time.monotonic()
     lost.get_power()
     until(lost.ready, "the lost machine comes back")
@@ -166,7 +170,9 @@ def story(gw1: Machine, gw2: Machine, load: Load) -> dict[str, Any]:
     told["failed_after_it_moved"] = _outcomes(load, since=again)
     upgrading = time.monotonic()
     for one in (lost, other):
+        stopping = time.monotonic()
         told[f"{one.name}_stopped_with"] = one.stop_gateway()
+        told[f"{one.name}_stopped_within"] = time.monotonic() - stopping
         one.begin_gateway()
         until(one.ready, f"{one.name} is back")
         until(lambda since=time.monotonic(): time.monotonic() - since > 3, "load on both")  # type: ignore[misc]  # default binds the loop's value
@@ -176,9 +182,19 @@ def story(gw1: Machine, gw2: Machine, load: Load) -> dict[str, Any]:
     return told
 
 
-def _serving(load: Load) -> bool:
-    last = load.asked[-8:]
+def _serving(load: Load, since: float) -> bool:
+    last = [one for one in load.asked if one.at > since][-8:]
     return len(last) == 8 and all(one.outcome in ("200", "201") for one in last)
+
+
+def _settled(gw1: Machine, gw2: Machine) -> bool:
+    """One of the two has the address, and has it still after a while in which both may have spoken."""
+    first = gw1.has_shared_address()
+    for _ in range(20):
+        if gw1.has_shared_address() is not first or gw2.has_shared_address() is first:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _outcomes(load: Load, since: float) -> dict[str, int]:
@@ -220,12 +236,14 @@ def main() -> dict[str, Any]:
                 one.begin_all()
             for one in both:
                 until(one.ready, f"{one.name} is ready")
-            until(lambda: any(one.has_shared_address() for one in both), "somebody takes the address")
+            until(lambda: _settled(*both), "one of them has the address")
             load = Load(EPR, trusted, signed_on(trusted))
             told = story(*both, load)
             told |= {"written_twice": sum(1 for count in written.values() if count > 1)}
             told |= {"acknowledged_not_written": len(load.taken - written.keys()), "writes": len(load.taken)}
-            told["believed_forged_address"] = forged(both)
+            told["keepalived_complains"] = complaints(both)
+            told["believed_forged_address"] = journalled(both, "192.0.2.66")
+            told["journalled_own_address"] = journalled(both, HUB)
         except BaseException:
             print("\n".join(one.words() for one in both), file=sys.stderr)
             raise
@@ -252,10 +270,18 @@ def migrated(one: Machine) -> None:
         raise RuntimeError((one.folder / "migrate.log").read_text())
 
 
-def forged(both: list[Machine]) -> bool:
-    """Whether an address that the browser wrote itself got into a journal."""
+def complaints(both: list[Machine]) -> list[str]:
+    """What keepalived does not like in its files."""
+    lines = [line for one in both for line in (one.folder / "keepalived.log").read_text().splitlines()]
+    return [line for line in lines if re.search(r"unknown|warning|unsafe|disabled|ignoring", line, re.IGNORECASE)]
+
+
+def journalled(both: list[Machine], source: str) -> bool:
+    """Whether a request from that address is in a journal."""
     return any(
-        b"192.0.2.66" in one.read_bytes() for m in both for one in (m.folder / "data" / "journal").rglob("*.seg")
+        f'"{source}"'.encode() in one.read_bytes()
+        for m in both
+        for one in (m.folder / "data" / "journal").rglob("*.seg")
     )
 
 

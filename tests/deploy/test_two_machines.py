@@ -56,6 +56,11 @@ def test_a_machine_that_loses_its_power_is_followed_within_seconds(told: dict[st
     assert told["failed_after_it_moved"] == {}
 
 
+def test_keepalived_takes_its_files_as_they_are(told: dict[str, Any]) -> None:
+    """It knows each word, and trusts the scripts."""
+    assert told["keepalived_complains"] == []
+
+
 def test_a_machine_that_comes_back_moves_nothing(told: dict[str, Any]) -> None:
     """One move for one fault: the address stays where it is, and no request fails."""
     assert told["moved_back"] is False
@@ -77,4 +82,5 @@ def test_no_write_is_sent_twice_and_none_that_was_acknowledged_is_missing(told: 
 
 def test_an_address_that_a_browser_writes_itself_is_not_believed(told: dict[str, Any]) -> None:
     """The journal has the address that nginx saw."""
+    assert told["journalled_own_address"] is True
     assert told["believed_forged_address"] is False
