@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from policies.engine import CedarEngine
 from sso.errors import StoreUnavailable
 
+from .alarms.standing import Standing
 from .audit.journal import Journal
 from .metrics import Families, Metrics
+from .state import worker_state
 from .stores.base import Store
+from .systems import System
 
 
 @dataclass(slots=True)
@@ -20,6 +24,9 @@ class Readings:
     engine: CedarEngine
     journal: Journal
     store: Store
+    writer: str
+    systems: Mapping[str, System]
+    standing: Standing
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def parts(self) -> dict[str, Any]:
@@ -35,6 +42,10 @@ class Readings:
             and parts["journal"] in ("ok", "alarm", "break-glass-only")
         )
         return {"ready": ready, **parts}
+
+    async def state(self) -> dict[str, Any]:
+        """More than whether it is ready, for a person to read."""
+        return {**await self.parts(), **worker_state(self.writer, self.journal, self.systems)}
 
     def figures(self) -> Families:
         self.metrics.journal_queue.set(self.journal.waiting)
