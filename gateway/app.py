@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import hashlib
-import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -22,34 +19,36 @@ from sso import wire
 from sso.errors import StoreUnavailable
 from sso.oidc import OpenIdProvider
 
-from . import logs
+from . import certificates, logs
+from .alarms.controls import CONTROLS
+from .alarms.standing import Standing
 from .assembly import journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
 from .audit.event import AuditEvent, EventType
-from .audit.journal import Journal
+from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
 from .clock import SteadyClock
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
+from .crew.post import Post
 from .edge.guard import Guard
-from .edge.listening import listening
-from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
-from .installation import STORE, data_dir_of
+from .installation import data_dir_of
 from .metrics import Metrics
-from .ops import ops_app
+from .ops import Readings
 from .pages import Rooms, pages_of
 from .pipeline import Pipeline
-from .presence import CONTROL, Presence
+from .presence import Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
-from .stores.sqlite import SqliteStore
+from .stores.base import Store
+from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
 
-_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY = 300.0, 30.0, 10.0  # seconds
+_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY, _CERTIFICATES_EVERY = 300.0, 30.0, 10.0, 3600.0  # seconds
 
 
 @dataclass(slots=True)
@@ -58,25 +57,25 @@ class Running:
 
     config: Config
     gateway: Guard
-    ops: object
+    readings: Readings
     journal: Journal
     rejected: Callable[[str, str], None]
     closing: contextlib.AsyncExitStack
-    draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) -> Running:
+async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[], float] = time.time) -> Running:
     """Open every room. Raises ConfigError, BundleError, StoreUnavailable, JournalUnavailable, JournalDamaged.
 
-    `now` gives the wall clock's seconds since the epoch.
+    `post`: which of how many workers this is. `now` gives the wall clock's seconds since the epoch.
     """
     clock = now = SteadyClock(now)
     async with contextlib.AsyncExitStack() as stack:
-        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
-        bundle = Bundle.load(config.policies.path)
+        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config, post.of)
+        bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
-        journal = await _journal(config, data_dir, metrics, clock, stack)
-        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
+        standing = Standing(post.writer(config.gateway.name), now)
+        journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
+        store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
@@ -126,20 +125,37 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
-        search = SearchCopy(data_dir, journal.alarm)
-        stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
-                                        _every(_SWEEP_EVERY, lambda: store.sweep(now())),
-                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
-                                        _rewrapping(vault)))  # fmt: skip
-        running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
-        running.ops = ops_app(metrics, engine, journal, store, running.draining)
+                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
+        if post.first:
+            _chores(config, data_dir, journal, store, vault, now, stack)
+        readings = Readings(metrics, engine, journal, store, post.writer(config.gateway.name), systems, standing)
+        running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running
+
+
+def _chores(
+    config: Config,
+    data_dir: Path,
+    journal: Journal,
+    store: Store,
+    vault: Vault,
+    now: Callable[[], float],
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    """What one worker does for all of them."""
+    search = SearchCopy(data_dir, journal.alarm)
+    stack.push_async_callback(asyncio.to_thread, search.close)
+    stack.enter_context(
+        _background(
+            _every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault), _certificates(config, journal, now)
+        )
+    )
 
 
 def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]) -> OpenIdProvider:
@@ -157,16 +173,17 @@ def _http(config: Config) -> httpx2.AsyncClient:
 
 
 async def _journal(
-    config: Config, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
+    config: Config, post: Post, data_dir: Path, alarm: Alarm, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
     key = journal_key(config)
     journal = Journal.open(
         data_dir,
         key,
         now=clock,
-        reserve=config.audit.reserve,
+        name=post.writer(config.gateway.name),
+        reserve=post.share(config.audit.reserve),
         segment=config.audit.segment,
-        alarm=journal_alarm(metrics),
+        alarm=alarm,
     )
     stack.push_async_callback(journal.close)
     await journal.start()
@@ -187,17 +204,16 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
-
-
-def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
-    """Metrics and a log line, from whatever thread notices. Said before anything is refused."""
+def journal_alarm(metrics: Metrics, *hears: Alarm) -> Alarm:
+    """Metrics, a log line and whoever else hears, from whatever thread notices. Said before anything is refused."""
 
     def alarm(what: str, state: str) -> None:
         metrics.alarms.labels(what).set(0 if state == "ok" else 1)
         logs.log().warning("control", control=what, state=state)
+        for hear in hears:
+            hear(what, state)
 
-    for control in _CONTROLS:
+    for control in CONTROLS:
         metrics.alarms.labels(control).set(0)
     return alarm
 
@@ -246,6 +262,17 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             logs.log().error("the session store did not take a write", error=error)
 
 
+async def _certificates(config: Config, journal: Journal, now: Callable[[], float]) -> None:
+    """At the start and each hour: whether one ends soon."""
+    known = "ok"
+    while True:
+        word = await asyncio.to_thread(certificates.state, config, now())
+        if word != known:
+            journal.alarm(certificates.CONTROL, word)
+        known = word
+        await asyncio.sleep(_CERTIFICATES_EVERY)
+
+
 async def _rewrapping(vault: Vault) -> None:
     """At the start, since a new key comes with a restart, and again for what a gateway that still had the old one has kept."""
     while True:
@@ -264,60 +291,3 @@ def _set(config: Config, name: str) -> bool:
 
 def _hash(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
-
-
-async def serve(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; 0 after an orderly end. Raises what `open_gateway` does."""
-    logs.configure()
-    running = await open_gateway(config)
-    _settle()
-    now = time.time
-    public = server(
-        running.gateway,
-        listen=config.gateway.listen,
-        rejected=running.rejected,
-        tls_cert=config.gateway.tls_cert,
-        tls_key=config.gateway.tls_key,
-        drain=config.gateway.drain,
-    )
-    ops = server(running.ops, listen=config.gateway.ops_listen, rejected=lambda source, reason: None, drain=1)
-    async with running.closing:
-        # Before anything is said to have started: an address that is taken is a problem of the configuration.
-        sockets = [listening(f"gateway.{key}", getattr(config.gateway, key)) for key in ("listen", "ops_listen")]
-        await running.journal.record(AuditEvent(EventType.GATEWAY_STARTED, now(), {"listen": config.gateway.listen}))
-        logs.log().info(
-            "listening",
-            listen=config.gateway.listen,
-            ops=config.gateway.ops_listen,
-            public_url=config.gateway.public_url,
-        )
-        await _until_told(public, ops, sockets, running.draining)
-        await running.journal.record(AuditEvent(EventType.GATEWAY_STOPPED, now(), {}))
-    return 0
-
-
-def _settle() -> None:
-    """What was made until here stays: the collector need not look at it again and again while everybody waits."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
-
-
-async def _until_told(
-    public: LanyardServer, ops: LanyardServer, sockets: list[socket.socket], draining: asyncio.Event
-) -> None:
-    """Serve both; on a signal say `not ready`, finish what runs, then stop."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        draining.set()
-        public.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    both = [loop.create_task(one.serve_quietly([place])) for one, place in zip((public, ops), sockets, strict=True)]
-    done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    ops.should_exit = public.should_exit = True
-    await asyncio.gather(*both)
-    for task in done:
-        task.result()

@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_USUAL = ("records.localhost", "*.records.localhost")
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Files with the certificate and its key, good for a day."""
+
+def certificate(folder: Path, *names: str, days: float = 1) -> tuple[Path, Path]:
+    """Files with the certificate and its key, good for a day; for other `names`, where some are given."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "records.localhost")])
     now = datetime.now(UTC)
@@ -23,10 +25,8 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("records.localhost"), x509.DNSName("*.records.localhost")]), False
-        )
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names or _USUAL]), False)
         .sign(key, hashes.SHA256())
     )
     cert, secret = folder / "tls.crt", folder / "tls.key"
