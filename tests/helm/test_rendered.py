@@ -182,7 +182,7 @@ def ways(rendered: Rendered) -> dict[int, list[str]]:
 def test_the_ways_out_are_those_of_the_configuration(chart: Chart) -> None:
     """Each port is one that the configuration names; peers and a system's own networks narrow it."""
     everything = ways(chart.render(chart.values("everything")))
-    assert everything.keys() == {53, 443, 8443, 5432, 6380, 587}
+    assert everything.keys() == {53, 443, 8443, 5432, 6380, 587, 9443, 2525}
     assert any("10.40.0.0/24" in peer for peer in everything[443])
     assert not any("0.0.0.0/0" in peer for peers in everything.values() for peer in peers)
     assert ways(chart.render(chart.values("sentinel"))).keys() == {53, 443, 5433, 26379, 26380, 6380}
