@@ -27,6 +27,9 @@ from .assembly import journal_key, provider_settings, seal_of, sites_of, systems
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
 from .audit.search import SearchCopy
+from .central.connection import central_of
+from .central.ship import CONTROL as CENTRAL
+from .central.ship import Shipper
 from .clock import SteadyClock
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
@@ -75,7 +78,11 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
         bundle = Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
+        shipper = _shipper(config, data_dir, clock, stack)
         journal = await _journal(config, data_dir, metrics, clock, stack)
+        if shipper is not None:
+            shipper.start(journal.alarm)
+            journal.confirming = shipper if config.audit.ack == "local+central" else None
         store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
@@ -126,8 +133,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
-        search = SearchCopy(data_dir, journal.alarm)
-        stack.push_async_callback(asyncio.to_thread, search.close)
+        if shipper is None:  # else the central journal is asked
+            search = SearchCopy(data_dir, journal.alarm)
+            stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, pages.locks.notice),
@@ -156,6 +164,15 @@ def _http(config: Config) -> httpx2.AsyncClient:
         raise ConfigError([f"sso.ca_file: `{config.sso.ca_file}` cannot be read: {error.strerror or error}"]) from None
 
 
+def _shipper(config: Config, data_dir: Path, clock: SteadyClock, stack: contextlib.AsyncExitStack) -> Shipper | None:
+    """Where there is a central journal. Closed after this journal is, so that its last records are sent too."""
+    if (central := central_of(config)) is None:
+        return None
+    shipper = Shipper(data_dir, central, config.gateway.name, own=config.gateway.name, now=clock)
+    stack.push_async_callback(asyncio.to_thread, shipper.close)
+    return shipper
+
+
 async def _journal(
     config: Config, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
@@ -164,6 +181,7 @@ async def _journal(
         data_dir,
         key,
         now=clock,
+        name=config.gateway.name,
         reserve=config.audit.reserve,
         segment=config.audit.segment,
         alarm=journal_alarm(metrics),
@@ -187,7 +205,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = (CENTRAL, "clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
