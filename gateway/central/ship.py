@@ -1,7 +1,7 @@
 """The thread that sends what the writers of this data directory have made durable to the central journal, within a second.
 
-The segments stay the truth, and nobody waits for it unless `audit.ack` says so. While the database is away or slow it holds one connection at
-most, tries again each second with a smaller portion, and says `central-journal` through `alarm`.
+The segments stay the truth, and nobody waits for it unless `audit.ack` says so. While the database is away or slow it holds one
+connection at most, tries again each second with a smaller portion, and says `central-journal` through `alarm`.
 """
 
 from __future__ import annotations
