@@ -24,7 +24,7 @@ from .waiting import Waiting, unavailable
 CONTROL = "central-journal"
 _SOON, _EVERY = 0.01, 0.25  # seconds between looks at the segments
 _SHARE = 0.25  # of a core, at most, unless somebody waits
-_FEWEST, _FIRST, _MOST = 20, 200, 500  # records in a portion: no longer than other threads can wait
+_FEWEST, _FIRST, _MOST = 20, 200, 1000  # records in a portion: no longer than other threads can wait
 _ANSWERS_WITHIN, _CUT_OFF = 1.0, 1.5  # seconds
 _TELL_EVERY, _CLAIM_EVERY, _AGAIN = 0.5, 5.0, 1.0
 _PATIENCE = 5.0  # seconds of not being there, until it is an alarm
@@ -105,15 +105,15 @@ class Shipper:
 
     def _once(self) -> float:
         """One turn; in how many seconds the next is due."""
-        begun = time.thread_time()
+        begun, worked = time.monotonic(), time.thread_time()
         try:
             self._left = more = self._turn()
         except Exception as error:  # whatever it is, the journal goes on and it is tried again
             return self._failed(error)
         self._proven, self._failing = True, ""
         self._judge(behind=more and self._now() - self._newest > _PATIENCE)
-        spent = time.thread_time() - begun
-        return _SOON if self._waiting else max(_SOON if more else _EVERY, spent / _SHARE - spent)
+        spent, passed = time.thread_time() - worked, time.monotonic() - begun
+        return _SOON if self._waiting else max(0.0 if more else _EVERY, spent / _SHARE - passed)
 
     def _turn(self) -> bool:
         """A portion of each writer's; whether there was any."""
