@@ -79,9 +79,9 @@ def on_disk(data_dir: Path) -> set[tuple[bytes, bytes]]:
     }
 
 
-async def fill(data_dir: Path, number: int, begin: int = 0) -> None:
+async def fill(data_dir: Path, number: int, begin: int = 0, name: str = "gateway") -> None:
     """A writer that writes so many events and stops in good order."""
-    journal = opened(data_dir)
+    journal = opened(data_dir, name)
     for one in range(begin, begin + number):
         journal.note(signed_on(one))
     await journal.close()
