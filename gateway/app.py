@@ -38,7 +38,7 @@ from .edge.listening import listening
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
-from .installation import STORE, data_dir_of
+from .installation import data_dir_of
 from .metrics import Metrics
 from .ops import ops_app
 from .pages import Rooms, pages_of
@@ -47,7 +47,7 @@ from .presence import CONTROL, Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
-from .stores.sqlite import SqliteStore
+from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
@@ -80,11 +80,11 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         data_dir = data_dir_of(config)
         shipper = _shipper(config, data_dir, clock, stack)
         journal = await _journal(config, data_dir, metrics, clock, stack)
-        if shipper is not None:
+        store = open_store(config, seal, journal.alarm)
+        stack.push_async_callback(store.close)
+        if shipper is not None:  # the store has made its tables
             shipper.start(journal.alarm)
             journal.confirming = shipper if config.audit.ack == "local+central" else None
-        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
-        stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )

@@ -28,7 +28,7 @@ def ops_app(
         """Whether requests should come here. An upstream that is down is no reason to say no."""
         parts = {"draining": "yes" if draining.is_set() else "no", "journal": journal.state, "store": "ok"}
         try:
-            await store.version()
+            await store.heard(None)
         except StoreUnavailable:
             parts["store"] = "unavailable"
         ready = (
