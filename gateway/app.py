@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import hashlib
-import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -33,20 +30,20 @@ from .central.ship import Shipper
 from .clock import SteadyClock
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
+from .crew.post import Post
 from .edge.guard import Guard
-from .edge.listening import listening
-from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
 from .installation import data_dir_of
 from .metrics import Metrics
-from .ops import ops_app
+from .ops import Readings
 from .pages import Rooms, pages_of
 from .pipeline import Pipeline
 from .presence import CONTROL, Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
+from .stores.base import Store
 from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
@@ -61,30 +58,29 @@ class Running:
 
     config: Config
     gateway: Guard
-    ops: object
+    readings: Readings
     journal: Journal
     rejected: Callable[[str, str], None]
     closing: contextlib.AsyncExitStack
-    draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) -> Running:
+async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[], float] = time.time) -> Running:
     """Open every room. Raises ConfigError, BundleError, StoreUnavailable, JournalUnavailable, JournalDamaged.
 
-    `now` gives the wall clock's seconds since the epoch.
+    `post`: which of how many workers this is. `now` gives the wall clock's seconds since the epoch.
     """
     clock = now = SteadyClock(now)
     async with contextlib.AsyncExitStack() as stack:
-        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
-        bundle = Bundle.load(config.policies.path)
+        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config, post.of)
+        bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
-        shipper = _shipper(config, data_dir, clock, stack)
-        journal = await _journal(config, data_dir, metrics, clock, stack)
+        shipper = _shipper(config, post, data_dir, clock, stack)
+        journal = await _journal(config, post, data_dir, metrics, clock, stack)
         store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
         if shipper is not None:  # the store has made its tables
             shipper.start(journal.alarm)
-            journal.confirming = shipper if config.audit.ack == "local+central" else None
+            journal.confirming = shipper if _waits(config) else None
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )
@@ -133,21 +129,33 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
-        if shipper is None:  # else the central journal is asked
-            search = SearchCopy(data_dir, journal.alarm)
-            stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
-                                        _every(_SWEEP_EVERY, lambda: store.sweep(now())),
-                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
-                                        _rewrapping(vault)))  # fmt: skip
-        running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
-        running.ops = ops_app(metrics, engine, journal, store, running.draining)
+                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
+        if post.first:
+            _chores(data_dir if shipper is None else None, journal, store, vault, now, stack)
+        readings = Readings(metrics, engine, journal, store)
+        running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running
+
+
+def _chores(
+    searched: Path | None,
+    journal: Journal,
+    store: Store,
+    vault: Vault,
+    now: Callable[[], float],
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    """What one worker does for all of them. `searched`: where a copy for questions is kept; None where the central journal is asked."""
+    if searched is not None:
+        search = SearchCopy(searched, journal.alarm)
+        stack.push_async_callback(asyncio.to_thread, search.close)
+    stack.enter_context(_background(_every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault)))
 
 
 def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]) -> OpenIdProvider:
@@ -164,25 +172,37 @@ def _http(config: Config) -> httpx2.AsyncClient:
         raise ConfigError([f"sso.ca_file: `{config.sso.ca_file}` cannot be read: {error.strerror or error}"]) from None
 
 
-def _shipper(config: Config, data_dir: Path, clock: SteadyClock, stack: contextlib.AsyncExitStack) -> Shipper | None:
-    """Where there is a central journal. Closed after this journal is, so that its last records are sent too."""
-    if (central := central_of(config)) is None:
+def _shipper(
+    config: Config, post: Post, data_dir: Path, clock: SteadyClock, stack: contextlib.AsyncExitStack
+) -> Shipper | None:
+    """Where there is a central journal. Closed after this journal is, so that its last records are sent too.
+
+    The first worker's sends everybody's; where events are waited for, each worker sends its own.
+    """
+    central, own = central_of(config), post.writer(config.gateway.name)
+    if central is None or not (post.first or _waits(config)):
         return None
-    shipper = Shipper(data_dir, central, config.gateway.name, own=config.gateway.name, now=clock)
+    others = post.beside(config.gateway.name) if _waits(config) else frozenset()
+    mine = (lambda folder: folder not in others) if post.first else (lambda folder: folder == own)
+    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, now=clock)
     stack.push_async_callback(asyncio.to_thread, shipper.close)
     return shipper
 
 
+def _waits(config: Config) -> bool:
+    return config.audit.ack == "local+central"
+
+
 async def _journal(
-    config: Config, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
+    config: Config, post: Post, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
     key = journal_key(config)
     journal = Journal.open(
         data_dir,
         key,
         now=clock,
-        name=config.gateway.name,
-        reserve=config.audit.reserve,
+        name=post.writer(config.gateway.name),
+        reserve=post.share(config.audit.reserve),
         segment=config.audit.segment,
         alarm=journal_alarm(metrics),
     )
@@ -205,7 +225,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = (CENTRAL, "clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = (CENTRAL, "clock", "configuration", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
@@ -282,60 +302,3 @@ def _set(config: Config, name: str) -> bool:
 
 def _hash(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
-
-
-async def serve(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; 0 after an orderly end. Raises what `open_gateway` does."""
-    logs.configure()
-    running = await open_gateway(config)
-    _settle()
-    now = time.time
-    public = server(
-        running.gateway,
-        listen=config.gateway.listen,
-        rejected=running.rejected,
-        tls_cert=config.gateway.tls_cert,
-        tls_key=config.gateway.tls_key,
-        drain=config.gateway.drain,
-    )
-    ops = server(running.ops, listen=config.gateway.ops_listen, rejected=lambda source, reason: None, drain=1)
-    async with running.closing:
-        # Before anything is said to have started: an address that is taken is a problem of the configuration.
-        sockets = [listening(f"gateway.{key}", getattr(config.gateway, key)) for key in ("listen", "ops_listen")]
-        await running.journal.record(AuditEvent(EventType.GATEWAY_STARTED, now(), {"listen": config.gateway.listen}))
-        logs.log().info(
-            "listening",
-            listen=config.gateway.listen,
-            ops=config.gateway.ops_listen,
-            public_url=config.gateway.public_url,
-        )
-        await _until_told(public, ops, sockets, running.draining)
-        await running.journal.record(AuditEvent(EventType.GATEWAY_STOPPED, now(), {}))
-    return 0
-
-
-def _settle() -> None:
-    """What was made until here stays: the collector need not look at it again and again while everybody waits."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
-
-
-async def _until_told(
-    public: LanyardServer, ops: LanyardServer, sockets: list[socket.socket], draining: asyncio.Event
-) -> None:
-    """Serve both; on a signal say `not ready`, finish what runs, then stop."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        draining.set()
-        public.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    both = [loop.create_task(one.serve_quietly([place])) for one, place in zip((public, ops), sockets, strict=True)]
-    done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    ops.should_exit = public.should_exit = True
-    await asyncio.gather(*both)
-    for task in done:
-        task.result()

@@ -63,7 +63,7 @@ class Hospital:
         self.logs.append(log)
         with log.open("wb") as out:
             command = [sys.executable, "-m", *self.program, "serve", "--config", str(self.path)]
-            self.process = subprocess.Popen(command, stdout=out, stderr=out)
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -74,9 +74,23 @@ class Hospital:
         raise RuntimeError(f"the gateway is not ready: {log.read_text()}")
 
     def stop(self, how: int = signal.SIGTERM) -> int:
+        """By a signal to the parent; what nobody can hear, to the parent and all workers at once."""
         assert self.process is not None
-        self.process.send_signal(how)
+        if how == signal.SIGKILL:
+            os.killpg(self.process.pid, how)
+        else:
+            self.process.send_signal(how)
         return self.process.wait(15)
+
+    @property
+    def workers(self) -> dict[int, int]:
+        """The process of each worker, by its number."""
+        return {int(number): parts["pid"] for number, parts in self.ready()[1]["workers"].items()}
+
+    @property
+    def worker(self) -> int:
+        """The process of the first worker."""
+        return self.workers[1]
 
     def ready(self) -> tuple[int, dict[str, Any]]:
         """What `/readyz` says: status, and the state of each part."""
