@@ -5,7 +5,7 @@ A row is written in the transaction of what it tells of. The last few thousand a
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Integer, delete, func, insert, select
+from sqlalchemy import BigInteger, Connection, delete, func, insert, select
 
 from .base import Heard
 from .schema import changes
@@ -25,7 +25,7 @@ def tell(c: Connection, origin: str, keys: tuple[str, ...]) -> None:
 
 def heard(c: Connection, origin: str, since: str | None) -> Heard:
     """One statement: what is committed while it is read is in it whole or not at all."""
-    last = select(func.coalesce(func.max(changes.c.id), 0, type_=Integer).label("last")).subquery()
+    last = select(func.coalesce(func.max(changes.c.id), 0, type_=BigInteger).label("last")).subquery()
     place = int(since) if since is not None else None
     if place is None:
         return Heard(str(c.execute(select(last.c.last)).scalar_one()), None)

@@ -37,4 +37,4 @@ class CodeRows(Rows):
 
     async def first_time(self, kind: str, code: str, expires: float, now: float) -> bool:
         row = {"hash": key_hash(kind, code), "expires": expires, "value": ""}
-        return await self._do(lambda c: bool(put_row(c, codes, row, "hash", codes.c.expires <= now).rowcount == 1))
+        return await self._do(lambda c: put_row(c, codes, row, "hash", codes.c.expires <= now))

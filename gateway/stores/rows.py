@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Table
+from sqlalchemy import ColumnElement, Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sso.seal import Seal
@@ -26,6 +26,10 @@ class Rows:
         """Run `work`, which only reads. Raises StoreUnavailable."""
         raise NotImplementedError
 
+    async def _chore(self, work: Callable[[Connection], T]) -> T:
+        """As `_do`, for what may take its time."""
+        return await self._do(work)
+
     def _tell(self, c: Connection, *keys: str) -> None:
         """Others are to hear of these; the last statement of its transaction."""
         raise NotImplementedError
@@ -40,14 +44,17 @@ def upsert(c: Connection, table: Table) -> Any:
     return postgresql.insert(table) if c.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-def put_row(c: Connection, table: Table, row: dict[str, Any], key: str, where: Any = None) -> CursorResult[Any]:
-    """A new row, or the old one's values replaced; left alone where `where` does not hold for the old one."""
+def put_row(c: Connection, table: Table, row: dict[str, Any], key: str, where: Any = None) -> bool:
+    """A new row, or the old one's values replaced; False, and it is left alone, where `where` does not hold for the old one."""
     changes = {k: v for k, v in row.items() if k != key}
-    return c.execute(
-        upsert(c, table).values(row).on_conflict_do_update(index_elements=[key], set_=changes, where=where)
-    )
+    put = upsert(c, table).values(row).on_conflict_do_update(index_elements=[key], set_=changes, where=where)
+    return bool(c.execute(put, execution_options=_COUNTED).rowcount == 1)
 
 
 def put_new(c: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Whether there was none."""
-    return bool(c.execute(upsert(c, table).values(row).on_conflict_do_nothing()).rowcount == 1)
+    put = upsert(c, table).values(row).on_conflict_do_nothing()
+    return bool(c.execute(put, execution_options=_COUNTED).rowcount == 1)
+
+
+_COUNTED = {"preserve_rowcount": True}

@@ -66,4 +66,4 @@ class SqlStore(
             c.execute(delete(shifts).where(shifts.c.ends + KEPT_AFTER_END <= now))
             self._sweep_leases(c)
 
-        await self._do(work)
+        await self._chore(work)

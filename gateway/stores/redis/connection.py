@@ -1,7 +1,7 @@
 """The way to Redis: one server or whichever the sentinels name, few connections, short waits, and none where it does not answer.
 
-Nothing is sent twice by itself: whether a script ran is not known when its answer did not come. A connection whose answer nobody
-waited for is closed, never used again: the next one to use it would read somebody else's answer.
+Nothing is sent twice by itself: whether a script ran is not known when its answer did not come. A connection whose answer did not
+come in time is closed, never used again: the next one to use it would read somebody else's answer.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Server:
         self._deadline = 3 * timeout  # of all together: sentinels, connection, answer
         self._circuit = Circuit(alarm)
         self._room = asyncio.Semaphore(_MOST)
+        self._running: set[asyncio.Task[Any]] = set()
         self._client = _client(place, password, sentinel_password, ca_file, timeout, self._greet)
         self._command: Callable[..., Awaitable[Any]] = self._client.execute_command
         self.history = ""  # whose: another server, or the same one begun anew, has another one
@@ -89,7 +90,11 @@ class Server:
         return self._circuit.open
 
     async def close(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running)
         await self._client.aclose()
+        await self._client.connection_pool.aclose()
+        await asyncio.sleep(0)  # connections that were given up are closed in the loop's next turn
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | float] = ()) -> Any:
         """What the script answers. Raises StoreFull, StoreUnavailable."""
@@ -106,9 +111,21 @@ class Server:
         except NoScriptError:  # it did not run
             return await self._command("EVAL", script.text, len(keys), *keys, *args)
 
-    async def _do(self, work: Callable[[], Any]) -> Any:
+    async def _do(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Whoever gives up waiting leaves the command to itself: its connection takes its answer, and nobody's next one."""
         if not self._circuit.lets_through():
             raise StoreUnavailable("Redis does not answer")
+        running = asyncio.get_running_loop().create_task(self._in_time(work))
+        self._running.add(running)
+        running.add_done_callback(self._over)
+        return await asyncio.shield(running)
+
+    def _over(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # where nobody waits for it any more, it is nobody's
+
+    async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
         try:
             async with asyncio.timeout(self._deadline), self._room:
                 answer = await work()
