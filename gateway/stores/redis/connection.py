@@ -93,7 +93,10 @@ class Server:
         if self._running:
             await asyncio.wait(self._running)
         await self._client.aclose()
-        await self._client.connection_pool.aclose()
+        pool = self._client.connection_pool
+        await pool.aclose()
+        for asked in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+            await asked.aclose()
         await asyncio.sleep(0)  # connections that were given up are closed in the loop's next turn
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | float] = ()) -> Any:
@@ -172,13 +175,13 @@ def _client(
         "decode_responses": True,
     }
     tls: dict[str, Any] = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    own = {**waits, "db": place.database, "username": place.user or None, "password": password}
+    own = {**waits, "db": place.database, "username": place.user or None, "password": password or None}
     own |= {"redis_connect_func": greet, "max_connections": 2 * _MOST, **(tls if place.tls else {})}
     if not place.master:
         (host, port) = place.hosts[0]
         kind = SSLConnection if place.tls else Connection
         return Redis(connection_pool=ConnectionPool(connection_class=kind, host=host, port=port, **own))
-    asking = {**waits, "password": sentinel_password, **({"ssl": True, **tls} if place.tls else {})}
+    asking = {**waits, "password": sentinel_password or None, **({"ssl": True, **tls} if place.tls else {})}
     named: Any = Sentinel  # neither says its types
     pool: Any = SentinelConnectionPool
     asked = named(list(place.hosts), sentinel_kwargs=asking)
