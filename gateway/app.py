@@ -35,7 +35,7 @@ from .edge.listening import listening
 from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
-from .installation import STORE, data_dir_of
+from .installation import data_dir_of
 from .metrics import Metrics
 from .ops import ops_app
 from .pages import Rooms, pages_of
@@ -44,7 +44,7 @@ from .presence import CONTROL, Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
-from .stores.sqlite import SqliteStore
+from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
@@ -76,8 +76,9 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         bundle = Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         journal = await _journal(config, data_dir, metrics, clock, stack)
-        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
+        store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
+        await store.begin()
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )
@@ -130,6 +131,7 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
         stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
+                                        _every(1.0, store.watch),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: store.sweep(now())),
@@ -187,7 +189,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "redis", "search-copy", "session-store", "shift-copy")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:

@@ -137,7 +137,9 @@ class Server:
             raise StoreFull("Redis is full: give it more memory (`maxmemory`)") from None
         except (RedisError, TimeoutError, OSError) as error:
             if isinstance(error, NoPermissionError) or "ACL failure" in str(error):
-                raise StoreUnavailable("the Redis user may not do what is needed: docs/stores.md says what is") from None
+                raise StoreUnavailable(
+                    "the Redis user may not do what is needed: docs/stores.md says what is"
+                ) from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None
