@@ -1,4 +1,4 @@
-"""A throw-away certificate for `*.records.localhost`."""
+"""A throw-away certificate, for `*.records.localhost` where nothing else is said."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USUAL = ("records.localhost", "*.records.localhost")
 def certificate(folder: Path, *names: str, days: float = 1) -> tuple[Path, Path]:
     """Files with the certificate and its key, good for a day; for other `names`, where some are given."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "records.localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, (names or _USUAL)[0])])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
