@@ -18,6 +18,7 @@ from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.log_on import LogOn
 from gateway.log_on_calls import Tried, nobody_notes
 from gateway.sessions import Seat
+from gateway.stores.sqlite import SqliteStore
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
