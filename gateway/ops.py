@@ -17,6 +17,8 @@ from .state import worker_state
 from .stores.base import Store
 from .systems import System
 
+_PATIENCE = 0.5  # seconds for the store, well within the parent's own
+
 
 @dataclass(slots=True)
 class Readings:
@@ -33,8 +35,9 @@ class Readings:
         """Whether requests should come here, and why not. An upstream that is down is no reason to say no."""
         parts = {"draining": "yes" if self.draining.is_set() else "no", "journal": self.journal.state, "store": "ok"}
         try:
-            await self.store.heard(None)
-        except StoreUnavailable:
+            async with asyncio.timeout(_PATIENCE):
+                await self.store.heard(None)
+        except (StoreUnavailable, TimeoutError):
             parts["store"] = "unavailable"
         ready = (
             parts["draining"] == "no"
