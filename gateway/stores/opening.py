@@ -20,7 +20,10 @@ STORE = "sessions.db"
 def open_store(
     config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None, *, beside: bool = False
 ) -> Store:
-    """`alarm`: as the stores say. `beside`: while other processes may write there too: by a command, or as one of several workers. Raises ConfigError, StoreUnavailable."""
+    """`alarm`: as the stores say. `beside`: other processes may write there too: for a command, or for one of several workers.
+
+    Raises ConfigError, StoreUnavailable.
+    """
     if config.gateway.database_url is not None:
         return open_database(config, seal, alarm)
     place = Path(config.gateway.data_dir) / STORE
