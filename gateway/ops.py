@@ -12,6 +12,7 @@ from sso.errors import StoreUnavailable
 
 from .alarms.standing import Standing
 from .audit.journal import Journal
+from .central.ship import Shipper
 from .metrics import Families, Metrics
 from .state import worker_state
 from .stores.base import Store
@@ -29,6 +30,7 @@ class Readings:
     writer: str
     systems: Mapping[str, System]
     standing: Standing
+    shipper: Shipper | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def parts(self) -> dict[str, Any]:
@@ -48,7 +50,7 @@ class Readings:
 
     async def state(self) -> dict[str, Any]:
         """More than whether it is ready, for a person to read."""
-        return {**await self.parts(), **worker_state(self.writer, self.journal, self.systems)}
+        return {**await self.parts(), **worker_state(self.writer, self.journal, self.systems, self.shipper)}
 
     def figures(self) -> Families:
         self.metrics.journal_queue.set(self.journal.waiting)

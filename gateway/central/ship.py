@@ -80,6 +80,12 @@ class Shipper:
         """Why the last try failed; empty where it did not."""
         return self._failing
 
+    @property
+    def behind(self) -> float:
+        """Seconds for which something waits that is not there; 0: all that is durable here is there too."""
+        since = self._behind_since
+        return 0.0 if since is None else time.monotonic() - since
+
     # What `audit.ack = "local+central"` asks of it.
 
     def ready(self) -> None:

@@ -19,7 +19,6 @@ from gateway.log_on import LogOn
 from gateway.log_on_calls import Tried, nobody_notes
 from gateway.sessions import Seat
 from gateway.stores.base import Store
-from gateway.stores.sqlite import SqliteStore
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
