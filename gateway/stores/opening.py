@@ -20,7 +20,10 @@ STORE = "sessions.db"
 def open_store(
     config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None, *, beside: bool = False
 ) -> Store:
-    """`alarm`: as the stores say. `beside`: by a command, while gateways may run. Raises ConfigError, StoreUnavailable."""
+    """`alarm`: as the stores say. `beside`: others may write there too: by a command, or as one of several workers.
+
+    Raises ConfigError, StoreUnavailable.
+    """
     if config.gateway.database_url is not None:
         return open_database(config, seal, alarm)
     place = Path(config.gateway.data_dir) / STORE
