@@ -193,9 +193,10 @@ def _shipper(
     central, own = central_of(config), post.writer(config.gateway.name)
     if central is None or not (post.first or _waits(config)):
         return None
-    others = post.beside(config.gateway.name) if _waits(config) else frozenset()
+    beside = post.beside(config.gateway.name)
+    others = beside if _waits(config) else frozenset()
     mine = (lambda folder: folder not in others) if post.first else (lambda folder: folder == own)
-    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, now=clock)
+    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, beside=beside, now=clock)
     stack.push_async_callback(asyncio.to_thread, shipper.close)
     return shipper
 

@@ -34,8 +34,9 @@ SQLITE = Words(
 # PostgreSQL refuses a zero character in any text of the JSON that it reads: another stands for it.
 POSTGRES = Words(
     # By the few persons there are, and so by the index of subjects; hardly an event has a name and no subject.
-    who=r"(subject = ANY (ARRAY(SELECT subject FROM person WHERE subject = ? OR name ILIKE ? ESCAPE '\'))"
-    r" OR (subject IS NULL AND name ILIKE ? ESCAPE '\'))",
+    who=r"(writer, epoch, seq) IN (SELECT e.writer, e.epoch, e.seq FROM person p"
+    r" JOIN event e ON e.subject = p.subject AND coalesce(e.name, '') = p.name WHERE p.subject = ? OR p.name ILIKE ? ESCAPE '\'"
+    r" UNION SELECT writer, epoch, seq FROM event WHERE subject IS NULL AND name ILIKE ? ESCAPE '\')",
     among="IN (SELECT json_array_elements_text(?::json))",
     holds="position(?::bytea in payload) > 0",
     of_field=lambda names: (
