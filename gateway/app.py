@@ -80,6 +80,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
         store = open_store(config, seal, journal.alarm, beside=post.of > 1)
         stack.push_async_callback(store.close)
+        await store.begin()
         if shipper is not None:  # the store has made its tables
             shipper.start(journal.alarm)
             journal.confirming = shipper if _waits(config) else None
@@ -133,13 +134,13 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
+                                        _every(1.0, store.watch),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         if post.first:
             _chores(config, data_dir if shipper is None else None, journal, store, vault, now, stack)
-        writer = post.writer(config.gateway.name)
-        readings = Readings(metrics, engine, journal, store, writer, systems, standing, shipper)
+        readings = Readings(metrics, engine, journal, store, standing.by, systems, standing, shipper)
         running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()

@@ -54,7 +54,7 @@ def until(true: Callable[[], object], within: float = 20.0) -> None:
 def test_an_alarm_reaches_mailbox_and_webhook_with_what_to_do(tmp_path: Path) -> None:
     """Whoever is rung reads what fails, since when, what that means and what to do; the webhook can tell who sent it."""
     own = Standing("gw1", time.time)
-    with post(*certificate(tmp_path, "localhost")) as mailbox, hook() as receiver:
+    with post(*certificate(tmp_path, ("localhost",))) as mailbox, hook() as receiver:
         settings = AlarmsTable(**by_mail(tmp_path, mailbox.port), **by_hook(tmp_path, receiver.url))
         with sending(ways_of(settings), Telling("gw1", 3600, Severity.WARNING), own.reports, own):
             own.say("journal", "disk-full")
@@ -76,7 +76,7 @@ def test_an_alarm_reaches_mailbox_and_webhook_with_what_to_do(tmp_path: Path) ->
 
 def test_a_mail_server_that_is_away_delays_nothing_and_is_said(tmp_path: Path) -> None:
     """The webhook has it at once, `alarm-delivery` fails, and the mail comes when the server is back."""
-    port, files, own = free_port(), certificate(tmp_path, "localhost"), Standing("gw1", time.time)
+    port, files, own = free_port(), certificate(tmp_path, ("localhost",)), Standing("gw1", time.time)
     with hook() as receiver:
         settings = AlarmsTable(**by_mail(tmp_path, port), **by_hook(tmp_path, receiver.url))
         with sending(ways_of(settings), Telling("gw1", 3600, Severity.WARNING), own.reports, own):
@@ -94,8 +94,8 @@ def test_a_mail_server_with_another_certificate_gets_nothing(tmp_path: Path) -> 
     """Who is not the configured server hears neither password nor alarm."""
     other = tmp_path / "other"
     other.mkdir()
-    with post(*certificate(other, "localhost")) as mailbox:
-        certificate(tmp_path, "localhost")
+    with post(*certificate(other, ("localhost",))) as mailbox:
+        certificate(tmp_path, ("localhost",))
         (way,) = ways_of(AlarmsTable(**by_mail(tmp_path, mailbox.port)))
         with pytest.raises(OSError, match="certificate verify failed"):
             way(Notice("gw1", "journal", "disk-full", 0, 0))
@@ -104,7 +104,7 @@ def test_a_mail_server_with_another_certificate_gets_nothing(tmp_path: Path) -> 
 
 def test_the_operator_can_try_it(place: Installation, lanyard: Terminal) -> None:
     """`lanyard alarm test` says of each way whether it took the message, and ends with 1 where one did not."""
-    with post(*certificate(place.folder, "localhost")) as mailbox, hook() as receiver:
+    with post(*certificate(place.folder, ("localhost",))) as mailbox, hook() as receiver:
         place.values["alarms"] = by_mail(place.folder, mailbox.port) | by_hook(place.folder, receiver.url)
         place.write()
         said = lanyard("alarm", "test")
