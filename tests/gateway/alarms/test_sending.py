@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from gateway.alarms.webhook import signature
 from gateway.config import AlarmsTable
 from sso.seal import new_key
 from tests.journey.certificate import certificate
+from tests.journey.hospital import hospital, system
 
 from ..installation import Installation, Terminal
 from .receivers import PASSWORD, USER, hook, post
@@ -121,3 +124,19 @@ def test_there_is_nothing_to_try_where_nothing_is_configured(place: Installation
     said = lanyard("alarm", "test")
     assert said.code == 2
     assert "nothing is configured" in said.err
+
+
+@pytest.mark.counterpart
+def test_a_running_gateway_tells_what_its_workers_notice_and_that_one_died(tmp_path: Path) -> None:
+    """The parent sends, for all of them: a certificate that ends soon, which a worker saw, and a worker that was killed."""
+    cert, _ = certificate(tmp_path, days=3)
+    nobody = system("epr", "fhir", "http://127.0.0.1:60009", ca_file=str(cert))
+    with hook() as receiver, hospital(tmp_path, [nobody], alarms=by_hook(tmp_path, receiver.url)) as place:
+
+        def told() -> set[tuple[str, str]]:
+            return {(said["control"], said["state"]) for said in (json.loads(body) for _, body in receiver.taken)}
+
+        until(lambda: ("certificate", "ends-soon") in told())
+        workers = json.loads(place.lanyard("status", "--json").stdout)[0]["workers"]
+        os.kill(workers["1"]["pid"], signal.SIGKILL)
+        until(lambda: ("workers", "died") in told(), within=60)
