@@ -140,9 +140,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         if post.first:
             _chores(config, data_dir if shipper is None else None, journal, store, vault, now, stack)
-        readings = Readings(
-            metrics, engine, journal, store, post.writer(config.gateway.name), systems, standing, shipper
-        )
+        readings = Readings(metrics, engine, journal, store, standing.by, systems, standing, shipper)
         running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()

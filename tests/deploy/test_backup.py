@@ -150,3 +150,19 @@ def test_a_shift_that_was_ended_since_the_dump_is_back_until_the_shifts_are_dele
     site.place.start()
     assert not signed_on(site.place, site.browser)
     assert site.place.sign_on(site.browser, "n.okoye").status == 200
+
+
+def test_yesterday_s_journal_in_place_of_today_s_is_found(site: Site) -> None:
+    """A folder that was restored under a writer that had gone on: `verify` says where it ends, and how far it had been."""
+    site.place.stop()
+    data = site.place.folder / "data"
+    shutil.copytree(data / "journal", data / "yesterday")
+    site.place.start()
+    assert site.reads() == 200
+    site.place.stop()
+    assert site.place.lanyard("audit", "verify").returncode == 0
+    shutil.rmtree(data / "journal")
+    (data / "yesterday").rename(data / "journal")
+    said = site.place.lanyard("audit", "verify")
+    assert said.returncode == 1
+    assert "the newest were cut off here" in " ".join(said.stdout.replace("│", " ").split())
