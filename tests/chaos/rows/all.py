@@ -1,0 +1,8 @@
+"""Every row, in the order of docs/faults.md."""
+
+from __future__ import annotations
+
+from ..row import Row
+from . import disk, processes
+
+ROWS: tuple[Row, ...] = tuple(sorted((*disk.ROWS, *processes.ROWS), key=lambda row: row.id))

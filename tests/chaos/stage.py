@@ -1,0 +1,229 @@
+"""Where faults happen: gateways as processes of their own behind a real balancer, a provider, a system, and signed-on clinicians."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.desk import Desk
+from demo.ports import free_port
+from sso.seal import new_key
+from tests.gateway.audit.accesses import events
+from tests.journey.hospital import Hospital, system
+
+from .balancer import Balancer, balancer
+from .disks import small_disk
+from .load import Load
+from .provider import CLIENT, provider
+from .records import Records
+
+PATIENCE = 20.0
+
+
+class Loop:
+    """An event loop in a thread of its own, so that faults may be done plainly and in order."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="load")
+        self._thread.start()
+
+    def do(self, work: Coroutine[Any, Any, Any], within: float = 60.0) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within)
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        self.do(self._rest())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _rest(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+
+
+def subject(clinician: int) -> str:
+    """By which name the provider knows a clinician."""
+    return f"nurse-{clinician}"
+
+
+class Intent(NamedTuple):
+    """What the journal holds of one request."""
+
+    subject: str
+    at: float
+
+
+@dataclass
+class Stage:
+    """All that a row may break, and whom it would hurt."""
+
+    folder: Path
+    gateways: list[Hospital]
+    balancer: Balancer
+    records: Records
+    issuer: str
+    loop: Loop
+    desks: list[Desk] = field(default_factory=list)
+    cookies: list[str] = field(default_factory=list)
+
+    @property
+    def gateway(self) -> Hospital:
+        return self.gateways[0]
+
+    @property
+    def url(self) -> str:
+        return self.gateway.url
+
+    @property
+    def system(self) -> str:
+        return self.gateway.system_url("records")
+
+    @property
+    def control(self) -> Path:
+        """While this file is there, the fault inside a build strikes."""
+        return self.folder / "strike"
+
+    def sign_on(self, clinicians: int) -> None:
+        """So many more clinicians, each by our pages and the provider, and into the system."""
+        at = len(self.desks)
+        self.loop.do(self._sign_on(range(at, at + clinicians)))
+
+    async def _sign_on(self, numbers: range) -> None:
+        for number in numbers:
+            desk = Desk(self.balancer.port, self.url, self.issuer, {})
+            await desk.follow(await desk.sign_on(subject(number)))
+            self.desks.append(desk)
+            self.cookies.append(await self._entered(desk))
+
+    async def _entered(self, desk: Desk) -> str:
+        await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
+        jar = desk._cookies[self.system.partition("://")[2]]
+        return "; ".join(f"{name}={value}" for name, value in jar.items())
+
+    def renew(self) -> None:
+        """Go through the system's door again, as a browser does every few minutes."""
+
+        async def all_of_them() -> None:
+            self.cookies[:] = [await self._entered(desk) for desk in self.desks]
+
+        self.loop.do(all_of_them())
+
+    def shifts_lost(self) -> int:
+        """How many of those who were signed on are asked to sign on again."""
+
+        async def lost() -> int:
+            count = 0
+            for desk in self.desks:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    await desk.close()
+                desk._streams = None
+                answer = await desk.ask("GET", f"{self.url}/")
+                count += answer.status != 200
+            return count
+
+        return int(self.loop.do(lost()))
+
+    @contextlib.contextmanager
+    def load(self, rate: float, name: str = "mark") -> Iterator[Load]:
+        """Clinicians at work until the block ends."""
+        made = Load(self.balancer.port, self.system, self.cookies, rate, name=name)
+        running = self.loop.begin(made.run())
+        try:
+            yield made
+        finally:
+            made.end()
+            running.result(60)
+
+    def intents(self) -> dict[str, Intent]:
+        """By mark: who was let through and when, as the segments of any gateway's journal have it."""
+        found: dict[str, Intent] = {}
+        for one in self.gateways:
+            for event in events(one.folder / "data"):
+                if event["type"] == "access.intent":
+                    for _, patient in event["fields"]["patients"]:
+                        found.setdefault(patient, Intent(event["fields"]["subject"], event["at"]))
+        return found
+
+    def verified(self) -> bool:
+        """Whether every gateway's journal is whole."""
+        return all(one.lanyard("audit", "verify").returncode == 0 for one in self.gateways)
+
+
+def until(true: Callable[[], Any], within: float = PATIENCE, what: str = "it") -> float:
+    """Wait for the thing; the seconds that it took."""
+    begun = time.monotonic()
+    while not true():
+        if time.monotonic() - begun > within:
+            raise AssertionError(f"{what} did not come within {within:.0f} s")
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def _configured(folder: Path, name: str, balancer_port: int, issuer: str, records: int, **tables: Any) -> Hospital:
+    place = folder / name
+    place.mkdir()
+    port, ops = free_port(), free_port()
+    gateway = {
+        "public_url": f"http://records.localhost:{balancer_port}", "listen": f"127.0.0.1:{port}", "ops_listen": f"127.0.0.1:{ops}",
+        "data_dir": str(place / "data"), "name": name, "trusted_proxies": ["127.0.0.1/32"],
+    }  # fmt: skip
+    config: dict[str, Any] = {
+        "gateway": gateway,
+        "keys": {key: {"file": str(folder / f"{key}.key")} for key in ("seal", "journal")},
+        "sso": {"issuer": issuer, "client_id": CLIENT, "client_secret": {"file": str(folder / "client.secret")},
+                "claims": {"roles": "roles"}, "recheck": "12h"},
+        "audit": {"reserve": "16MiB", "segment": "2MiB"},
+        "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
+        "systems": [system("records", "fhir", f"http://127.0.0.1:{records}", helpdesk="1234")],
+    }  # fmt: skip
+    for table, changes in tables.items():
+        config[table] = {**config.get(table, {}), **changes}
+    made = Hospital(place, port, ops, issuer, config)
+    made.write()
+    return made
+
+
+@contextlib.contextmanager
+def stage(
+    folder: Path, *, gateways: int = 1, clinicians: int = 20, build: str = "nothing", disk: str = "", **tables: Any
+) -> Iterator[Stage]:
+    """Everything runs and everybody is signed on. `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is."""
+    for key in ("seal", "journal"):
+        (folder / f"{key}.key").write_text(new_key())
+    (folder / "client.secret").write_text("nobody asks for it")
+    with contextlib.ExitStack() as open_ones:
+        loop, records, front = Loop(), Records(), free_port()
+        open_ones.callback(loop.close)
+        loop.do(records.start())
+        open_ones.callback(records.close)
+        issuer = open_ones.enter_context(provider())
+        names = [f"gateway-{letter}" for letter in "abcdefgh"[:gateways]]
+        places = [_configured(folder, name, front, issuer, records.port, **tables) for name in names]
+        made = Stage(folder, places, Balancer(folder, front, [one.port for one in places]), records, issuer, loop)
+        for one in places:
+            one.program = ("tests.chaos.builds", build, str(made.control))
+            if disk:
+                open_ones.enter_context(small_disk(one.folder / "data", disk))
+            open_ones.callback(_ended, one)
+            one.start()
+        made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
+        made.sign_on(clinicians)
+        yield made
+
+
+def _ended(place: Hospital) -> None:
+    if place.process is not None and place.process.poll() is None:
+        place.stop()
