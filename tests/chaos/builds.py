@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway import cli
-from gateway.audit import journal, writer
+from gateway.audit import disk, journal, writer
 from gateway.audit.tail import Tail
+from gateway.edge import descriptors
 from gateway.pipeline import Pipeline
 from tests.gateway.audit.faulty import FaultyDisk
 
@@ -119,13 +121,56 @@ def deaf(control: Path) -> None:
     journal.Journal.intent = forgiving  # type: ignore[method-assign]  # the control that is missing
 
 
+def few_descriptors(control: Path) -> None:
+    """A small machine's limit."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+
+def open_handed(control: Path) -> None:
+    """Known to be bad: what goes wrong on the way to a decision counts as a yes."""
+    raises(control)
+    broken = Pipeline.broker
+
+    async def forgiving(self: Pipeline, system: Any, inbound: Any, *given: Any) -> Any:
+        try:
+            return await broken(self, system, inbound, *given)
+        except RuntimeError:
+            strike = control.read_bytes()
+            control.unlink()
+            try:
+                return await broken(self, system, inbound, *given)
+            finally:
+                control.write_bytes(strike)
+
+    Pipeline.broker = forgiving  # type: ignore[method-assign]  # the control that is missing
+
+
+def greedy(control: Path) -> None:
+    """Known to be bad: connections take every descriptor, and the journal has none of its own."""
+    few_descriptors(control)
+    descriptors.most_connections = lambda: 1 << 30
+    disk._SPARE = 0
+
+
 def nothing(control: Path) -> None:
     """The gateway as it is."""
 
 
 BUILDS = {
     one.__name__.replace("_", "-"): one
-    for one in (power_cut, failed_sync, raises, blocks, early, unsynced, deaf, nothing)
+    for one in (
+        power_cut,
+        failed_sync,
+        raises,
+        blocks,
+        few_descriptors,
+        early,
+        unsynced,
+        deaf,
+        greedy,
+        open_handed,
+        nothing,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""An identity provider that costs little, counts what it is asked for, and takes as long as a row wants: `python -m tests.chaos.provider PORT`."""
+"""An identity provider that costs little, counts what it is asked for, and takes as long as a row wants.
+
+python -m tests.chaos.provider PORT
+"""
 
 from __future__ import annotations
 

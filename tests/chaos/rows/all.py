@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..row import Row
-from . import disk, processes
+from . import disk, edge, processes
 
-ROWS: tuple[Row, ...] = tuple(sorted((*disk.ROWS, *processes.ROWS), key=lambda row: row.id))
+ROWS: tuple[Row, ...] = tuple(sorted((*disk.ROWS, *edge.ROWS, *processes.ROWS), key=lambda row: row.id))

@@ -108,8 +108,8 @@ def _refused(load: Load) -> bool:
 F03 = Row(
     "F03",
     "power is lost, and with it what was not synced",
-    "0 acknowledged events missing, the journal whole after each start, nobody signs on again; and the kernel says that the sync ends before "
-    "the answer (`tests/journey/test_strace.py`)",
+    "0 acknowledged events missing, the journal whole after each start, nobody signs on again; and the kernel says "
+    "that the sync ends before the answer (`tests/journey/test_strace.py`)",
     "the balancer's page with a retry, until the start",
     "the build `unsynced`, which never syncs",
     power_lost,
