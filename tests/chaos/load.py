@@ -1,4 +1,4 @@
-"""Clinicians who never stop: so many requests a second, whether the last was answered or not, each for something nobody asked for before."""
+"""Clinicians who never stop: so many requests a second, answered or not, each for something nobody asked for before."""
 
 from __future__ import annotations
 
