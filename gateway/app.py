@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import hashlib
-import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -30,20 +27,20 @@ from .audit.search import SearchCopy
 from .clock import SteadyClock
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
+from .crew.post import Post
 from .edge.guard import Guard
-from .edge.listening import listening
-from .edge.server import LanyardServer, server
 from .errors import ConfigError
 from .gateway import Gateway
 from .installation import STORE, data_dir_of
 from .metrics import Metrics
-from .ops import ops_app
+from .ops import Readings
 from .pages import Rooms, pages_of
 from .pipeline import Pipeline
 from .presence import CONTROL, Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
+from .stores.base import Store
 from .stores.sqlite import SqliteStore
 from .systems import System
 from .upstreams import UpstreamSessions
@@ -58,24 +55,23 @@ class Running:
 
     config: Config
     gateway: Guard
-    ops: object
+    readings: Readings
     journal: Journal
     rejected: Callable[[str, str], None]
     closing: contextlib.AsyncExitStack
-    draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) -> Running:
+async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[], float] = time.time) -> Running:
     """Open every room. Raises ConfigError, BundleError, StoreUnavailable, JournalUnavailable, JournalDamaged.
 
-    `now` gives the wall clock's seconds since the epoch.
+    `post`: which of how many workers this is. `now` gives the wall clock's seconds since the epoch.
     """
     clock = now = SteadyClock(now)
     async with contextlib.AsyncExitStack() as stack:
-        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config)
-        bundle = Bundle.load(config.policies.path)
+        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config, post.of)
+        bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
-        journal = await _journal(config, data_dir, metrics, clock, stack)
+        journal = await _journal(config, post, data_dir, metrics, clock, stack)
         store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
@@ -126,20 +122,32 @@ async def open_gateway(config: Config, *, now: Callable[[], float] = time.time) 
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
-        search = SearchCopy(data_dir, journal.alarm)
-        stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
-                                        _every(_SWEEP_EVERY, lambda: store.sweep(now())),
-                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems)),
-                                        _rewrapping(vault)))  # fmt: skip
-        running = Running(config, guard, None, journal, rejected, contextlib.AsyncExitStack())
-        running.ops = ops_app(metrics, engine, journal, store, running.draining)
+                                        _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
+        if post.first:
+            _chores(data_dir, journal, store, vault, now, stack)
+        readings = Readings(metrics, engine, journal, store)
+        running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running
+
+
+def _chores(
+    data_dir: Path,
+    journal: Journal,
+    store: Store,
+    vault: Vault,
+    now: Callable[[], float],
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    """What one worker does for all of them."""
+    search = SearchCopy(data_dir, journal.alarm)
+    stack.push_async_callback(asyncio.to_thread, search.close)
+    stack.enter_context(_background(_every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault)))
 
 
 def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]) -> OpenIdProvider:
@@ -157,14 +165,15 @@ def _http(config: Config) -> httpx2.AsyncClient:
 
 
 async def _journal(
-    config: Config, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
+    config: Config, post: Post, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
     key = journal_key(config)
     journal = Journal.open(
         data_dir,
         key,
         now=clock,
-        reserve=config.audit.reserve,
+        name=post.writer(config.gateway.name),
+        reserve=post.share(config.audit.reserve),
         segment=config.audit.segment,
         alarm=journal_alarm(metrics),
     )
@@ -187,7 +196,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = ("clock", "configuration", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
@@ -264,60 +273,3 @@ def _set(config: Config, name: str) -> bool:
 
 def _hash(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
-
-
-async def serve(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; 0 after an orderly end. Raises what `open_gateway` does."""
-    logs.configure()
-    running = await open_gateway(config)
-    _settle()
-    now = time.time
-    public = server(
-        running.gateway,
-        listen=config.gateway.listen,
-        rejected=running.rejected,
-        tls_cert=config.gateway.tls_cert,
-        tls_key=config.gateway.tls_key,
-        drain=config.gateway.drain,
-    )
-    ops = server(running.ops, listen=config.gateway.ops_listen, rejected=lambda source, reason: None, drain=1)
-    async with running.closing:
-        # Before anything is said to have started: an address that is taken is a problem of the configuration.
-        sockets = [listening(f"gateway.{key}", getattr(config.gateway, key)) for key in ("listen", "ops_listen")]
-        await running.journal.record(AuditEvent(EventType.GATEWAY_STARTED, now(), {"listen": config.gateway.listen}))
-        logs.log().info(
-            "listening",
-            listen=config.gateway.listen,
-            ops=config.gateway.ops_listen,
-            public_url=config.gateway.public_url,
-        )
-        await _until_told(public, ops, sockets, running.draining)
-        await running.journal.record(AuditEvent(EventType.GATEWAY_STOPPED, now(), {}))
-    return 0
-
-
-def _settle() -> None:
-    """What was made until here stays: the collector need not look at it again and again while everybody waits."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
-
-
-async def _until_told(
-    public: LanyardServer, ops: LanyardServer, sockets: list[socket.socket], draining: asyncio.Event
-) -> None:
-    """Serve both; on a signal say `not ready`, finish what runs, then stop."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        draining.set()
-        public.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    both = [loop.create_task(one.serve_quietly([place])) for one, place in zip((public, ops), sockets, strict=True)]
-    done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    ops.should_exit = public.should_exit = True
-    await asyncio.gather(*both)
-    for task in done:
-        task.result()

@@ -75,7 +75,7 @@ def origin_of(table: SystemTable) -> Origin:
     )
 
 
-def system_of(table: SystemTable, config: Config) -> System:
+def system_of(table: SystemTable, config: Config, workers: int = 1) -> System:
     """A configured system, its connector made and not yet opened. Raises ConfigError with every problem."""
     try:
         kind, manifest = registry.load(table.connector)
@@ -136,7 +136,7 @@ def system_of(table: SystemTable, config: Config) -> System:
         connector=connector,
         origin=origin_of(table),
         passage=passage,
-        bulkhead=Bulkhead(table.title, table.concurrency),
+        bulkhead=Bulkhead(table.title, max(1, table.concurrency // workers)),
         host=host,
         share=Share(table.share) if table.share else manifest.share,
         state=manifest.state,
@@ -153,13 +153,13 @@ def _origins_of(names: list[str], config: Config) -> list[str]:
     return [f"{config.scheme}://{config.host_of(tables[name])}" for name in names if name in tables]
 
 
-def systems_of(config: Config) -> dict[str, System]:
-    """Raises ConfigError with the problems of all systems."""
+def systems_of(config: Config, workers: int = 1) -> dict[str, System]:
+    """For one of so many workers, which share what a system bears. Raises ConfigError with the problems of all systems."""
     problems: list[str] = []
     found: dict[str, System] = {}
     for table in config.systems:
         try:
-            found[table.name] = system_of(table, config)
+            found[table.name] = system_of(table, config, workers)
         except ConfigError as error:
             problems += error.problems
     if problems:

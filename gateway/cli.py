@@ -9,7 +9,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import uvloop
 
@@ -21,11 +20,12 @@ from sso.seal import new_key
 from . import config as configuration
 from .assembly import seal_of
 from .audit.recovery import JournalDamaged
-from .auditing import asked_in, audit_search, audit_verify
+from .auditing import audit_search, audit_verify
 from .badging import badge_forget, badge_import
 from .credentials import seal_credentials
 from .enrolling import device_approve, device_enrol, device_list, device_revoke
 from .errors import ConfigError, JournalUnavailable
+from .judging import policy_check, policy_explain
 from .observing import device_report
 from .reviewing import emergency_forget, emergency_list, emergency_reviewed
 from .vaulting import vault_import, vault_release, vault_rewrap
@@ -37,6 +37,7 @@ Command = Callable[..., argparse.ArgumentParser]  # adds one, and gives its pars
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point: parse, run, turn refusals into one clear line each."""
     parsed = _parser().parse_args(arguments)
+    parsed.program = _program(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
@@ -55,6 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return CANNOT
 
 
+def _program(arguments: Sequence[str] | None) -> list[str]:
+    """The command that this process is, to begin another like it."""
+    if arguments is None:
+        return [sys.executable, *sys.orig_argv[1:]]
+    return [sys.executable, "-m", "gateway.cli", *arguments]
+
+
+def _workers(text: str) -> int:
+    if not (text.isdigit() and 1 <= int(text) <= 64):
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of workers: 1 to 64")
+    return int(text)
+
+
 def _placed(problem: str, given: argparse.Namespace) -> str:
     """With the configuration's file before a problem that begins with one of its keys."""
     table = problem.partition(":")[0].partition(".")[0]
@@ -62,10 +76,14 @@ def _placed(problem: str, given: argparse.Namespace) -> str:
 
 
 def _serve(given: argparse.Namespace) -> int:
-    from .app import serve
+    """The parent; or, where the parent has begun it with a line to itself, one of its workers."""
+    if given.worker is not None:
+        from .crew.worker import work
 
-    config = configuration.load(given.config)
-    return uvloop.run(serve(config))
+        return uvloop.run(work(given.worker))
+    from .crew.captain import serve
+
+    return uvloop.run(serve(given.config, given.workers, given.program))
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -101,49 +119,6 @@ def _key_seal_credentials(given: argparse.Namespace) -> int:
     seal = seal_of(config)
     print(seal_credentials(sys.stdin.buffer.read(), given.system, seal))
     return WELL
-
-
-def _policy_check(given: argparse.Namespace) -> int:
-    from policies.bundle import Bundle
-    from policies.examples import check
-
-    failures = check(given.path)
-    for failure in failures:
-        print(f"lanyard: {failure}", file=sys.stderr)
-    if not failures:
-        bundle = Bundle.load(given.path)
-        print(
-            f"{given.path or 'the bundled policy'}: {len(bundle.rules)} rules, version {bundle.version}, every example holds"
-        )
-    return WANTING if failures else WELL
-
-
-def _policy_explain(given: argparse.Namespace) -> int:
-    from policies.bundle import Bundle
-    from policies.explain import explain
-
-    path = given.policies
-    if given.request:
-        config = configuration.load(given.config)
-        path = path or config.policies.path
-        question = asked_in(config, given.request)
-        if not question:
-            print(f"no access with the request `{given.request}` is in the journal")
-            return WANTING
-    else:
-        question = _text_of(given.file)
-    try:
-        print(explain(Bundle.load(path), question))
-    except ValueError as error:
-        raise ConfigError([f"{given.file or 'standard input'}: {error}"]) from None
-    return WELL
-
-
-def _text_of(file: str | None) -> str:
-    try:
-        return Path(file).read_text("utf-8") if file else sys.stdin.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{file or 'standard input'}: cannot be read: {error}"]) from None
 
 
 def _demo(given: argparse.Namespace) -> int:
@@ -201,7 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--patients", metavar="DIR", help="a folder of FHIR R4 bundles, in place of invented patients")
     demo.add_argument("--walk", action="store_true", help="go through a nurse's shift by itself, print the table, stop")
     demo.add_argument("--json", metavar="FILE", help="with --walk: the table's figures, as JSON")
-    command("serve", _serve, "run the gateway", "lanyard serve --config /etc/lanyard/lanyard.toml")
+    serving = command("serve", _serve, "run the gateway", "lanyard serve --config /etc/lanyard/lanyard.toml")
+    serving.add_argument("--workers", type=_workers, metavar="N", help="so many processes, in place of gateway.workers")
+    serving.add_argument("--worker", type=int, help=argparse.SUPPRESS)  # the parent's own: a descriptor
     check = command(
         "check", _check, "find every problem of a configuration", "lanyard check --config lanyard.toml --live"
     )
@@ -222,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     sealing.add_argument("system", help="the system's name")
     policy = command(
         "policy check",
-        _policy_check,
+        policy_check,
         "check a policy bundle and its examples",
         "lanyard policy check ./policies",
         config=False,
@@ -230,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument("path", nargs="?", help="the bundle's folder (default: the bundled one)")
     explaining = command(
         "policy explain",
-        _policy_explain,
+        policy_explain,
         "why a question is permitted or refused, or why a request was",
         "lanyard policy explain --request 5f0c2a --config lanyard.toml\n"
         """         echo '{"who": "nurse", "does": "read", "what": "observation"}' | lanyard policy explain""",

@@ -407,11 +407,24 @@ def _listens(address: str) -> tuple[str, str]:
 
 def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read, check, and return. Raises ConfigError with every problem found."""
+    return read(text_of(path), path, environ)
+
+
+def text_of(path: str | Path) -> str:
+    """The file as it is. Raises ConfigError."""
     try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}: name your file with `--config`"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not valid TOML: {error}"]) from None
+
+
+def read(text: str, path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
+    """The text of the file at `path`, checked. Raises ConfigError with every problem found."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{path}: is not valid TOML: {error}"]) from None
     problems = list(_overlay(raw, os.environ if environ is None else environ))
     try:

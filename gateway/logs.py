@@ -70,8 +70,12 @@ class _Theirs(logging.Formatter):
         return json.dumps(_place_of_error(None, "", event))
 
 
-def configure(level: str = "info") -> None:
-    """Once, at start. Libraries' own loggers go to the same place, from warning on."""
+def configure(level: str = "info", **always: int) -> None:
+    """Once, at start. Libraries' own loggers go to the same place, from warning on. `always`: what each line of ours says too."""
+
+    def with_always(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**event, **always}
+
     theirs = logging.StreamHandler(cast(TextIO, _StandardError()))
     theirs.setFormatter(_Theirs())
     logging.basicConfig(handlers=[theirs], level=logging.WARNING, force=True)
@@ -80,6 +84,7 @@ def configure(level: str = "info") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            with_always,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _drop_forbidden,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# Name, words, kind, and samples: their name, labels and value. JSON-able, for the parent.
+Families = list[tuple[str, str, str, list[tuple[str, list[tuple[str, str]], float]]]]
 
 
 class Metrics:
@@ -43,5 +46,12 @@ class Metrics:
         """Counts one system's pages that went out without the guard script, by why."""
         return lambda why: self.unguarded.labels(system, why).inc()
 
-    def text(self) -> bytes:
-        return generate_latest(self.registry)
+    def families(self) -> Families:
+        return families(self.registry)
+
+
+def families(registry: CollectorRegistry) -> Families:
+    return [
+        (m.name, m.documentation, m.type, [(s.name, sorted(s.labels.items()), s.value) for s in m.samples])
+        for m in registry.collect()
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,7 +65,12 @@ class Bundle:
     def load(cls, path: str | Path | None = None) -> Bundle:
         """Read and check the folder at `path`, or the bundled one. Raises BundleError with every problem."""
         folder = BUNDLED if path is None else Path(path)
-        contents, problems = _contents(folder)
+        return cls.of(folder, *contents(folder))
+
+    @classmethod
+    def of(cls, folder: Path, contents: dict[Path, bytes], hindered: Sequence[str] = ()) -> Bundle:
+        """Check what `contents` found in `folder`. Raises BundleError with every problem."""
+        problems = list(hindered)
         texts = dict(_texts(contents, problems))
         schema = _schema(texts.pop(SCHEMA), problems) if SCHEMA in texts else None
         rules = _rules(texts, schema, problems)
@@ -93,7 +98,7 @@ class Bundle:
         return Bundle(self.path, f"{self.version}+{kept_names}", rules, self.schema)
 
 
-def _contents(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
+def contents(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
     """The bytes of the schema and of all `*.cedar`, in order, each read once; and what hinders reading them."""
     if not folder.is_dir():
         return {}, [f"{folder}: is no folder: `policies.path` names a folder of `*.cedar` files"]
@@ -104,13 +109,13 @@ def _contents(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
     paths = [own if own.exists() else BUNDLED / SCHEMA, *sorted(folder.glob("*.cedar"))]
     if len(paths) == 1:
         problems.append(f"{folder}: holds no `*.cedar` file: everything would be refused")
-    contents: dict[Path, bytes] = {}
+    found: dict[Path, bytes] = {}
     for path in paths:
         try:
-            contents[path] = path.read_bytes()
+            found[path] = path.read_bytes()
         except OSError as error:
             problems.append(f"{path}: cannot be read: {error.strerror}")
-    return contents, problems
+    return found, problems
 
 
 def _texts(contents: dict[Path, bytes], problems: list[str]) -> Iterator[tuple[str, str]]:

@@ -42,6 +42,7 @@ class LanyardProtocol(HttpToolsProtocol):
     deadlines = Deadlines()
     most = 1 << 30  # connections at once
     silent: dict[LanyardProtocol, float]  # those that never said anything, the oldest first, and since when
+    leaving = False  # each answer is the last of its connection
 
     outbox: Outbox | None = None
     cycle: Cycle | None  # type: ignore[assignment]  # ours, not uvicorn's
@@ -164,7 +165,7 @@ class LanyardProtocol(HttpToolsProtocol):
             self._outbox,
             self.server_state.default_headers,
             self.on_response_complete,
-            keep_alive=head.keep_alive,
+            keep_alive=head.keep_alive and not self.leaving,
             expects=head.expects,
             more_body=more_body,
         )
@@ -332,6 +333,7 @@ class LanyardServer(uvicorn.Server):
     """uvicorn's server with the sweep beside it, and signals left to whoever runs it."""
 
     deadlines = Deadlines()
+    protocol: type[LanyardProtocol] = LanyardProtocol
 
     async def sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -341,6 +343,25 @@ class LanyardServer(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, LanyardProtocol):
                     connection.look(now)
+
+    async def leave(self, idle: float) -> None:
+        """Somebody else serves from now on: take nobody new, and end each connection with its answer.
+
+        A connection that is kept may still have a question on its way: it is closed after `idle` seconds without one.
+        """
+        while not self.started:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(0.01)
+        for listener in self.servers:
+            listener.close()
+        self.protocol.leaving = True
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, LanyardProtocol) and connection.cycle is not None:
+                connection.cycle.keep_alive = False
+        until = asyncio.get_running_loop().time() + idle
+
+        while self.server_state.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+        self.should_exit = True
 
     async def serve_quietly(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve without taking over the process's signals."""
@@ -400,5 +421,5 @@ def server(
         reset_contextvars=True,
     )
     made = LanyardServer(config)
-    made.deadlines = deadlines
+    made.deadlines, made.protocol = deadlines, Protocol
     return made

@@ -32,7 +32,7 @@ class _Power(FaultyDisk):
         try:
             super()._step()
         except OSError:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.killpg(0, signal.SIGKILL)
 
 
 def power_cut(control: Path) -> None:

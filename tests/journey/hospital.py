@@ -63,7 +63,7 @@ class Hospital:
         self.logs.append(log)
         with log.open("wb") as out:
             command = [sys.executable, "-m", *self.program, "serve", "--config", str(self.path)]
-            self.process = subprocess.Popen(command, stdout=out, stderr=out)
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -77,6 +77,22 @@ class Hospital:
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(15)
+
+    @property
+    def workers(self) -> dict[int, int]:
+        """The process of each worker, by its number."""
+        return {int(number): parts["pid"] for number, parts in self.ready()[1]["workers"].items()}
+
+    @property
+    def worker(self) -> int:
+        """The process of the first worker."""
+        return self.workers[1]
+
+    def kill(self) -> None:
+        """The parent and all workers at once."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(15)
 
     def ready(self) -> tuple[int, dict[str, Any]]:
         """What `/readyz` says: status, and the state of each part."""

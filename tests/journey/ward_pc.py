@@ -19,5 +19,6 @@ def clock() -> float:
     return time.time() + float(file.read_text())
 
 
-app.open_gateway = lambda config: opened(config, now=clock)
-sys.exit(cli.main(sys.argv[2:]))
+app.open_gateway = lambda config, **given: opened(config, now=clock, **given)
+del sys.argv[1]  # not from what a worker is begun with
+sys.exit(cli.main())

@@ -35,7 +35,7 @@ def killed_whole(folder: Path, dose: Dose) -> Outcome:
 
 
 def _kill(here: Stage) -> None:
-    here.gateway.stop(signal.SIGKILL)
+    here.gateway.kill()
 
 
 F02 = Row(
