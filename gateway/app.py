@@ -31,7 +31,7 @@ from .crew.post import Post
 from .edge.guard import Guard
 from .errors import ConfigError
 from .gateway import Gateway
-from .installation import STORE, data_dir_of
+from .installation import data_dir_of
 from .metrics import Metrics
 from .ops import Readings
 from .pages import Rooms, pages_of
@@ -41,7 +41,7 @@ from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
 from .stores.base import Store
-from .stores.sqlite import SqliteStore
+from .stores.opening import open_store
 from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
@@ -72,7 +72,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         journal = await _journal(config, post, data_dir, metrics, clock, stack)
-        store = SqliteStore(data_dir / STORE, seal, alarm=journal.alarm)
+        store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked

@@ -26,7 +26,7 @@ class Readings:
         """Whether requests should come here, and why not. An upstream that is down is no reason to say no."""
         parts = {"draining": "yes" if self.draining.is_set() else "no", "journal": self.journal.state, "store": "ok"}
         try:
-            await self.store.version()
+            await self.store.heard(None)
         except StoreUnavailable:
             parts["store"] = "unavailable"
         ready = (

@@ -96,7 +96,7 @@ class Sessions:
         self._seats: OrderedDict[bytes, Seat] = OrderedDict()
         self._sessions: dict[str, Session] = {}
         self._shifts: dict[str, Shift] = {}
-        self._version: int | None = None
+        self._place: str | None = None
         self._looked = 0.0
         self._checking: asyncio.Lock = asyncio.Lock()
         self._seen: dict[str, Session] = {}
@@ -522,19 +522,19 @@ class Sessions:
 
     def _believed(self, now: float) -> bool:
         """Also not when the clock was set back: an hour that is lived twice is not believed twice."""
-        return self._version is not None and 0 <= now - self._looked < _BELIEVED
+        return self._place is not None and 0 <= now - self._looked < _BELIEVED
 
     async def _look(self, now: float) -> None:
         """Has anybody else written? Then nothing that is cached is believed, but for when sessions were last seen."""
         async with self._checking:
             if self._believed(self._now()):
                 return
-            version = await self._store.version()
-            if version != self._version:
+            heard = await self._store.heard(self._place)
+            if heard.keys is None or heard.keys:
                 self._seats.clear()
                 self._sessions.clear()
                 self._shifts.clear()
-                self._version = version
+            self._place = heard.place
             self._looked = now
 
     async def _read(self, token: bytes) -> Seat | None:

@@ -52,9 +52,9 @@ async def _nobody_notes(
 class UpstreamSessionStore(Protocol):
     """Where upstream sessions are kept, sealed, by a hash of their key. Raises StoreUnavailable."""
 
-    async def put_upstream(self, key: tuple[str, ...], sealed: bytes, owner_session: str) -> None: ...
+    async def put_upstream(self, key: tuple[str, ...], value: bytes, owner_session: str) -> int | None: ...
 
-    async def get_upstream(self, key: tuple[str, ...]) -> bytes | None: ...
+    async def get_upstream(self, key: tuple[str, ...]) -> tuple[int, bytes] | None: ...
 
     async def delete_upstream(self, key: tuple[str, ...]) -> None: ...
 
@@ -362,10 +362,8 @@ class UpstreamSessions:
 
     async def _kept(self, key: Key) -> LogOn | None:
         """A log-on from before a restart. Its pages are not known any more, so their forms are not sent into it."""
-        plain = await self._store.get_upstream(key)
-        if plain is None:
-            return None
-        return LogOn.of(key, plain)
+        kept = await self._store.get_upstream(key)
+        return LogOn.of(key, kept[1]) if kept is not None else None
 
     async def _put(self, live: LogOn) -> None:
         await self._store.put_upstream(live.key, live.kept(), live.holder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policies.model import Principal
@@ -33,6 +33,9 @@ class Shift:
     end_reason: str = ""
     emergency: str = ""  # AWAY or VOUCHED: no provider has confirmed it, and none ever will
     put_off: float = 0.0  # seconds that its end has been put off, for what was being written
+    renewed: int = (
+        0  # its claims and tokens were changed so often: whoever has not heard of the latest takes nothing back
+    )
 
     def live(self, now: float) -> bool:
         return self.ended is None and now < self.ends
@@ -57,6 +60,26 @@ class Shift:
             return False
         self.ends, self.put_off = self.ends + more, self.put_off + more
         return True
+
+    def heard_of(self, kept: Shift) -> Shift:
+        """This one, as a store may keep it over `kept`: later claims and tokens, an end that was put off, and an end that came hold."""
+        later = {name: getattr(kept, name) for name in _RENEWED if kept.renewed > self.renewed}
+        later |= {name: getattr(kept, name) for name in ("ended", "end_reason") if kept.ended is not None}
+        return replace(self, **later, ends=max(self.ends, kept.ends), put_off=max(self.put_off, kept.put_off))
+
+
+_RENEWED = (
+    "principal",
+    "auth_time",
+    "checked",
+    "acr",
+    "amr",
+    "provider_session",
+    "id_token",
+    "refresh_token",
+    "provider_away",
+    "renewed",
+)
 
 
 class ShiftStore(Protocol):

@@ -1,37 +1,27 @@
-"""Badges in the embedded store: by a keyed hash of the number, sealed, and one holder for each."""
+"""Badges in SQL: by a keyed hash of the number, sealed, and one holder for each."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import delete, select
 
 from sso.badge import Badge, Holder
-from sso.seal import Seal
 
 from .base import key_hash
+from .rows import Rows, put_new
 from .schema import badges
 
-T = TypeVar("T")
 
-
-class BadgeRows:
-    """The part of SqliteStore that is a BadgeStore."""
-
-    _seal: Seal
-
-    async def _do(self, work: Callable[[Connection], T]) -> T:
-        raise NotImplementedError
+class BadgeRows(Rows):
+    """The part of SqlStore that is a BadgeStore."""
 
     async def put_badge(self, hashed: str, badge: Badge) -> bool:
         value = self._seal.seal(json.dumps(asdict(badge)).encode(), purpose=f"badge:{hashed}")
         row = {"hash": hashed, "id": badge.id, "person": key_hash(*badge.holder), "value": value}
-        put = upsert(badges).values(row).on_conflict_do_nothing()
-        return await self._do(lambda c: c.execute(put).rowcount == 1)
+        return await self._do(lambda c: put_new(c, badges, row))
 
     async def badge(self, hashed: str) -> Badge | None:
         found = await self._badges(badges.c.hash == hashed)
@@ -46,7 +36,7 @@ class BadgeRows:
 
     async def _badges(self, where: Any) -> list[Badge]:
         asked = select(badges.c.hash, badges.c.value).where(where)
-        return await self._do(lambda c: [self._badge(hashed, value) for hashed, value in c.execute(asked)])
+        return await self._ask(lambda c: [self._badge(hashed, value) for hashed, value in c.execute(asked)])
 
     def _badge(self, hashed: str, value: str) -> Badge:
         fields = json.loads(self._seal.unseal(value, purpose=f"badge:{hashed}"))

@@ -45,11 +45,36 @@ class CodeStore(Protocol):
 
 
 class UpstreamStore(Protocol):
-    async def put_upstream(self, key: tuple[str, ...], value: bytes, owner_session: str) -> None: ...
+    """Log-ons at systems, in versions that never come twice: whoever holds an older one sees that it is older."""
 
-    async def get_upstream(self, key: tuple[str, ...]) -> bytes | None: ...
+    async def put_upstream(
+        self, key: tuple[str, ...], value: bytes, owner_session: str, *, after: int | None = None
+    ) -> int | None:
+        """Keep it as a new version, and give that. With `after`: None, and nothing kept, where another version than that
+        stands there by now (0: none does)."""
+        ...
+
+    async def get_upstream(self, key: tuple[str, ...]) -> tuple[int, bytes] | None: ...
+
+    async def upstream_version(self, key: tuple[str, ...]) -> int:
+        """0 where there is none."""
+        ...
 
     async def delete_upstream(self, key: tuple[str, ...]) -> None: ...
+
+
+class LeaseStore(Protocol):
+    """Who alone may do something for a while. Seconds are those of the store's own clock, which all of its users share."""
+
+    async def take_lease(self, name: str, holder: str, lasts: float) -> int | None:
+        """A fence, higher with every taking; None while another holds it."""
+        ...
+
+    async def renew_lease(self, name: str, holder: str, lasts: float) -> bool:
+        """From now on. False where it is not this holder's any more."""
+        ...
+
+    async def drop_lease(self, name: str, holder: str) -> None: ...
 
 
 class FactorStore(Protocol):
@@ -122,6 +147,15 @@ class Cookie(NamedTuple):
     until: float  # when it is worth nothing any more
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which shifts and sessions somebody else has written (`key_hash` of their ids) since an earlier `place`. None: too many, or
+    nobody knows; nothing that was read before is to be believed."""
+
+    place: str
+    keys: frozenset[str] | None
+
+
 class Store(
     ShiftStore,
     SessionStore,
@@ -130,11 +164,17 @@ class Store(
     LastSignOnStore,
     CodeStore,
     UpstreamStore,
+    LeaseStore,
     FactorStore,
     VaultStore,
     Protocol,
 ):
     """All of it, and what a cache needs."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other gateways may write there too."""
+        ...
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
         """A shift, a session in it and its first cookie's hash, or nothing of the three.
@@ -147,8 +187,9 @@ class Store(
         """What a cookie's hash stands for, also where it has lapsed."""
         ...
 
-    async def version(self) -> int:
-        """A number that changes whenever somebody else has written."""
+    async def heard(self, since: str | None) -> Heard:
+        """What others have written since that place (None: only where we are now). What this object wrote is not in it, nor is
+        when sessions were last seen."""
         ...
 
     async def sweep(self, now: float) -> None:

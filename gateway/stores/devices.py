@@ -1,4 +1,4 @@
-"""Enrolled devices in the embedded store, and which sessions are seated on them."""
+"""Enrolled devices in SQL, and which sessions are seated on them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from sso.device import Certificate, Enrolment
 from sso.errors import DeviceRefused, StoreUnavailable
-from sso.seal import Seal, SealError
+from sso.seal import SealError
 from sso.session import Session
 
 from .base import key_hash
+from .rows import Rows, put_row
 from .schema import devices, seated_on, sessions
 from .values import enrolment_of, enrolment_value
 
-T = TypeVar("T")
 
-
-class DeviceRows:
-    """The part of SqliteStore that is a DeviceStore."""
-
-    _seal: Seal
-
-    async def _do(self, work: Callable[[Connection], T]) -> T:
-        raise NotImplementedError
+class DeviceRows(Rows):
+    """The part of SqlStore that is a DeviceStore."""
 
     def _put_session(self, c: Connection, session: Session) -> None:
         raise NotImplementedError
@@ -50,8 +43,7 @@ class DeviceRows:
             "revoked": enrolment.revoked,
             "value": self._seal.seal(json.dumps(enrolment_value(enrolment)).encode(), purpose=f"device:{hashed}"),
         }
-        in_use = devices.c.revoked.is_(None)
-        c.execute(upsert(devices).values(row).on_conflict_do_update(index_elements=["id"], set_=row, where=in_use))
+        put_row(c, devices, row, "id", devices.c.revoked.is_(None))
 
     async def device(self, device_id: str) -> Enrolment | None:
         found = await self._devices(select(devices.c.id, devices.c.value).where(devices.c.id == key_hash(device_id)))
@@ -67,7 +59,7 @@ class DeviceRows:
     async def devices(self) -> list[Enrolment]:
         """Opened beside the store's thread: thousands take it a good part of a second, and sessions wait for it."""
         asked = select(devices.c.id, devices.c.value).order_by(devices.c.created.desc())
-        rows = [(row.id, row.value) for row in await self._do(lambda c: c.execute(asked).all())]
+        rows = [(row.id, row.value) for row in await self._ask(lambda c: c.execute(asked).all())]
         try:
             return await asyncio.to_thread(lambda: [self._enrolment(*row) for row in rows])
         except SealError:
@@ -78,7 +70,7 @@ class DeviceRows:
         return await self._devices(select(devices.c.id, devices.c.value).where(*own).order_by(devices.c.created.desc()))
 
     async def _devices(self, asked: Any) -> list[Enrolment]:
-        return await self._do(lambda c: [self._enrolment(hashed, value) for hashed, value in c.execute(asked)])
+        return await self._ask(lambda c: [self._enrolment(hashed, value) for hashed, value in c.execute(asked)])
 
     def _enrolment(self, hashed: str, value: str) -> Enrolment:
         return enrolment_of(json.loads(self._seal.unseal(value, purpose=f"device:{hashed}")))
@@ -87,7 +79,8 @@ class DeviceRows:
         return await self._do(lambda c: self._amend_device(c, key_hash(device_id), change))
 
     def _amend_device(self, c: Connection, hashed: str, change: Callable[[Enrolment], Enrolment]) -> Enrolment | None:
-        value = c.execute(select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))).scalar()
+        in_use = select(devices.c.value).where(devices.c.id == hashed, devices.c.revoked.is_(None))
+        value = c.execute(in_use.with_for_update()).scalar()
         if value is None:
             return None
         enrolment = change(self._enrolment(hashed, value))
@@ -95,7 +88,7 @@ class DeviceRows:
         return enrolment
 
     async def sessions_on(self, device_id: str) -> list[Session]:
-        found = await self._do(lambda c: self._seated_on(c, key_hash(device_id)))
+        found = await self._ask(lambda c: self._seated_on(c, key_hash(device_id)))
         return sorted(found, key=lambda session: -session.created)
 
     def _seated_on(self, c: Connection, hashed: str) -> list[Session]:
@@ -113,20 +106,15 @@ class DeviceRows:
             for session in ended:
                 session.ended, session.end_reason = now, "device-revoked"
                 self._put_session(c, session)
+            self._tell(c, *(key_hash(session.id) for session in ended))
             return ended
 
         return await self._do(work)
 
 
 def refuse_revoked(c: Connection, device_id: str) -> None:
-    """Between a device's proof and the seat, somebody may have revoked it. Raises DeviceRefused."""
+    """Between a device's proof and the seat, somebody may have revoked it; from here to the seat nobody does. Raises DeviceRefused."""
     if device_id:
-        revoked = select(devices.c.id).where(devices.c.id == key_hash(device_id), devices.c.revoked.is_not(None))
-        if c.execute(revoked).first() is not None:
+        known = select(devices.c.revoked).where(devices.c.id == key_hash(device_id))
+        if c.execute(known.with_for_update(read=True)).scalar() is not None:
             raise DeviceRefused("device-revoked", "this device was taken out of use")
-
-
-def remember_seat(c: Connection, session: str, device_id: str) -> None:
-    """`session`: the hash of its id. A session never changes its device."""
-    if device_id:
-        c.execute(upsert(seated_on).values(session=session, device=key_hash(device_id)).on_conflict_do_nothing())

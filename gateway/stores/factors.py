@@ -1,37 +1,21 @@
-"""What clinicians unlock with, and counts of tries, in the embedded store."""
+"""What clinicians unlock with, and counts of tries, in SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
-from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
-
-from sso.seal import Seal
+from sqlalchemy import Connection, case, delete, select, update
 
 from .base import key_hash
+from .rows import Rows, put_row, upsert
 from .schema import factors, tallies
 
-T = TypeVar("T")
 
-
-class FactorRows:
-    """The part of SqliteStore that is a FactorStore."""
-
-    _seal: Seal
-
-    async def _do(self, work: Callable[[Connection], T]) -> T:
-        raise NotImplementedError
+class FactorRows(Rows):
+    """The part of SqlStore that is a FactorStore."""
 
     async def put_factor(self, issuer: str, subject: str, kind: str, value: bytes) -> None:
         hashed = key_hash(issuer, subject, kind)
         row = {"hash": hashed, "value": self._seal.seal(value, purpose=f"factor:{hashed}")}
-        await self._do(
-            lambda c: (
-                c.execute(upsert(factors).values(row).on_conflict_do_update(index_elements=["hash"], set_=row)) and None
-            )
-        )
+        await self._do(lambda c: put_row(c, factors, row, "hash") and None)
 
     async def factor(self, issuer: str, subject: str, kind: str) -> bytes | None:
         hashed = key_hash(issuer, subject, kind)
@@ -40,17 +24,17 @@ class FactorRows:
             value = c.execute(select(factors.c.value).where(factors.c.hash == hashed)).scalar()
             return self._seal.unseal(value, purpose=f"factor:{hashed}") if value else None
 
-        return await self._do(ask)
+        return await self._ask(ask)
 
     async def tally(self, kind: str, key: str, now: float, expires: float) -> int:
         def work(c: Connection) -> int:
             row = {"hash": key_hash(kind, key), "count": 1, "expires": expires}
-            c.execute(delete(tallies).where(tallies.c.hash == row["hash"], tallies.c.expires <= now))
-            one_more = (
-                upsert(tallies)
-                .values(row)
-                .on_conflict_do_update(index_elements=["hash"], set_={"count": tallies.c.count + 1})
-            )
+            over = tallies.c.expires <= now
+            changes = {
+                "count": case((over, 1), else_=tallies.c.count + 1),
+                "expires": case((over, expires), else_=tallies.c.expires),
+            }
+            one_more = upsert(c, tallies).values(row).on_conflict_do_update(index_elements=["hash"], set_=changes)
             return int(c.execute(one_more.returning(tallies.c.count)).scalar_one())
 
         return await self._do(work)

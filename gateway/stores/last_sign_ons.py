@@ -1,31 +1,22 @@
-"""Clinicians' latest federated sign-ons in the embedded store, and the names that select one."""
+"""Clinicians' latest federated sign-ons in SQL, and the names that select one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from sso.last_sign_on import LastSignOn
-from sso.seal import Seal
 
 from .base import key_hash
+from .rows import Rows, put_new, put_row
 from .schema import last_sign_ons, login_names
 from .values import last_sign_on_of, last_sign_on_value
 
-T = TypeVar("T")
 
-
-class LastSignOnRows:
-    """The part of SqliteStore that is a LastSignOnStore."""
-
-    _seal: Seal
-
-    async def _do(self, work: Callable[[Connection], T]) -> T:
-        raise NotImplementedError
+class LastSignOnRows(Rows):
+    """The part of SqlStore that is a LastSignOnStore."""
 
     async def put_last_sign_on(self, found: LastSignOn, forget: float) -> None:
         p = found.principal
@@ -34,10 +25,10 @@ class LastSignOnRows:
         row = {"person": person, "handle": _handle(found.handle), "forget": forget, "value": value}
 
         def work(c: Connection) -> None:
-            c.execute(upsert(last_sign_ons).values(row).on_conflict_do_update(index_elements=["person"], set_=row))
+            put_row(c, last_sign_ons, row, "person")
             c.execute(delete(login_names).where(login_names.c.person == person))
             for name in found.names:
-                c.execute(upsert(login_names).values(name=_name(name), person=person).on_conflict_do_nothing())
+                put_new(c, login_names, {"name": _name(name), "person": person})
 
         await self._do(work)
 
@@ -61,7 +52,7 @@ class LastSignOnRows:
             (row,) = rows
             return last_sign_on_of(json.loads(self._seal.unseal(row.value, purpose=f"last-sign-on:{row.person}")))
 
-        return await self._do(ask)
+        return await self._ask(ask)
 
     async def forget_last_sign_on(self, issuer: str, subject: str) -> bool:
         person = key_hash(issuer, subject)

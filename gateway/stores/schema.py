@@ -6,11 +6,11 @@ the first release, or new.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, Float, Index, Integer, MetaData, String, Table, Text, inspect
+from sqlalchemy import BigInteger, Column, Connection, Float, Index, Integer, MetaData, String, Table, Text, inspect
 
 from sso.errors import StoreUnavailable
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 shifts = Table(
@@ -59,7 +59,28 @@ upstreams = Table(
     metadata,
     Column("hash", String, primary_key=True),
     Column("session", String, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("value", Text, nullable=False),  # "": it was deleted
+    Index("upstream_session", "session"),
+)
+
+# Several gateways on one store: which shifts and sessions somebody has written, and who alone may do something.
+changes = Table(
+    "change",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False),  # hash of the id of a shift or session
+    Column("origin", String, nullable=False),  # whose own caches know it already
+    sqlite_autoincrement=True,  # a place is never given twice
+)
+leases = Table(
+    "lease",
+    metadata,
+    Column("name", String, primary_key=True),  # hash
+    Column("holder", String, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("taken", Float, nullable=False),
+    Column("until", Float, nullable=False),
 )
 
 # Locks: what a clinician unlocks with, and how often somebody has tried.
@@ -156,6 +177,8 @@ def bring_up_to_date(c: Connection) -> None:
         raise StoreUnavailable(f"the store is of a later release (version {found}, known here: {VERSION})")
     if found < 1 and inspect(c).has_table("session"):
         _sessions_know_the_provider_s(c)
+    if found < 4 and inspect(c).has_table("upstream"):
+        _upstreams_have_versions(c)
     metadata.create_all(c)
     c.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
 
@@ -164,6 +187,11 @@ def _sessions_know_the_provider_s(c: Connection) -> None:
     """Those of before say none; `Sessions.meant` says what becomes of them."""
     c.exec_driver_sql("ALTER TABLE session ADD COLUMN provider_session VARCHAR")
     c.exec_driver_sql("CREATE INDEX session_provider_session ON session (provider_session)")
+
+
+def _upstreams_have_versions(c: Connection) -> None:
+    c.exec_driver_sql("ALTER TABLE upstream ADD COLUMN version BIGINT DEFAULT '1' NOT NULL")
+    c.exec_driver_sql("CREATE INDEX upstream_session ON upstream (session)")
 
 
 def _version(c: Connection) -> int:

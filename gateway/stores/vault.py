@@ -1,34 +1,25 @@
-"""The vault's rows in the embedded store: what stands there is sealed by the vault itself."""
+"""The vault's rows in SQL: what stands there is sealed by the vault itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Select, delete, select, update
 
 from .base import SealedCredential
+from .rows import Rows, put_new, put_row
 from .schema import credentials, vault_keys
 
-T = TypeVar("T")
 
-
-class VaultRows:
-    """The part of SqliteStore that is a VaultStore."""
-
-    async def _do(self, work: Callable[[Connection], T]) -> T:
-        raise NotImplementedError
+class VaultRows(Rows):
+    """The part of SqlStore that is a VaultStore."""
 
     async def vault_key(self, person: str) -> str | None:
-        return await self._do(lambda c: _vault_key(c, person))
+        return await self._ask(lambda c: c.execute(_wrapped(person)).scalar())
 
     async def vault_keys(self) -> list[tuple[str, str]]:
-        return await self._do(
-            lambda c: [
-                (row.person, row.wrapped) for row in c.execute(select(vault_keys.c.person, vault_keys.c.wrapped))
-            ]
-        )
+        asked = select(vault_keys.c.person, vault_keys.c.wrapped)
+        return await self._ask(lambda c: [(row.person, row.wrapped) for row in c.execute(asked)])
 
     async def rewrap_vault_key(self, person: str, old: str, new: str) -> bool:
         same = update(vault_keys).where(vault_keys.c.person == person, vault_keys.c.wrapped == old)
@@ -36,11 +27,12 @@ class VaultRows:
 
     async def put_credential(self, person: str, wrapped: str, kept: SealedCredential) -> bool:
         def work(c: Connection) -> bool:
-            c.execute(upsert(vault_keys).values(person=person, wrapped=wrapped).on_conflict_do_nothing())
-            if _vault_key(c, person) != wrapped:
+            put_new(c, vault_keys, {"person": person, "wrapped": wrapped})
+            # Held until the end: whoever forgets the last credential takes the key with it.
+            if c.execute(_wrapped(person).with_for_update()).scalar() != wrapped:
                 return False
             row = {"hash": kept.key, "person": person, "about": kept.about, "value": kept.value}
-            c.execute(upsert(credentials).values(row).on_conflict_do_update(index_elements=["hash"], set_=row)) and None
+            put_row(c, credentials, row, "hash")
             return True
 
         return await self._do(work)
@@ -58,10 +50,11 @@ class VaultRows:
 
     async def _credentials(self, where: Any) -> list[SealedCredential]:
         asked = select(credentials.c.hash, credentials.c.about, credentials.c.value).where(where)
-        return await self._do(lambda c: [SealedCredential(*row) for row in c.execute(asked)])
+        return await self._ask(lambda c: [SealedCredential(*row) for row in c.execute(asked)])
 
     async def forget_credential(self, person: str, key: str) -> bool:
         def work(c: Connection) -> bool:
+            c.execute(_wrapped(person).with_for_update())
             gone = c.execute(delete(credentials).where(credentials.c.hash == key, credentials.c.person == person))
             left = select(credentials.c.person)
             c.execute(delete(vault_keys).where(vault_keys.c.person == person, vault_keys.c.person.not_in(left)))
@@ -70,5 +63,5 @@ class VaultRows:
         return await self._do(work)
 
 
-def _vault_key(c: Connection, person: str) -> str | None:
-    return c.execute(select(vault_keys.c.wrapped).where(vault_keys.c.person == person)).scalar()
+def _wrapped(person: str) -> Select[str]:
+    return select(vault_keys.c.wrapped).where(vault_keys.c.person == person)

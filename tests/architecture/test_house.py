@@ -70,7 +70,6 @@ def test_no_module_is_a_drawer() -> None:
 LONG = {
     "gateway/edge/server.py": "one connection's states, of which each bounds the others",
     "gateway/sessions.py": "one cache of seats, and all that may be done to one: apart, each would have to know its inside",
-    "gateway/stores/testing.py": "one contract, which a store keeps as a whole or not at all",
     "gateway/config.py": "one table of settings and its messages, which are read together",
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +57,20 @@ class PostgresServer(OwnProcess):
 
     def begin(self) -> None:
         self.start(self.answers)
+
+    def signal(self, number: int) -> None:
+        """Each of its processes has a group of its own: a server that stands still, or is dead, is all of them."""
+        if number == signal.SIGTERM:
+            number = signal.SIGINT  # which waits for nobody who is connected
+        assert self.process is not None
+        for pid in [self.process.pid, *(self._children() if number != signal.SIGINT else [])]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _children(self) -> list[int]:
+        assert self.process is not None
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
 
 def programs() -> Path:

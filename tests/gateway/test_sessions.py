@@ -154,7 +154,7 @@ async def test_a_session_s_public_id_and_a_token_s_hash_are_no_cookies(ward: War
 
 
 async def test_an_unchanged_store_is_not_read_again(ward: Ward) -> None:
-    """A thousand requests within the believed time cost no question at all; later ones ask for the version only."""
+    """A thousand requests within the believed time cost no question at all; later ones ask what was heard only."""
     sessions, store = ward.gateway()
     _, token = await sit(sessions)
     await sessions.seated(token, MAIN)
@@ -164,7 +164,7 @@ async def test_an_unchanged_store_is_not_read_again(ward: Ward) -> None:
     assert store.calls == []
     ward.clock.at += 0.9
     await sessions.seated(token, MAIN)
-    assert store.calls == ["version"]
+    assert store.calls == ["heard"]
 
 
 async def test_a_broken_store_is_neither_signed_off_nor_let_through(ward: Ward) -> None:

@@ -71,11 +71,12 @@ class Shelf:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, ...], bytes] = {}
 
-    async def put_upstream(self, key: tuple[str, ...], sealed: bytes, owner_session: str) -> None:
-        self.kept[key] = sealed
+    async def put_upstream(self, key: tuple[str, ...], value: bytes, owner_session: str) -> int | None:
+        self.kept[key] = value
+        return 1
 
-    async def get_upstream(self, key: tuple[str, ...]) -> bytes | None:
-        return self.kept.get(key)
+    async def get_upstream(self, key: tuple[str, ...]) -> tuple[int, bytes] | None:
+        return (1, self.kept[key]) if key in self.kept else None
 
     async def delete_upstream(self, key: tuple[str, ...]) -> None:
         self.kept.pop(key, None)

@@ -28,6 +28,11 @@ def opened(path: Path) -> SqliteStore:
     return SqliteStore(path, Seal([KEY]))
 
 
+BEFORE_REPLICAS = """
+    drop table change; drop table lease; drop index upstream_session; alter table upstream drop column version;
+"""
+
+
 async def first_release(path: Path) -> None:
     """A file as the first release left it: no version, no devices, and sessions that know no session of the provider."""
     store = opened(path)
@@ -38,6 +43,7 @@ async def first_release(path: Path) -> None:
     del fields["provider_session"]
     value = Seal([KEY]).seal(json.dumps(fields).encode(), purpose=f"session:{hashed}")
     with closing(sqlite3.connect(path)) as db:
+        db.executescript(BEFORE_REPLICAS)
         db.execute("drop index session_provider_session")
         db.execute("alter table session drop column provider_session")
         db.execute("drop table device")
@@ -82,7 +88,8 @@ async def test_an_upgraded_file_has_what_a_new_one_has(tmp_path: Path) -> None:
     for name in ("old.db", "new.db"):
         await opened(tmp_path / name).close()
         with closing(sqlite3.connect(tmp_path / name)) as db:
-            columns = {row[1:4] for row in db.execute("pragma table_info(session)")}
+            tables = ("session", "upstream")
+            columns = {row[1:] for table in tables for row in db.execute(f"pragma table_xinfo({table})")}
             indices = {row[0] for row in db.execute("select name from sqlite_master where type = 'index'")}
             shapes.append((columns, indices, db.execute("pragma user_version").fetchone()))
     assert shapes[0] == shapes[1]
@@ -119,7 +126,7 @@ async def test_a_file_from_before_the_vault_gets_its_tables(tmp_path: Path) -> N
     await store.seat(shift(), session(), MAIN, token_hash("token"))
     await store.close()
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("drop table vault_key; drop table credential; pragma user_version = 1")
+        db.executescript(BEFORE_REPLICAS + "drop table vault_key; drop table credential; pragma user_version = 1")
     store = opened(path)
     assert await store.by_token(token_hash("token")) == Cookie(session(), shift(), MAIN, inf)
     assert await store.put_credential("person", "wrapped", SealedCredential("k", "about", "value"))
@@ -138,9 +145,25 @@ async def test_a_file_from_before_emergency_sign_on_gets_its_tables(tmp_path: Pa
     with closing(sqlite3.connect(path)) as db:
         row = (hashed, "person", "seat", shift().ends, value)
         db.execute("insert into shift (id, person, seat, ends, value) values (?, ?, ?, ?, ?)", row)
-        db.executescript("drop table last_sign_on; drop table login_name; pragma user_version = 2")
+        db.executescript(BEFORE_REPLICAS + "drop table last_sign_on; drop table login_name; pragma user_version = 2")
     store = opened(path)
     assert await store.shift("shift-1") == shift()
     await store.put_last_sign_on(NOKOYE, T0 + 9)
     assert await store.last_sign_on_named("nokoye") == NOKOYE
+    await store.close()
+
+
+async def test_a_file_from_before_replicas_keeps_its_log_ons(tmp_path: Path) -> None:
+    """As first versions; others are heard, and leases are had."""
+    path = tmp_path / "sessions.db"
+    store = opened(path)
+    await store.put_upstream(("session-1", "pas"), b"jar", "session-1")
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(BEFORE_REPLICAS + "pragma user_version = 3")
+    store = SqliteStore(path, Seal([KEY]), shared=True)
+    assert await store.get_upstream(("session-1", "pas")) == (1, b"jar")
+    assert await store.put_upstream(("session-1", "pas"), b"jar 2", "session-1", after=1) == 2
+    assert await store.take_lease("log-on", "gateway-1", 5.0) == 1
+    assert (await store.heard(None)).place == "0"
     await store.close()

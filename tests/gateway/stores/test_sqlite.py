@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.stores import sqlite as sqlite_store
-from gateway.stores.base import Store, key_hash
+from gateway.stores.base import Heard, Store, key_hash
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, PAS, T0, StoreContract, session, shift
 from sso.errors import StoreUnavailable
@@ -34,7 +34,7 @@ class TestSqliteStore(StoreContract):
             await store.close()
 
     async def open(self) -> Store:
-        self._opened_stores.append(SqliteStore(self._path, Seal([KEY])))
+        self._opened_stores.append(SqliteStore(self._path, Seal([KEY]), shared=True))
         return self._opened_stores[-1]
 
 
@@ -189,19 +189,53 @@ async def test_who_watches_hears_when_the_store_fails_and_when_it_is_back(tmp_pa
     assert heard == [("session-store", "failing"), ("session-store", "ok")]
 
 
+async def test_a_gateway_alone_on_its_file_believes_nothing_after_a_command_has_written(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """What it writes itself changes nothing for it, and leaves no rows behind."""
+    place = (await store.heard(None)).place
+    await store.put_shift(shift())
+    assert await store.heard(place) == Heard(place, frozenset())
+    assert rows(tmp_path / "sessions.db", "select * from change") == []
+    beside = SqliteStore(tmp_path / "sessions.db", Seal([KEY]))
+    await beside.put_shift(shift())
+    assert (await store.heard(place)).keys is None
+    await beside.close()
+
+
+async def test_whoever_has_slept_long_believes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is known for a bounded number of changes; later places are heard one by one still."""
+    monkeypatch.setattr("gateway.stores.changes._KEPT", 10)
+    monkeypatch.setattr("gateway.stores.changes._TRIMMED_EVERY", 5)
+    one, other = (SqliteStore(tmp_path / "sessions.db", Seal([KEY]), shared=True) for _ in range(2))
+    begun = (await one.heard(None)).place
+    for turn in range(12):
+        await other.put_session(session(f"session-{turn}"))
+        if turn == 5:
+            halfway = (await one.heard(None)).place
+    assert (await one.heard(begun)).keys is None
+    keys = (await one.heard(halfway)).keys
+    assert keys == frozenset(key_hash(f"session-{turn}") for turn in range(6, 12))
+    assert (await one.heard("999")).keys is None, "the file was put back from a copy"
+    ((count,),) = rows(tmp_path / "sessions.db", "select count(*) from change")
+    assert int(count) <= 15
+    await one.close()
+    await other.close()
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 async def test_a_file_that_was_taken_away_is_not_believed(tmp_path: Path, replaced: bool) -> None:
     """SQLite would go on in a file without a name, where nobody else's revocations arrive; put back, all is well."""
     path, aside = tmp_path / "sessions.db", tmp_path / "aside.db"
     opened = SqliteStore(path, Seal([KEY]))
-    before = await opened.version()
+    before = await opened.heard(None)
     path.rename(aside)
     if replaced:
         path.write_bytes(aside.read_bytes())
     with pytest.raises(StoreUnavailable, match="was taken away"):
-        await opened.version()
+        await opened.heard(None)
     aside.rename(path)
-    assert await opened.version() == before
+    assert await opened.heard(None) == before
     await opened.close()
 
 
@@ -214,10 +248,10 @@ async def test_a_disk_that_hangs_keeps_nobody_waiting(tmp_path: Path, monkeypatc
     stuck = opened._thread.submit(hangs.wait, 20)
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="in time"):
-            await opened.version()
+            await opened.heard(None)
     hangs.set()
     assert stuck.result(20)
     monkeypatch.undo()
-    assert await opened.version() == await opened.version()
+    assert await opened.heard(None) == await opened.heard(None)
     await opened.close()
     assert heard == ["failing", "ok"]

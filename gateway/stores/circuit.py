@@ -1,0 +1,73 @@
+"""A server that has failed several times in a row is not asked any more, until somebody beside has seen it answer.
+
+So a dead or standing server costs a few people a second each, and nobody after them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+_IN_A_ROW = 3
+_EVERY = 0.5  # seconds between probes
+
+
+class Circuit:
+    """Used from any thread. `probe` raises while the server does not answer; `say` hears True and False as it fails and answers."""
+
+    def __init__(self, probe: Callable[[], None], say: Callable[[bool], None]) -> None:
+        self._probe = probe
+        self._say = say
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._closing = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody is to ask."""
+        return self._watcher is not None
+
+    def failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            if self._failures == 1:
+                self._say(True)
+            if self._failures >= _IN_A_ROW:
+                self._watch()
+
+    def answered(self) -> None:
+        if not self._failures:  # unlocked: this is asked after every answer
+            return
+        with self._lock:
+            if self._failures and self._watcher is None:
+                self._failures = 0
+                self._say(False)
+
+    def trip(self) -> None:
+        """It has never answered: nobody is to ask before it does."""
+        with self._lock:
+            self._failures = _IN_A_ROW
+            self._say(True)
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._watcher is None and not self._closing.is_set():
+            self._watcher = threading.Thread(target=self._look, name="store-probe", daemon=True)
+            self._watcher.start()
+
+    def _look(self) -> None:
+        while not self._closing.wait(_EVERY):
+            try:
+                self._probe()
+            except Exception:  # noqa: S112 - whatever is wrong with it, it is asked again
+                continue
+            with self._lock:
+                self._failures, self._watcher = 0, None
+                self._say(False)
+            return
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._watcher is not None:
+            self._watcher.join(5)
