@@ -24,6 +24,9 @@ from .assembly import journal_key, provider_settings, seal_of, sites_of, systems
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
 from .audit.search import SearchCopy
+from .central.connection import central_of
+from .central.ship import CONTROL as CENTRAL
+from .central.ship import Shipper
 from .clock import SteadyClock
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
@@ -71,7 +74,11 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         metrics, seal, systems = Metrics(), seal_of(config), systems_of(config, post.of)
         bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
+        shipper = _shipper(config, post, data_dir, clock, stack)
         journal = await _journal(config, post, data_dir, metrics, clock, stack)
+        if shipper is not None:
+            shipper.start(journal.alarm)
+            journal.confirming = shipper if config.audit.ack == "local+central" else None
         store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
         sessions = Sessions(
@@ -122,13 +129,16 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
+        if shipper is None and post.first:  # else the central journal is asked
+            search = SearchCopy(data_dir, journal.alarm)
+            stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         if post.first:
-            _chores(data_dir, journal, store, vault, now, stack)
+            _chores(store, vault, now, stack)
         readings = Readings(metrics, engine, journal, store)
         running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
@@ -136,17 +146,8 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         return running
 
 
-def _chores(
-    data_dir: Path,
-    journal: Journal,
-    store: Store,
-    vault: Vault,
-    now: Callable[[], float],
-    stack: contextlib.AsyncExitStack,
-) -> None:
+def _chores(store: Store, vault: Vault, now: Callable[[], float], stack: contextlib.AsyncExitStack) -> None:
     """What one worker does for all of them."""
-    search = SearchCopy(data_dir, journal.alarm)
-    stack.push_async_callback(asyncio.to_thread, search.close)
     stack.enter_context(_background(_every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault)))
 
 
@@ -162,6 +163,17 @@ def _http(config: Config) -> httpx2.AsyncClient:
         return wire.client_for(config.sso.ca_file)
     except OSError as error:
         raise ConfigError([f"sso.ca_file: `{config.sso.ca_file}` cannot be read: {error.strerror or error}"]) from None
+
+
+def _shipper(
+    config: Config, post: Post, data_dir: Path, clock: SteadyClock, stack: contextlib.AsyncExitStack
+) -> Shipper | None:
+    """Where there is a central journal, in the first worker. Closed after this journal is, so that its last records are sent too."""
+    if not post.first or (central := central_of(config)) is None:
+        return None
+    shipper = Shipper(data_dir, central, config.gateway.name, own=post.writer(config.gateway.name), now=clock)
+    stack.push_async_callback(asyncio.to_thread, shipper.close)
+    return shipper
 
 
 async def _journal(
@@ -196,7 +208,7 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = ("clock", "configuration", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = (CENTRAL, "clock", "configuration", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:

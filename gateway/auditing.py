@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import sqlite3
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,10 +17,13 @@ from rich.table import Table
 
 from . import config as configuration
 from .assembly import journal_key
+from .audit.asked import Copy, words_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
-from .audit.search import Found, Question, catch_up, open_copy, search
+from .audit.search import Found, Question, search
 from .audit.verify import Report, WriterReport, verify
+from .central.connection import central_of
+from .central.copy import arrivals, asked_copy, limits
 from .config import Config
 from .errors import ConfigError, JournalUnavailable
 
@@ -112,9 +114,9 @@ def audit_search(given: argparse.Namespace) -> int:
     }
     # Written down before anything is shown, as every look is.
     journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": operator()})
-    with contextlib.closing(open_copy(data_dir)) as copy:
-        catch_up(data_dir, copy)
+    with asked_copy(data_dir, central_of(config)) as copy:
         found = search(copy, replace(question, request=_whole(copy, given.request)))
+        print_limits(copy)
     if given.json:
         for event in found:
             print(
@@ -125,6 +127,12 @@ def audit_search(given: argparse.Namespace) -> int:
     else:
         print_found(found)
     return 0 if found else 1
+
+
+def print_limits(copy: Copy) -> None:
+    """Up to when the answer reaches, where others write too; beside it, so that whoever reads JSON is not in its way."""
+    for line in limits(arrivals(copy), instant):
+        print(line, file=sys.stderr)
 
 
 def print_found(found: list[Found]) -> None:
@@ -153,22 +161,22 @@ def asked_in(config: Config, request: str) -> str:
     data_dir = Path(config.gateway.data_dir)
     asked = {"request": request, "input": True}
     journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, {"question": asked, "user": operator()})
-    with contextlib.closing(open_copy(data_dir)) as copy:
-        catch_up(data_dir, copy)
+    with asked_copy(data_dir, central_of(config)) as copy:
         found = search(copy, Question(request=_whole(copy, request)))
         access = next((one for one in found if one.type in ("access.intent", "access.denied")), None)
         if access is None:
             return ""
         # The input itself stands with the first event of each segment that has its hash.
+        holds = words_of(copy).holds
         row = copy.execute(
-            "SELECT payload FROM event WHERE writer = ? AND epoch = ? AND seq <= ? AND instr(payload, ?) AND instr(payload, ?)"
+            f"SELECT payload FROM event WHERE writer = ? AND epoch = ? AND seq <= ? AND {holds} AND {holds}"  # noqa: S608 - fixed words only
             " ORDER BY seq DESC LIMIT 1",
             (access.writer, access.epoch, access.seq, _part("input_hash", access.fields["input_hash"]), b'"input":{'),
         ).fetchone()
     return json.dumps(json.loads(row[0])["input"]) if row else ""
 
 
-def _whole(copy: sqlite3.Connection, request: str) -> str:
+def _whole(copy: Copy, request: str) -> str:
     """A request's whole number from its beginning, which is what pages show; as given where it begins none or several."""
     rows = copy.execute(
         "SELECT DISTINCT request FROM event WHERE request >= ? AND request < ? LIMIT 2", (request, request + "~")

@@ -74,7 +74,7 @@ def verify(data_dir: Path, key: bytes, progress: Callable[[int], None] = lambda 
 
 
 def _writer(folder: Path, data_dir: Path, key: bytes, progress: Callable[[int], None]) -> WriterReport:
-    report = WriterReport(folder.name, being_written=_held(folder))
+    report = WriterReport(folder.name, being_written=held(folder))
     copied = newest_copied(data_dir, folder.name)  # before reading: a running writer goes on
     chain, found = _Chain(report, key, progress), segments(folder)
     for path in found:
@@ -90,7 +90,8 @@ def _writer(folder: Path, data_dir: Path, key: bytes, progress: Callable[[int], 
     return report
 
 
-def _held(folder: Path) -> bool:
+def held(folder: Path) -> bool:
+    """Whether somebody writes there now."""
     try:
         fd = os.open(folder / "lock", os.O_RDWR)
     except OSError:
