@@ -11,6 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from connectors.messages import InboundRequest
 from policies.model import PatientRef
@@ -19,7 +20,7 @@ from .edge import cookies
 from .proxy.guarding import navigates
 
 MARK = b"__Host-lanyard-at"  # set by a page's guard script as a form leaves it
-_REMEMBERED = 1024  # pages, and patients
+_REMEMBERED, _PAGES_KEPT = 1024, 256  # pages, and patients
 _MOST_MARKED = 8  # patients of one page
 
 Patients = frozenset[PatientRef]
@@ -50,6 +51,23 @@ class CurrentPatient:
         if len(self._pages) > _REMEMBERED:
             self._several.discard(self._pages.popitem(last=False)[0])
         return self.moved(patients)
+
+    def known(self) -> dict[str, Any]:
+        """What forms are judged by, but for `at`, in plain values: of the latest pages."""
+        numbers: dict[PatientRef, int] = {}
+        pages = list(self._pages.items())[-_PAGES_KEPT:]
+        of = [[page.hex(), [numbers.setdefault(ref, len(numbers)) for ref in refs]] for page, refs in pages]
+        marked = [numbers.setdefault(ref, len(numbers)) for ref in list(self._marked.values())[-_PAGES_KEPT:]]
+        several = [page.hex() for page, _ in pages if page in self._several]
+        refs = [(ref.namespace, ref.value) for ref in numbers]
+        return {"refs": refs, "pages": of, "several": several, "marked": marked}
+
+    def learn(self, known: dict[str, Any]) -> None:
+        """What another gateway's `known` says, in the place of what was known here."""
+        refs = [PatientRef(*ref) for ref in known["refs"]]
+        self._pages = OrderedDict((bytes.fromhex(page), frozenset(refs[n] for n in of)) for page, of in known["pages"])
+        self._several = {bytes.fromhex(page) for page in known["several"]}
+        self._marked = OrderedDict((self._mark(refs[n]), refs[n]) for n in known["marked"])
 
     def marks(self, patients: Patients) -> str:
         """For a page about these: enough to tell them from others, and nothing else."""

@@ -1,85 +1,122 @@
-"""A live log-on at a system: whose it is, what is behind it, and which pages it has shown."""
+"""Log-ons that are live: held here, kept in the store, and, where that is shared, the same at every gateway.
+
+A clinician's requests may come to one gateway after another. So before each, it is looked whether the log-on has another version
+than the one held here; and what an answer changed in it is kept before that answer is let out, by whoever read the latest
+version: whoever did not reads it, and does the same again to that. With one process on the store none of this is needed: what has
+changed is written once a second.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from weakref import WeakValueDictionary
 
-from connectors.base import UpstreamSession
-from connectors.messages import InboundRequest
-from policies.model import PatientRef
+from .leases import Lease, Leases
+from .log_on import Key, LogOn
+from .stores.base import UpstreamStore
 
-from .current_patient import CurrentPatient
-
-_PAGES_REMEMBERED = 4096
-
-Key = tuple[str, str, str]  # (kind of owner, owner, system)
+Change = Callable[[LogOn], Awaitable[bool]]
 
 
-@dataclass(slots=True)
-class LogOn:
-    """A live log-on: the session, how many there were before it, and which pages it has shown."""
+class LogOns:
+    def __init__(self, store: UpstreamStore, leases: Leases, *, shared: bool) -> None:
+        self.shared = shared
+        self._store = store
+        self._leases = leases
+        self._held: dict[Key, LogOn] = {}
+        self._changing: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
-    key: Key
-    holder: str  # the session that it was made for
-    session: UpstreamSession
-    generation: int
-    again: bool  # an earlier log-on of the same owner died: forms of its pages must not be sent into this one
-    dirty: bool = False
-    pages: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
-    shown: int = 0  # how many pages: with another one on a screen the system may be at another patient
-    current: CurrentPatient = field(init=False)
+    def turn(self, key: Key) -> AbstractAsyncContextManager[Lease]:
+        """One at a time logs on and off under a key, at whichever gateway. Raises StoreUnavailable."""
+        return self._leases.held("log-on", *key)
 
-    def __post_init__(self) -> None:
-        self.current = CurrentPatient(self.session.id)
+    def held(self) -> list[LogOn]:
+        """Those that are known here, some of which others may have ended."""
+        return list(self._held.values())
 
-    @classmethod
-    def of(cls, key: Key, kept: bytes) -> LogOn:
-        """From before a restart."""
-        value = json.loads(kept)
-        session = UpstreamSession(value["id"], key[2], value["state"])
-        pages = OrderedDict((bytes.fromhex(p), None) for p in value.get("pages", ()))
-        live = cls(key, value["holder"], session, value["generation"], again=value["again"], pages=pages)
-        live.current.at = frozenset(PatientRef(*ref) for ref in value.get("at", ()))
+    async def now(self, key: Key) -> LogOn | None:
+        """As it is, wherever it was changed last. Raises StoreUnavailable."""
+        held = self._held.get(key)
+        if not self.shared:
+            return held
+        version = await self._store.upstream_version(key)
+        if held is not None and held.version == version:
+            return held
+        if version:
+            return await self._read(key)
+        self._forget(key)
+        return None
+
+    async def kept(self, key: Key) -> LogOn | None:
+        """The same, also from before a restart. In its turn only."""
+        return await self.now(key) or await self._read(key)
+
+    async def _read(self, key: Key) -> LogOn | None:
+        found = await self._store.get_upstream(key)
+        if found is None:
+            self._forget(key)
+            return None
+        version, value = found
+        self._held[key] = live = LogOn.of(key, value, version)
         return live
 
-    def kept(self) -> bytes:
-        value = {
-            "id": self.session.id,
-            "state": self.session.state,
-            "holder": self.holder,
-            "generation": self.generation,
-            "again": self.again,
-            "pages": [p.hex() for p in list(self.pages)[-256:]] if self.again else [],
-            "at": sorted((ref.namespace, ref.value) for ref in self.current.at),
-        }
-        return json.dumps(value).encode()
+    def _forget(self, key: Key) -> None:
+        self._held.pop(key, None)
 
-    def showed(self, target: bytes) -> None:
-        """Remember that this log-on's page is on a screen."""
-        self.shown += 1
-        page = address(target)
-        self.pages[page] = None
-        self.pages.move_to_end(page)
-        if len(self.pages) > _PAGES_REMEMBERED:
-            self.pages.popitem(last=False)
+    async def made(self, live: LogOn, *, in_place_of: LogOn | None) -> bool:
+        """Keep a new one, in its turn. False where the turn had passed meanwhile, and another one stands there."""
+        after = in_place_of.version if in_place_of is not None else 0
+        while (version := await self._put(live, after if self.shared else None)) is None:
+            other = await self.now(live.key)
+            if other is not None and (in_place_of is None or other.id != in_place_of.id):
+                return False
+            after = other.version if other is not None else 0
+        live.version = version
+        self._held[live.key] = live
+        return True
 
-    def knows(self, target: bytes) -> bool:
-        return address(target) in self.pages
+    async def change(self, live: LogOn, work: Change) -> LogOn | None:
+        """Do this to the log-on as it is by now, and keep what comes of it; the one it was done to. `work` says whether it changed
+        anything, and may be asked again. None, and nothing is kept, where this log-on is over. Raises StoreUnavailable."""
+        if not self.shared:
+            live.dirty |= await work(live)
+            return live
+        async with self._changing.setdefault(live.key, asyncio.Lock()):
+            found = self._held.get(live.key) or await self.now(live.key)
+            try:
+                while found is not None and found.id == live.id:
+                    if not await work(found) or await self._written(found):
+                        return found
+                    found = await self._read(live.key)
+            except BaseException:
+                self._forget(live.key)  # what is held here and what is kept may differ
+                raise
+        return None
 
+    async def _written(self, live: LogOn) -> bool:
+        version = await self._put(live, live.version)
+        if version is None:
+            return False
+        live.version = version
+        self._held[live.key] = live
+        return True
 
-def address(target: bytes) -> bytes:
-    """A page by the target that it was asked for with."""
-    return hashlib.blake2b(target, digest_size=16).digest()
+    async def end(self, live: LogOn) -> bool:
+        """Forget it, in its turn; False where somebody else has, or has made another."""
+        found = await self.now(live.key)
+        if found is None or found.id != live.id:
+            return False
+        self._forget(live.key)
+        await self._store.delete_upstream(live.key)
+        return True
 
+    async def keep(self) -> None:
+        """Write what has changed, where that was not done at once. Called every second and at the end."""
+        for live in [one for one in self._held.values() if one.dirty]:
+            live.dirty = False
+            await self._put(live, None)
 
-def came_from(inbound: InboundRequest) -> bytes:
-    """The target of the page that a request says it comes from; empty where it says nothing."""
-    referer = inbound.header(b"referer")
-    parts = urlsplit(referer.decode("latin-1")) if referer else None
-    if parts is None:
-        return b""
-    return (f"{parts.path}?{parts.query}" if parts.query else parts.path).encode("latin-1")
+    async def _put(self, live: LogOn, after: int | None) -> int | None:
+        return await self._store.put_upstream(live.key, live.kept(whole=self.shared), live.holder, after=after)

@@ -27,6 +27,7 @@ from .edge.origins import Doors
 from .emergency import Emergency, LoginNames, Numbers, Tapped
 from .installation import data_dir_of
 from .kept import KeptWrites
+from .leases import Leases
 from .locks import Locks
 from .metrics import Metrics
 from .presence import Presence
@@ -140,7 +141,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     sign_on = SignOn(
         SignOnSettings(acr_values.usual, config.sso.recheck, config.shift.grace, config.badges.enabled), r.provider,
         r.sessions, r.store, r.journal, visitors, renderer, r.metrics, now, sign_off, seating, r.presence, emergency,
-        leaving, step_up,
+        leaving, step_up, Leases(r.store, shared=r.store.shared),
     )  # fmt: skip
     writes = KeptWrites(r.store, now)
     launchpad = Launchpad(

@@ -6,7 +6,8 @@ leaves for a system before its intent is durable, and nothing leaves for the bro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
@@ -15,13 +16,14 @@ from connectors.messages import InboundRequest, UpstreamResponse
 from policies.decision import Deny, Permit
 from policies.engine import PolicyEngine
 from policies.model import AccessRequest, Resource
+from sso.errors import StoreUnavailable
 
 from .audit.event import AssetReceipt, AuditReceipt, RequestLine
 from .audit.journal import Journal
 from .edge import csrf
 from .errors import UpstreamUnavailable, WriteNotSent, WriteUnknown
 from .facts import FactSource, facts_about
-from .log_ons import LogOn
+from .log_on import LogOn
 from .proxy import headers
 from .proxy.forward import forward
 from .proxy.upstream import Transport
@@ -97,7 +99,7 @@ class Pipeline:
     ) -> Answer:
         try:
             async with system.bulkhead:
-                response = await self._exchange(system, inbound, seat, access.resource, permit, receipt)
+                response, live = await self._exchange(system, inbound, seat, access.resource, permit, receipt)
         except BaseException:
             self._journal.completed(receipt, 0, 0, "incomplete" if inbound.method in SAFE else "write-aborted")
             raise
@@ -110,7 +112,8 @@ class Pipeline:
             asset = access.resource.kind == ASSET
             about = ""
             if response.is_page:
-                about = self._upstreams.showed(seat, system, inbound, access, access.patients | seen)
+                with _sent(system, inbound, access.resource):
+                    about = await self._upstreams.showed(system, live, inbound, access, access.patients | seen)
             answer = headers.outward(response, inbound, system.passage, asset=asset, about=about)
             return Answer(answer, receipt, access.resource)
         except BaseException:
@@ -126,13 +129,13 @@ class Pipeline:
         resource: Resource,
         permit: Permit,
         receipt: AuditReceipt | AssetReceipt,
-    ) -> UpstreamResponse:
+    ) -> tuple[UpstreamResponse, LogOn | None]:
         """Ask the system; where it has forgotten the clinician, log on again and ask once more, if that is safe."""
         live = await self._upstreams.logged_on(seat, system)
         if live is None:
-            return await self._ask(system, inbound, resource, permit, receipt, None)
+            return await self._ask(system, inbound, resource, permit, receipt, None), None
         self._upstreams.refuse_stale_write(live, inbound, resource, follows=seat.session.follows)
-        self._upstreams.refuse_other_patient(system, live, inbound, resource)
+        await self._upstreams.refuse_other_patient(system, live, inbound, resource)
         response = await self._ask(system, inbound, resource, permit, receipt, live)
         if await self._upstreams.forgotten(system, response):
             response.close()
@@ -143,8 +146,13 @@ class Pipeline:
             if await self._upstreams.forgotten(system, response):
                 response.close()
                 raise SystemMisbehaves("the system logs you off again as soon as you are logged on")
-        await self._upstreams.absorb(system, live, inbound, response)
-        return response
+        try:
+            with _sent(system, inbound, resource):
+                await self._upstreams.absorb(system, live, inbound, response)
+        except BaseException:
+            response.close()
+            raise
+        return response, live
 
     async def _ask(
         self,
@@ -164,3 +172,16 @@ class Pipeline:
             if error.sent and (inbound.method not in SAFE or resource.changing):
                 raise WriteUnknown(f"`{system.title}` did not answer after it was sent something to keep") from error
             raise
+
+
+@contextlib.contextmanager
+def _sent(system: System, inbound: InboundRequest, resource: Resource) -> Iterator[None]:
+    """Where the store does not take what an answer changed, it is not let out: but a write has been sent all the same."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        if inbound.method not in SAFE or resource.changing:
+            raise WriteUnknown(
+                f"`{system.title}` was sent something to keep, and its answer cannot be shown"
+            ) from error
+        raise

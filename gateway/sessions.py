@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 
 from policies.model import Context, Device, Principal
@@ -355,7 +355,7 @@ class Sessions:
         p = signed_on.principal
         live = await self._store.live_of(p.issuer, p.subject, p.role, now)
         if live is not None and p.assurance >= live.principal.assurance:
-            live = self._shifts.get(live.id, live)
+            live = self._heard(live)
             self._renew(live, signed_on, now, raises=True)
             return live, False
         shift = Shift(
@@ -382,6 +382,7 @@ class Sessions:
         stronger = found.assurance > known.assurance
         shift.principal = replace(found, assurance=known.assurance) if stronger and not raises else found
         shift.checked = now
+        shift.renewed += 1
         shift.provider_away = False
         if raises or not stronger:
             shift.auth_time = max(shift.auth_time, signed_on.auth_time)
@@ -394,7 +395,7 @@ class Sessions:
         self, shift: Shift, signed_on: SignedOn, session: Session | None = None, *, raises: bool = False
     ) -> None:
         """The provider has confirmed this shift's claims; `session`: in whose browser it was asked. `raises`: by signing on."""
-        shift = self._shifts.get(shift.id, shift)
+        shift = await self.latest(shift)
         self._renew(shift, signed_on, self._now(), raises=raises)
         await self._store.put_shift(shift)
         if session is None:
@@ -404,6 +405,20 @@ class Sessions:
         if signed_on.provider_session not in ("", session.provider_session):
             session.provider_session = signed_on.provider_session  # the provider's session there is another one now
             await self._store.put_session(session)
+
+    async def latest(self, shift: Shift) -> Shift:
+        """It, with what other gateways have made of it."""
+        kept = await self._store.shift(shift.id) if self._store.shared else None
+        return self._heard(kept, shift) if kept is not None else self._shifts.get(shift.id, shift)
+
+    def _heard(self, kept: Shift, shift: Shift | None = None) -> Shift:
+        """The one object for this shift, brought up to what the store has. `shift`: a request's own, from before a reading."""
+        known = self._shifts.get(kept.id, shift or kept)
+        for one in {id(at): at for at in (known, shift or known)}.values():
+            merged = one.heard_of(kept)
+            for part in fields(Shift):
+                setattr(one, part.name, getattr(merged, part.name))
+        return known
 
     async def asked(self, shift: Shift) -> None:
         """Its clinician was asked to sign on at the provider, which is back: they are asked again when the claims would be."""
@@ -507,9 +522,15 @@ class Sessions:
     async def tokens_gone(self, shift: Shift, sid: str) -> None:
         """The provider's session `sid` is over and the shift goes on. Were its refresh token still used, the refusal would end
         the shift: whoever is at another device is asked for silently instead, in the session that they have there."""
-        shift = self._shifts.get(shift.id, shift)
-        if shift.refresh_token and shift.provider_session in (sid, ""):
-            shift.refresh_token = ""
+        shift = await self.latest(shift)
+        if shift.provider_session in (sid, ""):
+            await self.asked_with_a_page(shift, shift.refresh_token)
+
+    async def asked_with_a_page(self, shift: Shift, used: str) -> None:
+        """This refresh token is worth nothing any more: from now on the provider is asked by a silent sign-on."""
+        shift = await self.latest(shift)
+        if used and shift.refresh_token == used:
+            shift.refresh_token, shift.renewed = "", shift.renewed + 1
             await self._store.put_shift(shift)
 
     async def of_shift(self, shift: Shift) -> list[Session]:

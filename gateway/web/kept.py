@@ -97,8 +97,8 @@ class Kept:
             body = await inbound.body.hold(LARGEST)
         except BodyTooLarge:
             return None
-        there, about = self._upstreams.written_on(seat, system, inbound)
-        upstream = self._upstreams.known(seat, system) if there else _NOWHERE
+        there, about = await self._upstreams.written_on(seat, system, inbound)
+        upstream = await self._upstreams.known(seat, system) if there else _NOWHERE
         patients = await _patients(system, inbound) or about
         write = write_of(
             inbound,
@@ -135,7 +135,7 @@ class Kept:
             at=clock(write.at),
             patients=", ".join(ref.value for ref in write.patients),
             texts=await texts(write),
-            may_send=self._may_send(seat, system, write),
+            may_send=await self._may_send(seat, system, write),
             goes_on=write.held and self._now() - write.at < GOES_ON,
             target=write.target.decode("latin-1"),
             field=SENT_AS,
@@ -158,7 +158,7 @@ class Kept:
     async def taken(self, seat: Seat, system: System, write_id: str, target: bytes) -> KeptWrite | None:
         """The write, to be sent to where it was: once. None where it may not go, or is gone."""
         write = await self._writes.read(seat.shift.principal, seat.host, write_id)
-        if write is None or write.target != target or not self._may_send(seat, system, write):
+        if write is None or write.target != target or not await self._may_send(seat, system, write):
             return None
         return await self._writes.take(seat.shift.principal, seat.host, write_id)
 
@@ -166,8 +166,8 @@ class Kept:
         """It did not go, or nobody knows: its text is there to copy again, and it is never sent a second time."""
         await self._writes.keep(seat.shift.principal, replace(write, upstream=_NOWHERE, held=False))
 
-    def _may_send(self, seat: Seat, system: System, write: KeptWrite) -> bool:
-        return seat.session.id == write.session and self._upstreams.known(seat, system) == write.upstream
+    async def _may_send(self, seat: Seat, system: System, write: KeptWrite) -> bool:
+        return seat.session.id == write.session and await self._upstreams.known(seat, system) == write.upstream
 
 
 def request_of(write: KeptWrite, click: InboundRequest) -> InboundRequest:

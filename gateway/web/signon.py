@@ -24,6 +24,7 @@ from ..edge import cookies
 from ..edge.origins import Bounce
 from ..emergency import Emergency
 from ..errors import fault_for
+from ..leases import Leases
 from ..metrics import Metrics
 from ..presence import Presence
 from ..session_events import shift_event
@@ -68,7 +69,9 @@ class SignOn:
         emergency: Emergency,
         leaving: Leaving,
         step_up: StepUpPages,
+        leases: Leases,
     ) -> None:
+        self._leases = leases
         self._settings = settings
         self._provider = provider
         self._sessions = sessions
@@ -291,10 +294,24 @@ class SignOn:
                 self._not_before[shift.id] = self._now() + _AGAIN_AFTER
             else:
                 self._not_before.pop(shift.id, None)
-            work = self._recheck(shift) if self._presence.may_recheck() else self._away(shift)
-            task = asyncio.get_running_loop().create_task(work, name="recheck")
+            task = asyncio.get_running_loop().create_task(
+                self._rechecked(shift, asks=self._presence.may_recheck()), name="recheck"
+            )
             self._rechecking[shift.id] = task
             task.add_done_callback(lambda _: self._rechecking.pop(shift.id, None))
+
+    async def _rechecked(self, shift: Shift, *, asks: bool) -> None:
+        """One gateway asks for all: a refresh token is good once, and whoever waited finds what came of it."""
+        try:
+            if not asks:
+                await self._away(shift)
+                return
+            async with self._leases.held("refresh", shift.id):
+                shift = await self._sessions.latest(shift)
+                if shift.live(self._now()) and shift.refresh_token and self.stale(shift):
+                    await self._recheck(shift)
+        except Exception as error:
+            structlog.get_logger().error("recheck failed", error=error)
 
     async def _recheck(self, shift: Shift) -> None:
         used = shift.refresh_token
@@ -302,16 +319,15 @@ class SignOn:
             signed_on = await self._provider.refresh(used, shift.principal)
         except InteractionNeeded:
             self._presence.heard()
-            shift.refresh_token = ""  # from now on by a silent sign-on
+            await self._sessions.asked_with_a_page(shift, used)
         except SignOnRefused as error:
             self._presence.heard()
+            shift = await self._sessions.latest(shift)
             if shift.refresh_token == used:  # else the provider has ended one device's session meanwhile, not the shift
                 await self._sign_off.end_shift(shift, error.reason)
         except ProviderAway:
             self._presence.missed()
             await self._away(shift)
-        except Exception as error:
-            structlog.get_logger().error("recheck failed", error=error)
         else:
             self._presence.heard()
             if not _still_covers(shift.principal, signed_on.principal):

@@ -189,7 +189,7 @@ class VaultPages:
 
     async def _form(self, system: System, seat: Seat, page: str) -> Response:
         kept = next((k for k in await self._vault.kept(seat.shift.principal) if k.system == system.name), None)
-        refused = self._upstreams.refused(seat, system)
+        refused = await self._upstreams.refused(seat, system)
         change = kept.change if kept else refused is not None and issubclass(refused, PasswordChangeDue)
         asking = await self._remembered(page, system, seat)
         return self._renderer.page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -115,3 +116,17 @@ def test_of_many_pages_the_newest_are_remembered(current: CurrentPatient, shown:
     for number in range(3000):
         shown(frozenset({PatientRef("system:pas", f"H{number}")}), b"/%d" % number)
     assert len(current._pages) == len(current._marked) == 1024
+
+
+def test_another_gateway_judges_alike(current: CurrentPatient, shown: Shown) -> None:
+    """What is known of pages, marks and addresses that were about two goes from one to the other, and stays small."""
+    marks = [shown(A), shown(B), shown(A, SUMMARY)]
+    for n in range(300):
+        shown(B, b"/page/%d" % n)
+    shown(A)
+    other = CurrentPatient("s1", at=current.at)
+    other.learn(json.loads(json.dumps(current.known())))
+    forms = [form(mark) for mark in marks] + [form()]
+    for judge in (CurrentPatient.elsewhere, CurrentPatient.unsure, CurrentPatient.about):
+        assert [judge(other, one, NOTES) for one in forms] == [judge(current, one, NOTES) for one in forms]
+    assert len(json.dumps(current.known())) < 16_000

@@ -90,7 +90,7 @@ class NoLogOn:
     async def logged_on(self, seat: Seat, system: System) -> None:
         return None
 
-    def showed(self, *_: Any) -> str:
+    async def showed(self, *_: Any) -> str:
         return ""
 
 

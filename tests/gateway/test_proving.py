@@ -10,10 +10,11 @@ from connectors.base import Credential, Share
 from connectors.errors import ConnectorError, CredentialRefused, PasswordChangeDue
 from gateway.audit.event import EventType
 from gateway.errors import JournalUnavailable, OpenElsewhere, WriteNotSent
+from gateway.log_on_calls import Tried, nobody_notes
 from gateway.proxy.limits import Bulkhead
 from policies.model import Principal
 
-from .test_upstreams import NOTE, Ward, asked, seat
+from .test_upstreams import NOTE, Shelf, Ward, asked, seat
 
 TYPED = Credential("nurse", "typed")
 
@@ -31,8 +32,8 @@ class Kept:
         self.times += 1
 
 
-def ward(share: Share = Share.SESSION) -> Ward:
-    made = Ward(share)
+def ward(share: Share = Share.SESSION, shelf: Shelf | None = None, tried: Tried = nobody_notes) -> Ward:
+    made = Ward(share, shelf, tried)
     made.system.bulkhead = Bulkhead("Old PAS", 4)
     return made
 
@@ -80,7 +81,7 @@ async def test_a_typed_refusal_does_not_let_the_kept_one_be_tried_again() -> Non
     with pytest.raises(CredentialRefused, match="not tried again"):
         await here.sessions.logged_on(seat(), here.system)
     assert [c.secret for c in here.old.log_ons] == ["right", "typed"]
-    assert here.sessions.refused(seat(), here.system) is CredentialRefused
+    assert await here.sessions.refused(seat(), here.system) is CredentialRefused
 
 
 async def test_what_is_open_gives_way_to_the_new_one() -> None:
@@ -123,8 +124,7 @@ async def test_kept_ones_that_were_taken_or_refused_are_noted() -> None:
     async def tried(who: Principal, system: str, credential: Credential, no: CredentialRefused | None) -> None:
         heard.append((credential.secret, type(no).__name__))
 
-    here = ward()
-    here.sessions._tried = tried
+    here = ward(tried=tried)
     await here.sessions.logged_on(seat("one"), here.system)
     here.old.refuses = True
     with pytest.raises(CredentialRefused):

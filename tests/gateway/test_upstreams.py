@@ -15,12 +15,14 @@ from connectors.errors import CredentialMissing, CredentialRefused
 from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
 from gateway.audit.event import AuditEvent, EventType
 from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
-from gateway.log_ons import LogOn
+from gateway.log_on import LogOn
+from gateway.log_on_calls import Tried, nobody_notes
 from gateway.sessions import Seat
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
 from policies.model import AccessRequest, Action, Context, Device, Disclosure, PatientRef, Principal, Resource
+from sso.errors import StoreUnavailable
 from sso.session import Session
 from sso.shift import Shift
 
@@ -66,20 +68,76 @@ class OldSystem:
 
 
 class Shelf:
-    """A store in memory."""
+    """A store in memory, of one process or of several."""
 
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, ...], bytes] = {}
+    def __init__(self, *, shared: bool = False) -> None:
+        self.shared = shared
+        self.kept: dict[tuple[str, ...], tuple[int, bytes]] = {}
+        self.versions = 0
+        self.asked = 0  # how often it was asked for a version
+        self.codes: dict[tuple[str, str], tuple[bytes, float]] = {}
+        self.leases: dict[str, str] = {}
+        self.away = False
 
-    async def put_upstream(self, key: tuple[str, ...], value: bytes, owner_session: str) -> int | None:
-        self.kept[key] = value
-        return 1
+    async def put_upstream(
+        self, key: tuple[str, ...], value: bytes, owner_session: str, *, after: int | None = None
+    ) -> int | None:
+        await self._answers()
+        if after is not None and after != self.kept.get(key, (0,))[0]:
+            return None
+        self.versions += 1
+        self.kept[key] = self.versions, value
+        return self.versions
 
     async def get_upstream(self, key: tuple[str, ...]) -> tuple[int, bytes] | None:
-        return (1, self.kept[key]) if key in self.kept else None
+        await self._answers()
+        return self.kept.get(key)
+
+    async def upstream_version(self, key: tuple[str, ...]) -> int:
+        await self._answers()
+        self.asked += 1
+        return self.kept.get(key, (0,))[0]
 
     async def delete_upstream(self, key: tuple[str, ...]) -> None:
+        await self._answers()
         self.kept.pop(key, None)
+
+    async def put_code(self, kind: str, code: str, value: bytes, expires: float) -> None:
+        await self._answers()
+        self.codes[kind, code] = value, expires
+
+    async def read_code(self, kind: str, code: str, now: float) -> bytes | None:
+        await self._answers()
+        value, expires = self.codes.get((kind, code), (None, now))
+        return value if expires > now else None
+
+    async def take_code(self, kind: str, code: str, now: float) -> bytes | None:
+        value = await self.read_code(kind, code, now)
+        self.codes.pop((kind, code), None)
+        return value
+
+    async def first_time(self, kind: str, code: str, expires: float, now: float) -> bool:
+        raise NotImplementedError
+
+    async def take_lease(self, name: str, holder: str, lasts: float) -> int | None:
+        await self._answers()
+        if self.leases.setdefault(name, holder) != holder:
+            return None
+        self.versions += 1
+        return self.versions
+
+    async def renew_lease(self, name: str, holder: str, lasts: float) -> bool:
+        await self._answers()
+        return self.leases.get(name) == holder
+
+    async def drop_lease(self, name: str, holder: str) -> None:
+        if self.leases.get(name) == holder:
+            del self.leases[name]
+
+    async def _answers(self) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise StoreUnavailable("away")
 
 
 class Book:
@@ -107,12 +165,25 @@ class Cards:
 class Ward:
     """The rooms around UpstreamSessions, wired for a test."""
 
-    def __init__(self, share: Share = Share.SESSION, shelf: Shelf | None = None) -> None:
-        self.old, self.book, self.cards, self.shelf = OldSystem(), Book(), Cards(), shelf or Shelf()
+    def __init__(
+        self,
+        share: Share = Share.SESSION,
+        shelf: Shelf | None = None,
+        tried: Tried = nobody_notes,
+        old: OldSystem | None = None,
+    ) -> None:
+        self.old, self.book, self.cards, self.shelf = old or OldSystem(), Book(), Cards(), shelf or Shelf()
         self.system = _system(self.old, share)
         self.over: set[str] = set()  # sessions that have ended
+        self.at = 0.0
         self.sessions = UpstreamSessions(
-            self.shelf, self.cards, self.book, lambda _system: httpx2.AsyncClient(), lambda: 0.0, self._seat_of
+            self.shelf,
+            self.cards,
+            self.book,
+            lambda _system: httpx2.AsyncClient(),
+            lambda: self.at,
+            self._seat_of,
+            tried=tried,
         )
 
     async def _seat_of(self, session: str) -> Seat | None:
@@ -218,12 +289,12 @@ async def test_a_session_that_is_over_holds_nobody_up(restarted: bool) -> None:
     ward = Ward(Share.ONE_PER_CLINICIAN)
     await ward.sessions.logged_on(seat("one"), ward.system)
     if restarted:
-        ward = Ward(Share.ONE_PER_CLINICIAN, ward.shelf)
+        ward = Ward(Share.ONE_PER_CLINICIAN, ward.shelf, old=ward.old)
     ward.over.add("one")
     taken = await asyncio.gather(*(ward.sessions.logged_on(seat("two"), ward.system) for _ in range(5)))
     assert {one.holder for one in taken if one} == {"two"}
     assert ward.old.log_offs == ["s1"]
-    assert len(ward.old.log_ons) == (1 if restarted else 2)  # by this process
+    assert len(ward.old.log_ons) == 2
     assert [e.type for e in ward.book.events][-2:] == [EventType.UPSTREAM_LOGGED_OFF, EventType.UPSTREAM_LOGGED_ON]
     with pytest.raises(OpenElsewhere):
         await ward.sessions.logged_on(seat("three"), ward.system)
@@ -353,17 +424,17 @@ async def test_a_form_of_a_dead_log_on_s_page_is_not_sent() -> None:
 async def test_where_a_log_on_has_come_to_is_told_apart() -> None:
     """Another page, another log-on, a restart: what was written before belongs to none of them."""
     ward = Ward()
-    assert ward.sessions.known(seat(), ward.system) == ""
+    assert await ward.sessions.known(seat(), ward.system) == ""
     live = await ward.sessions.logged_on(seat(), ward.system)
     assert live
     await ward.sessions.absorb(ward.system, live, asked(target=b"/page?bed=4"), html())
-    came_to = ward.sessions.known(seat(), ward.system)
-    assert came_to == ward.sessions.known(seat(), ward.system) != ""
+    came_to = await ward.sessions.known(seat(), ward.system)
+    assert came_to == await ward.sessions.known(seat(), ward.system) != ""
     await ward.sessions.absorb(ward.system, live, asked(target=b"/page?bed=5"), html())
-    assert ward.sessions.known(seat(), ward.system) != came_to
+    assert await ward.sessions.known(seat(), ward.system) != came_to
     fresh = await ward.sessions.again(seat(), ward.system, live)
     await ward.sessions.absorb(ward.system, fresh, asked(target=b"/page?bed=4"), html())
-    assert ward.sessions.known(seat(), ward.system) != came_to
+    assert await ward.sessions.known(seat(), ward.system) != came_to
 
 
 async def test_a_log_on_survives_a_restart() -> None:
@@ -422,8 +493,8 @@ async def test_where_a_system_is_survives_a_restart() -> None:
     at = frozenset({PatientRef("system:pas", "H1")})
     live.dirty = live.current.moved(at)
     await ward.sessions.keep()
-    kept = ward.shelf.kept[live.key]
-    again = LogOn.of(live.key, kept)
+    version, kept = ward.shelf.kept[live.key]
+    again = LogOn.of(live.key, kept, version)
     assert again.current.at == at
     assert again.current.marks(at) == live.current.marks(at)
 
@@ -443,36 +514,38 @@ async def test_a_form_that_names_nobody_goes_to_nobody_else() -> None:
     form = asked("POST", b"/save", b"text", referer=b"https://pas.test/notes")
     for patient, page in (("H1", b"/notes"), ("H2", b"/summary")):
         access = opens(patient)
-        assert ward.sessions.showed(seat(), ward.system, asked("GET", page), access, access.resource.patients)
+        assert await ward.sessions.showed(ward.system, live, asked("GET", page), access, access.resource.patients)
     with pytest.raises(OtherPatient):
-        ward.sessions.refuse_other_patient(ward.system, live, form, NOTE)
-    ward.sessions.refuse_other_patient(ward.system, live, form, PAGE)
-    ward.sessions.refuse_other_patient(ward.system, live, form, replace(NOTE, patients=opens("H1").resource.patients))
-    ward.sessions.refuse_other_patient(ward.system, live, form, NOTE)
+        await ward.sessions.refuse_other_patient(ward.system, live, form, NOTE)
+    await ward.sessions.refuse_other_patient(ward.system, live, form, PAGE)
+    await ward.sessions.refuse_other_patient(
+        ward.system, live, form, replace(NOTE, patients=opens("H1").resource.patients)
+    )
+    await ward.sessions.refuse_other_patient(ward.system, live, form, NOTE)
     ward.system.keeps_patient = False
-    assert ward.sessions.showed(seat(), ward.system, form, opens("H2"), opens("H2").resource.patients) == ""
+    assert await ward.sessions.showed(ward.system, live, form, opens("H2"), opens("H2").resource.patients) == ""
 
 
 async def test_a_list_brings_the_system_to_nobody() -> None:
     """A work list names many, and is about none of them; so does a page without a patient."""
     ward = Ward()
     ward.system.keeps_patient = True
-    await ward.sessions.logged_on(seat(), ward.system)
+    live = await ward.sessions.logged_on(seat(), ward.system)
     access = replace(opens("H1"), action=Action.LIST)
-    assert ward.sessions.showed(seat(), ward.system, asked("GET", b"/list"), access, access.resource.patients) == ""
-    assert ward.sessions.showed(seat(), ward.system, asked("GET", b"/menu"), opens("H1"), frozenset()) == ""
+    assert await ward.sessions.showed(ward.system, live, asked("GET", b"/list"), access, access.resource.patients) == ""
+    assert await ward.sessions.showed(ward.system, live, asked("GET", b"/menu"), opens("H1"), frozenset()) == ""
 
 
 async def test_a_form_that_came_too_late_is_about_its_page_s_patient() -> None:
     """And may be sent only while the system is surely there."""
     ward = Ward()
     form = asked("POST", b"/save", b"text", referer=b"https://pas.test/notes")
-    assert ward.sessions.written_on(seat(), ward.system, form) == (True, frozenset())
+    assert await ward.sessions.written_on(seat(), ward.system, form) == (True, frozenset())
     ward.system.keeps_patient = True
-    await ward.sessions.logged_on(seat(), ward.system)
+    live = await ward.sessions.logged_on(seat(), ward.system)
     access = opens("H1")
-    ward.sessions.showed(seat(), ward.system, asked("GET", b"/notes"), access, access.resource.patients)
-    assert ward.sessions.written_on(seat(), ward.system, form) == (True, access.resource.patients)
+    await ward.sessions.showed(ward.system, live, asked("GET", b"/notes"), access, access.resource.patients)
+    assert await ward.sessions.written_on(seat(), ward.system, form) == (True, access.resource.patients)
     access = opens("H2")
-    ward.sessions.showed(seat(), ward.system, asked("GET", b"/notes"), access, access.resource.patients)
-    assert ward.sessions.written_on(seat(), ward.system, form) == (False, frozenset())
+    await ward.sessions.showed(ward.system, live, asked("GET", b"/notes"), access, access.resource.patients)
+    assert await ward.sessions.written_on(seat(), ward.system, form) == (False, frozenset())

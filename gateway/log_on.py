@@ -1,0 +1,106 @@
+"""A live log-on at a system: whose it is, what is behind it, and which pages it has shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from connectors.base import UpstreamSession
+from connectors.messages import InboundRequest
+from policies.model import PatientRef
+
+from .current_patient import CurrentPatient
+
+_PAGES_REMEMBERED, _PAGES_KEPT = 4096, 256
+
+Key = tuple[str, str, str]  # (kind of owner, owner, system)
+
+
+@dataclass(slots=True)
+class LogOn:
+    """A live log-on: the session, how many there were before it, and which pages it has shown."""
+
+    key: Key
+    holder: str  # the session that it was made for
+    session: UpstreamSession
+    generation: int
+    again: bool  # an earlier log-on of the same owner died: forms of its pages must not be sent into this one
+    dirty: bool = False  # changed, and not written yet
+    version: int = 0  # as it was last read or written
+    id: str = field(default_factory=lambda: secrets.token_hex(16))  # the session's own may be any system's
+    pages: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    shown: int = 0  # how many pages: with another one on a screen the system may be at another patient
+    current: CurrentPatient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.current = CurrentPatient(self.id)
+
+    @classmethod
+    def of(cls, key: Key, kept: bytes, version: int) -> LogOn:
+        """From another gateway, or from before a restart."""
+        value = json.loads(kept)
+        session = UpstreamSession(value["id"], key[2], value["state"])
+        pages = OrderedDict((bytes.fromhex(p), None) for p in value.get("pages", ()))
+        live = cls(
+            key,
+            value["holder"],
+            session,
+            value["generation"],
+            again=value["again"],
+            version=version,
+            id=value.get("log_on", session.id),
+            pages=pages,
+        )
+        # Where writing may lag behind, what was shown last is not known: what was written before a restart belongs nowhere.
+        live.shown = value["shown"] if "current" in value else secrets.randbits(40)
+        live.current.at = frozenset(PatientRef(*ref) for ref in value.get("at", ()))
+        if "current" in value:
+            live.current.learn(value["current"])
+        return live
+
+    def kept(self, *, whole: bool) -> bytes:
+        """`whole`: with all that a form is judged by, for other gateways. Else what has to survive a restart."""
+        value = {
+            "log_on": self.id,
+            "id": self.session.id,
+            "state": self.session.state,
+            "holder": self.holder,
+            "generation": self.generation,
+            "again": self.again,
+            "pages": [p.hex() for p in list(self.pages)[-_PAGES_KEPT:]] if self.again or whole else [],
+            "shown": self.shown,
+            "at": sorted((ref.namespace, ref.value) for ref in self.current.at),
+        }
+        if whole:
+            value["current"] = self.current.known()
+        return json.dumps(value).encode()
+
+    def showed(self, target: bytes) -> None:
+        """Remember that this log-on's page is on a screen."""
+        self.shown += 1
+        page = address(target)
+        self.pages[page] = None
+        self.pages.move_to_end(page)
+        if len(self.pages) > _PAGES_REMEMBERED:
+            self.pages.popitem(last=False)
+
+    def knows(self, target: bytes) -> bool:
+        return address(target) in self.pages
+
+
+def address(target: bytes) -> bytes:
+    """A page by the target that it was asked for with."""
+    return hashlib.blake2b(target, digest_size=16).digest()
+
+
+def came_from(inbound: InboundRequest) -> bytes:
+    """The target of the page that a request says it comes from; empty where it says nothing."""
+    referer = inbound.header(b"referer")
+    parts = urlsplit(referer.decode("latin-1")) if referer else None
+    if parts is None:
+        return b""
+    return (f"{parts.path}?{parts.query}" if parts.query else parts.path).encode("latin-1")
