@@ -15,6 +15,7 @@ from .badges import BadgeRows
 from .base import key_hash
 from .codes import CodeRows
 from .cookies import CookieRows
+from .copied import CopyRows
 from .devices import DeviceRows, refuse_revoked
 from .factors import FactorRows
 from .last_sign_ons import LastSignOnRows, sweep_last_sign_ons
@@ -30,6 +31,7 @@ class SqlStore(
     ShiftRows,
     SessionRows,
     CookieRows,
+    CopyRows,
     CodeRows,
     UpstreamRows,
     LeaseRows,
