@@ -34,6 +34,11 @@ def device_class(headers: Headers) -> DeviceClass:
     return DeviceClass.PHONE if mobile else _by_agent(agent[:_LONGEST].decode("latin-1"))
 
 
+def warm() -> None:
+    """Read the library's patterns, which takes a third of a second, before anybody asks."""
+    _by_agent("")
+
+
 @lru_cache(maxsize=1024)
 def _by_agent(agent: str) -> DeviceClass:
     found = parse(agent)

@@ -187,7 +187,7 @@ class Captain:
         self._public.close()
         for crew in self._crews:
             crew.stop()
+        await self._recruits.end()  # whoever waits has the socket too
         await asyncio.gather(*(crew.over() for crew in self._crews))
         if self._leaving is not None:
             await self._leaving
-        await self._recruits.end()

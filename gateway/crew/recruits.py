@@ -25,6 +25,7 @@ class Recruits:
         self._program = program
         self._listen = listen
         self._waiting: asyncio.Task[Recruit] | None = None
+        self._over = False
 
     @property
     def listen(self) -> int:
@@ -43,11 +44,12 @@ class Recruits:
 
     def prepare(self) -> None:
         """Let one wait, unless one does."""
-        if self._waiting is None:
+        if self._waiting is None and not self._over:
             self._waiting = asyncio.get_running_loop().create_task(self._begun(), name="recruit")
 
     async def end(self) -> None:
         """Nobody is needed any more. It has begun nothing yet, so there is nothing to wait for."""
+        self._over = True
         if self._waiting is not None:
             with contextlib.suppress(OSError):
                 recruit = await self._waiting

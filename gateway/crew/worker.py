@@ -18,7 +18,7 @@ from connectors.errors import ConnectorError
 from policies.errors import BundleError
 from sso.errors import StoreUnavailable
 
-from .. import app, logs
+from .. import app, device_class, logs
 from ..app import Running
 from ..audit.event import AuditEvent, EventType
 from ..audit.recovery import JournalDamaged
@@ -38,6 +38,7 @@ _IDLE = 5.0  # seconds in which a kept connection may still ask, when another cr
 async def work(descriptor: int) -> int:
     """0 after an orderly end, 2 where it could not begin: why was said to the parent."""
     line = await Line.over(socket.socket(fileno=descriptor))
+    device_class.warm()  # while it waits for its post, not while somebody waits for it
     if (begin := await line.hear()) is None:
         return 2
     _die_with(begin["parent"])

@@ -74,8 +74,12 @@ class Hospital:
         raise RuntimeError(f"the gateway is not ready: {log.read_text()}")
 
     def stop(self, how: int = signal.SIGTERM) -> int:
+        """By a signal to the parent; what nobody can hear, to the parent and all workers at once."""
         assert self.process is not None
-        self.process.send_signal(how)
+        if how == signal.SIGKILL:
+            os.killpg(self.process.pid, how)
+        else:
+            self.process.send_signal(how)
         return self.process.wait(15)
 
     @property
@@ -87,12 +91,6 @@ class Hospital:
     def worker(self) -> int:
         """The process of the first worker."""
         return self.workers[1]
-
-    def kill(self) -> None:
-        """The parent and all workers at once."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(15)
 
     def ready(self) -> tuple[int, dict[str, Any]]:
         """What `/readyz` says: status, and the state of each part."""

@@ -388,8 +388,7 @@ def restarted(here: Ward) -> Iterator[Ward]:
 
 def full(here: Ward) -> None:
     """From now on no file takes another byte from the gateway: its journal, its store and its log fail."""
-    assert here.place.process is not None
-    resource.prlimit(here.place.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    resource.prlimit(here.place.worker, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 
 def test_no_record_is_asked_for_when_the_journal_cannot_write(restarted: Ward) -> None:

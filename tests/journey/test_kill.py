@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import queue
 import random
 import signal
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from .browser import Browser
 from .fhir_server import Caller, fhir_server
-from .hospital import hospital, system
+from .hospital import Hospital, hospital, system
 
 pytestmark = [pytest.mark.counterpart, pytest.mark.slow]
 
@@ -58,8 +61,25 @@ class Ward:
         caller.close()
 
 
-def test_every_answer_has_its_entry_and_the_shift_goes_on(tmp_path: Path) -> None:
-    """Twenty kills at random moments: no answer without its entry, the journal whole each time, no second sign-on."""
+def kill_all(place: Hospital) -> None:
+    """As a machine that loses its power to run: nothing is left, and somebody starts it again."""
+    place.stop(signal.SIGKILL)
+    place.start()
+
+
+def kill_worker(place: Hospital) -> None:
+    """The parent begins another by itself."""
+    killed = place.worker
+    os.kill(killed, signal.SIGKILL)
+    until = time.monotonic() + 60
+    while (said := place.ready())[0] != 200 or said[1]["workers"]["1"]["pid"] == killed:
+        assert time.monotonic() < until, "nobody came in its place"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kill", [kill_worker, kill_all])
+def test_every_answer_has_its_entry_and_the_shift_goes_on(tmp_path: Path, kill: Callable[[Hospital], None]) -> None:
+    """Twenty kills at random moments: no answer without its entry, the journal whole each time, no second sign-on. (F01, F02)"""
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
     with contextlib.ExitStack() as open_ones:
@@ -74,8 +94,7 @@ def test_every_answer_has_its_entry_and_the_shift_goes_on(tmp_path: Path) -> Non
         with Ward(url, cookies) as ward:
             for _ in range(_KILLS):
                 got += [ward.answered.get(timeout=20) for _ in range(chance.randrange(1, 120))]
-                place.stop(signal.SIGKILL)
-                place.start()
+                kill(place)
                 proof = place.lanyard("audit", "verify")
                 assert proof.returncode == 0, f"seed {seed}: {proof.stdout}{proof.stderr}"
         got += list(ward.answered.queue)

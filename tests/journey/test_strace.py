@@ -33,7 +33,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def look_at(place: Place, answers: int) -> Order:
     """A signed-on nurse opens so many records, one after another on a few connections, while the kernel is watched."""
     here, records = place
-    assert here.process is not None
     with Browser() as browser:
         here.sign_on(browser, "n.okoye")
         url = here.system_url("records")
@@ -49,7 +48,7 @@ def look_at(place: Place, answers: int) -> Order:
                     got.append(f"mark-{number}")
 
     path = here.folder / "trace"
-    with traced(here.process.pid, path):
+    with traced(here.worker, path):
         threads = [threading.Thread(target=work, args=(first,)) for first in range(_CALLERS)]
         for thread in threads:
             thread.start()

@@ -34,8 +34,7 @@ class Place:
 
     def memory(self) -> int:
         """Bytes that the gateway's process holds."""
-        assert self.hospital.process is not None
-        status = Path(f"/proc/{self.hospital.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.hospital.worker}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found
         return int(found[1]) * 1024
