@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -41,7 +41,7 @@ class LanyardProtocol(HttpToolsProtocol):
     rejected: Rejected = staticmethod(lambda source, reason: None)
     deadlines = Deadlines()
     most = 1 << 30  # connections at once
-    silent: dict[LanyardProtocol, float]  # those that never said anything, the oldest first, and since when
+    silent: ClassVar[dict[LanyardProtocol, float]] = {}  # those that never said anything, the oldest first, and since when
     leaving = False  # each answer is the last of its connection
 
     outbox: Outbox | None = None
@@ -362,6 +362,16 @@ class LanyardServer(uvicorn.Server):
         while self.server_state.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody new; who was let in a moment ago may still ask, since its question is on its way."""
+        for listener in self.servers:
+            listener.close()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SPEAKS_WITHIN
+        while self.protocol.silent and loop.time() < until:  # noqa: ASYNC110 - each connection ends its wait by itself
+            await asyncio.sleep(0.01)
+        await super().shutdown(sockets)
 
     async def serve_quietly(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve without taking over the process's signals."""

@@ -1,4 +1,8 @@
-"""nginx in front of the gateways, as a hospital would set it up: it passes a read on to the next when one dies, and never a write twice."""
+"""nginx in front of the gateways, as a hospital would set it up.
+
+A read goes on to the next gateway when one dies; a write never goes out twice. So a write gets a connection of its own: on one that was
+kept, and that the gateway closes in this very moment, nobody could say whether it had arrived.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,14 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off; client_body_temp_path {root}/b; proxy_temp_path {root}/p; fastcgi_temp_path {root}/f;
   uwsgi_temp_path {root}/u; scgi_temp_path {root}/s; keepalive_requests 1000000; client_max_body_size 64m;
-  upstream gateways {{ {servers} keepalive 64; keepalive_timeout 30s; keepalive_requests 1000000; }}
+  upstream reads {{ {servers} keepalive 64; keepalive_timeout 30s; keepalive_requests 1000000; }}
+  upstream writes {{ {servers} }}
+  map $request_method $gateways {{ GET reads; HEAD reads; OPTIONS reads; default writes; }}
   server {{
     listen 127.0.0.1:{port};
     location /balancer-answers {{ return 204; }}
     location / {{
-      proxy_pass http://gateways; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_pass http://$gateways; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
       proxy_connect_timeout 2s; proxy_read_timeout 35s; proxy_next_upstream error timeout; proxy_next_upstream_tries 2;
       proxy_request_buffering off; proxy_buffering off; error_page 502 504 @away;

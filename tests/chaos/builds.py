@@ -6,6 +6,7 @@ A build with a control taken out is known to be bad: the row that it is run agai
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
@@ -16,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from gateway import cli
 from gateway.audit import disk, journal, writer
@@ -143,6 +146,13 @@ def open_handed(control: Path) -> None:
                 control.write_bytes(strike)
 
     Pipeline.broker = forgiving  # type: ignore[method-assign]  # the control that is missing
+
+
+def abrupt(control: Path) -> None:
+    """Known to be bad: told to end, it ends, whatever is on its way."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asyncio.BaseEventLoop.add_signal_handler = lambda *_: None  # type: ignore[method-assign]  # the control that is missing
+    uvloop.Loop.add_signal_handler = lambda *_: None
 
 
 def greedy(control: Path) -> None:

@@ -14,11 +14,15 @@ from typing import Any, NamedTuple
 from benchmarks.desk import Desk
 from demo.ports import free_port
 from sso.seal import new_key
+from tests.counterparts import postgres, redis_servers
+from tests.counterparts.postgres import PostgresServer, postgres_server
+from tests.counterparts.redis_servers import RedisServer, redis_server
 from tests.gateway.audit.accesses import events
 from tests.journey.hospital import Hospital, system
 
 from .balancer import Balancer, balancer
 from .disks import small_disk
+from .links import Link
 from .load import Load
 from .provider import CLIENT, provider
 from .records import Records
@@ -76,6 +80,9 @@ class Stage:
     records: Records
     issuer: str
     loop: Loop
+    database: PostgresServer | None = None
+    redis: RedisServer | None = None
+    links: dict[str, Link] = field(default_factory=dict)  # `database` and `redis`: on the way from all gateways
     desks: list[Desk] = field(default_factory=list)
     cookies: list[str] = field(default_factory=list)
 
@@ -147,6 +154,11 @@ class Stage:
             made.end()
             running.result(60)
 
+    def events(self, kind: str, *places: Hospital) -> list[dict[str, Any]]:
+        """The fields of each event of a kind in these gateways' segments; without any: in all."""
+        found = [event for one in places or self.gateways for event in events(one.folder / "data")]
+        return [event["fields"] for event in found if event["type"] == kind]
+
     def intents(self) -> dict[str, Intent]:
         """By mark: who was let through and when, as the segments of any gateway's journal have it."""
         found: dict[str, Intent] = {}
@@ -198,9 +210,19 @@ def _configured(folder: Path, name: str, balancer_port: int, issuer: str, record
 
 @contextlib.contextmanager
 def stage(
-    folder: Path, *, gateways: int = 1, clinicians: int = 20, build: str = "nothing", disk: str = "", **tables: Any
+    folder: Path,
+    *,
+    gateways: int = 1,
+    clinicians: int = 20,
+    build: str = "nothing",
+    disk: str = "",
+    stores: str = "",
+    **tables: Any,
 ) -> Iterator[Stage]:
-    """Everything runs and everybody is signed on. `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is."""
+    """Everything runs and everybody is signed on.
+
+    `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is; `stores`: `postgres`, or `redis` (and PostgreSQL).
+    """
     for key in ("seal", "journal"):
         (folder / f"{key}.key").write_text(new_key())
     (folder / "client.secret").write_text("nobody asks for it")
@@ -213,7 +235,9 @@ def stage(
         names = [f"gateway-{letter}" for letter in "abcdefgh"[:gateways]]
         places = [_configured(folder, name, front, issuer, records.port, **tables) for name in names]
         made = Stage(folder, places, Balancer(folder, front, [one.port for one in places]), records, issuer, loop)
+        open_ones.enter_context(_stores(made, stores))
         for one in places:
+            one.write()
             one.program = ("tests.chaos.builds", build, str(made.control))
             if disk:
                 open_ones.enter_context(small_disk(one.folder / "data", disk))
@@ -222,6 +246,35 @@ def stage(
         made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
         made.sign_on(clinicians)
         yield made
+
+
+@contextlib.contextmanager
+def _stores(made: Stage, stores: str) -> Iterator[None]:
+    """Servers of this stage's own, since it breaks them, each behind a link."""
+    with contextlib.ExitStack() as open_ones:
+        if stores:
+            made.database = open_ones.enter_context(postgres_server())
+            _linked(made, "database", made.database.port, postgres.PASSWORD)
+        if stores == "redis":
+            made.redis = open_ones.enter_context(redis_server(made.folder))
+            _linked(made, "redis", made.redis.port, redis_servers.PASSWORD)
+        yield
+
+
+def _linked(made: Stage, name: str, port: int, password: str) -> None:
+    link = made.links[name] = Link(port)
+    made.loop.do(link.open())
+    (made.folder / f"{name}.password").write_text(password)
+    url = (
+        f"postgresql://{postgres.USER}@127.0.0.1:{link.port}/lanyard"
+        if name == "database"
+        else f"redis://127.0.0.1:{link.port}/0"
+    )
+    for one in made.gateways:
+        one.config["gateway"] |= {
+            f"{name}_url": url,
+            f"{name}_password": {"file": str(made.folder / f"{name}.password")},
+        }
 
 
 def _ended(place: Hospital) -> None:

@@ -95,7 +95,7 @@ def disk_full(folder: Path, dose: Dose) -> Outcome:
         outcome.must(quiet == 0, f"{quiet} records were asked for while nothing could be written")
         outcome.must(page.status == 503 and b"1234" in page.body, "the page does not say whom to ring")
         outcome.must(set(load.statuses()) <= {200, 201, 503}, f"answers with {sorted(load.statuses())}")
-        alarm = here.gateway.events(type="control.failure")
+        alarm = here.events("control.failure")
         states = [e["state"] for e in alarm if e["control"] == "journal-reserve"]
         outcome.must(states[:2] == ["alarm", "break-glass-only"], f"the reserve's alarms: {states[:3]}")
     return outcome

@@ -38,7 +38,7 @@ def everything_raises(folder: Path, dose: Dose) -> Outcome:
         bad = [look for look in load.looks if look.status == 500]
         told = [json.loads(look.body)["request"] for look in bad]
         lines = [line for line in here.gateway.log().splitlines() if '"request failed"' in line]
-        written = {e["request"] for e in here.gateway.events(type="request.rejected") if e["reason"] == "unexpected"}
+        written = {e["request"] for e in here.events("request.rejected") if e["reason"] == "unexpected"}
         outcome.within("log lines a second", len(lines) / max(healed - struck, 1), _LOG_LINES)
         outcome.within("seconds to serve again", gap(load, healed), 1.0)
         outcome.must(bad and all(told), "an answer without the number that the operators ask for")
