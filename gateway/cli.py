@@ -28,7 +28,8 @@ from .errors import ConfigError, JournalUnavailable, SearchUnavailable
 from .judging import policy_check, policy_explain
 from .observing import device_report
 from .reviewing import emergency_forget, emergency_list, emergency_reviewed
-from .vaulting import vault_import, vault_release, vault_rewrap
+from .revisions import database_commands
+from .vaulting import vault_commands
 
 WELL, WANTING, CANNOT = 0, 1, 2
 Command = Callable[..., argparse.ArgumentParser]  # adds one, and gives its parser for its arguments
@@ -159,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, does in (
         ("audit", "ask and prove the journal"),
         ("badge", "bring in and release clinicians' badges"),
+        ("database", "know and move the revision of the database"),
         ("device", "know devices, and end them"),
         ("emergency", "look at sign-ons without the identity provider"),
         ("key", "make and use keys"),
@@ -219,7 +221,8 @@ def _parser() -> argparse.ArgumentParser:
     _device_commands(command)
     _audit_commands(command)
     _emergency_commands(command)
-    _vault_commands(command)
+    vault_commands(command)
+    database_commands(command)
     return parser
 
 
@@ -338,39 +341,6 @@ def _emergency_commands(command: Command) -> None:
 def _whose(command: argparse.ArgumentParser) -> None:
     command.add_argument("subject", help="whose: the subject, as the journal says it")
     command.add_argument("--issuer", default="", help="whose issuer, where it is not `sso.issuer`")
-
-
-def _vault_commands(command: Command) -> None:
-    bringing = command(
-        "vault import",
-        vault_import,
-        "keep a list of clinicians' credentials (JSON, as `lanyard key seal-credentials` takes it) for a system",
-        "lanyard vault import pas.json --system pas",
-    )
-    bringing.add_argument("file", metavar="FILE", help="the list; `-` for standard input")
-    bringing.add_argument("--system", required=True, help="the system's name")
-    releasing = command(
-        "vault release",
-        vault_release,
-        "show one credential on this terminal, for downtime: one person asks, another confirms within 15 minutes",
-        """lanyard vault release --system pas --subject n.okoye --operator "A Brown" --reason "gateway down, ward 7"\n"""
-        """         lanyard vault release --confirm 3F7K-Q2XM --operator "C Davis" --reason "rang ward 7: it is she" """.rstrip(),
-    )
-    for name, does in (
-        ("system", "the system's name"),
-        ("subject", "whose credential: the subject, as the journal says it"),
-        ("issuer", "whose issuer, where it is not `sso.issuer`"),
-        ("confirm", "the number that the first person was given"),
-    ):
-        releasing.add_argument(f"--{name}", default="", help=does)
-    releasing.add_argument("--operator", required=True, help="your own name: it is journalled")
-    releasing.add_argument("--reason", required=True, help="why: it is journalled")
-    command(
-        "vault rewrap",
-        vault_rewrap,
-        "wrap the data keys again under the first key, as the gateway does by itself, and say how many are left",
-        "lanyard vault rewrap --config lanyard.toml",
-    )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from .devices import Actor, Devices, State, devices_of, link
 from .errors import ConfigError
 from .installation import opened_store
 from .sessions import Sessions
-from .stores.sqlite import SqliteStore
+from .stores.base import Store
 
 T = TypeVar("T")
 _SHOWN = 12  # characters of an id, which are enough to name a device
@@ -72,7 +72,7 @@ def device_enrol(given: argparse.Namespace) -> int:
 
 
 def device_approve(given: argparse.Namespace) -> int:
-    async def approve(store: SqliteStore, devices: Devices) -> str:
+    async def approve(store: Store, devices: Devices) -> str:
         enrolment = await _named(store, given.id)
         if enrolment.revoked is not None:
             raise ConfigError([f"`{enrolment.name}` was taken out of use: it has to be enrolled again"])
@@ -87,7 +87,7 @@ def device_approve(given: argparse.Namespace) -> int:
 def device_revoke(given: argparse.Namespace) -> int:
     """Out of use within a second, and what was opened on it. The look at the journal is journalled too."""
 
-    async def revoke(store: SqliteStore, devices: Devices) -> tuple[Enrolment, int]:
+    async def revoke(store: Store, devices: Devices) -> tuple[Enrolment, int]:
         enrolment = await _named(store, given.id)
         return enrolment, len(await devices.revoke(enrolment.id, Actor(operator())) or ())
 
@@ -112,7 +112,7 @@ async def _all(config: Config) -> list[Enrolment]:
         return await store.devices()
 
 
-def _run(given: argparse.Namespace, work: Callable[[SqliteStore, Devices], Awaitable[T]]) -> T:
+def _run(given: argparse.Namespace, work: Callable[[Store, Devices], Awaitable[T]]) -> T:
     """With the installation's store, and a journal of the command line's own."""
     config = configuration.load(given.config)
 
@@ -131,7 +131,7 @@ def _run(given: argparse.Namespace, work: Callable[[SqliteStore, Devices], Await
     return asyncio.run(run())
 
 
-async def _named(store: SqliteStore, beginning: str) -> Enrolment:
+async def _named(store: Store, beginning: str) -> Enrolment:
     """The one device whose id begins so. Raises ConfigError for none and for several."""
     found = [one for one in await store.devices() if len(beginning) >= 4 and one.id.startswith(beginning)]
     if len(found) == 1:

@@ -9,9 +9,10 @@ from pathlib import Path
 from .assembly import seal_of
 from .config import Config
 from .errors import ConfigError
-from .stores.sqlite import SqliteStore
+from .stores.base import Store
+from .stores.opening import STORE, open_store
 
-STORE = "sessions.db"
+__all__ = ["STORE", "data_dir_of", "opened_store"]
 
 
 def data_dir_of(config: Config) -> Path:
@@ -25,9 +26,10 @@ def data_dir_of(config: Config) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def opened_store(config: Config) -> AsyncIterator[SqliteStore]:
+async def opened_store(config: Config) -> AsyncIterator[Store]:
     """For a command; closed after it."""
-    store = SqliteStore(data_dir_of(config) / STORE, seal_of(config))
+    data_dir_of(config)
+    store = open_store(config, seal_of(config), beside=True)
     try:
         yield store
     finally:

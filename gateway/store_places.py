@@ -37,6 +37,9 @@ class DatabasePlace:
     tls: str = ""
     ca_file: str = ""
 
+    def __str__(self) -> str:
+        return f"`{self.database}` at {self.host}:{self.port}"
+
     @property
     def unsafe(self) -> bool:
         return self.tls not in _VERIFIED and not _on_this_machine(self.host)

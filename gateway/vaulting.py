@@ -12,7 +12,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from .config import Config
 from .credentials import InOrder, SealedFiles, parse, personal, refuse_shared
 from .errors import ConfigError
 from .installation import opened_store
-from .stores.sqlite import SqliteStore
+from .stores.base import Store
 from .systems import System
 from .vault import OperatorKeys, Vault
 
@@ -42,7 +42,7 @@ class _Room:
     """The vault from outside the gateway, which may be running or down."""
 
     config: Config
-    store: SqliteStore
+    store: Store
     vault: Vault
 
     async def record(self, kind: EventType, *events: Mapping[str, object]) -> None:
@@ -215,3 +215,37 @@ def _account() -> str:
         if uid != _NO_LOGIN:
             return f"login {uid}"
     return operator()
+
+
+def vault_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Those of the vault, added by `command`."""
+    bringing = command(
+        "vault import",
+        vault_import,
+        "keep a list of clinicians' credentials (JSON, as `lanyard key seal-credentials` takes it) for a system",
+        "lanyard vault import pas.json --system pas",
+    )
+    bringing.add_argument("file", metavar="FILE", help="the list; `-` for standard input")
+    bringing.add_argument("--system", required=True, help="the system's name")
+    releasing = command(
+        "vault release",
+        vault_release,
+        "show one credential on this terminal, for downtime: one person asks, another confirms within 15 minutes",
+        """lanyard vault release --system pas --subject n.okoye --operator "A Brown" --reason "gateway down, ward 7"\n"""
+        """         lanyard vault release --confirm 3F7K-Q2XM --operator "C Davis" --reason "rang ward 7: it is she" """.rstrip(),
+    )
+    for name, does in (
+        ("system", "the system's name"),
+        ("subject", "whose credential: the subject, as the journal says it"),
+        ("issuer", "whose issuer, where it is not `sso.issuer`"),
+        ("confirm", "the number that the first person was given"),
+    ):
+        releasing.add_argument(f"--{name}", default="", help=does)
+    releasing.add_argument("--operator", required=True, help="your own name: it is journalled")
+    releasing.add_argument("--reason", required=True, help="why: it is journalled")
+    command(
+        "vault rewrap",
+        vault_rewrap,
+        "wrap the data keys again under the first key, as the gateway does by itself, and say how many are left",
+        "lanyard vault rewrap --config lanyard.toml",
+    )

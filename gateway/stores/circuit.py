@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from sso.errors import StoreUnavailable
+
 _IN_A_ROW = 3
 _EVERY = 0.5  # seconds between probes
 
@@ -21,6 +23,7 @@ class Circuit:
         self._lock = threading.Lock()
         self._failures = 0
         self._closing = threading.Event()
+        self.why = ""  # what is wrong, where a server that answers said it
         self._watcher: threading.Thread | None = None
 
     @property
@@ -60,7 +63,8 @@ class Circuit:
         while not self._closing.wait(_EVERY):
             try:
                 self._probe()
-            except Exception:  # noqa: S112 - whatever is wrong with it, it is asked again
+            except Exception as error:  # whatever is wrong with it, it is asked again
+                self.why = f"cannot be used: {error}" if isinstance(error, StoreUnavailable) else ""
                 continue
             with self._lock:
                 self._failures, self._watcher = 0, None

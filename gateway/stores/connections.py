@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.abc import PQGen
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from ..store_places import DatabasePlace
@@ -92,3 +93,9 @@ def engine_of(place: DatabasePlace, password: str, *, lasts: float, most: int) -
 def allow(c: Connection, seconds: float) -> None:
     """More time than usual for the statements of this transaction."""
     c.exec_driver_sql(f"SET LOCAL statement_timeout = {int((seconds - _MARGIN) * 1000)}")
+
+
+def what_was_said(error: SQLAlchemyError) -> str:
+    """By the server or about it, while nothing of ours was asked; there is no password in it."""
+    said = str(getattr(error, "orig", "")).strip().splitlines()
+    return said[-1].strip() if said else type(error).__name__

@@ -33,19 +33,14 @@ def standing(c: Connection) -> Standing:
     return Standing(MigrationContext.configure(c).get_current_revision() or "", known[-1], known)
 
 
-def bring_up(c: Connection) -> None:
-    """To this release's revision, by one of those that start at the same time. Raises StoreUnavailable for a later one's."""
-    found = _known(c)
-    if found.revision != found.latest:
-        migrate(c, found.latest)
-
-
 def migrate(c: Connection, to: str) -> tuple[str, str]:
-    """Forwards or back; the revision before, and the one now. Raises StoreUnavailable where either is not known here."""
+    """Forwards or back, one at a time of those who want it; the revision before, and the one now.
+
+    Raises StoreUnavailable where either is not known here."""
     c.rollback()
     c.exec_driver_sql("SET LOCAL statement_timeout = 0")
     c.execute(func.pg_advisory_xact_lock(*_MIGRATING).select())
-    found = _known(c)
+    found = known(c)
     if to not in found.known:
         raise StoreUnavailable(f"`{to}` is no revision: this release knows {', '.join(found.known)}")
     if found.revision != to:
@@ -55,12 +50,13 @@ def migrate(c: Connection, to: str) -> tuple[str, str]:
     return found.revision, to
 
 
-def _known(c: Connection) -> Standing:
+def known(c: Connection) -> Standing:
+    """Raises StoreUnavailable for a later release's."""
     found = standing(c)
     if found.revision and found.revision not in found.known:
         raise StoreUnavailable(
             f"the database is of a later release (revision {found.revision}, known here: up to {found.latest}): "
-            "start that release, or let it go back with `lanyard database migrate --to`"
+            f"start that release, or go back by its `lanyard database migrate --to {found.latest}`"
         )
     return found
 

@@ -9,7 +9,7 @@ from sso.seal import Seal
 
 from ..assembly import secret
 from ..config import Config
-from ..store_places import database_place
+from ..store_places import DatabasePlace, database_place
 from .base import Store
 from .postgres import PostgresStore
 from .sqlite import SqliteStore
@@ -28,8 +28,13 @@ def open_store(
 
 
 def open_database(config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None) -> PostgresStore:
+    return PostgresStore(*database_of(config), seal, alarm=alarm)
+
+
+def database_of(config: Config) -> tuple[DatabasePlace, str]:
+    """Where it is, and its password. Raises ConfigError."""
     gateway = config.gateway
     assert gateway.database_url is not None
     password = gateway.database_password
     known = secret("gateway.database_password", password).decode().strip() if password is not None else ""
-    return PostgresStore(database_place(gateway.database_url), known, seal, alarm=alarm)
+    return database_place(gateway.database_url), known

@@ -23,14 +23,15 @@ from ..store_places import DatabasePlace
 from . import changes
 from .base import Heard
 from .circuit import Circuit
-from .connections import allow, engine_of, within
-from .migrating import bring_up
+from .connections import allow, engine_of, what_was_said, within
+from .migrating import known, migrate
 from .sql import SqlStore
 
 T = TypeVar("T")
 
 _DEADLINE = 0.9  # seconds for one answer
 _PATIENCE = 60.0  # seconds for a chore
+_STARTING = 3.0  # seconds to look what is there
 _THREADS = 6
 _TELLING = (0x6C616E79, 1)  # the lock under which changes are told, so that their order is that of the commits
 _AGAIN = ("40001", "40P01", "25006")  # the server undid it: for another's sake, or because it is no primary any more
@@ -55,7 +56,7 @@ class PostgresStore(SqlStore):
         self._seal = seal
         self._tells = tells
         self._origin = secrets.token_hex(8)
-        self._name = f"`{place.database}` at {place.host}:{place.port}"
+        self._name = str(place)
         self._engine = engine_of(place, password, lasts=_DEADLINE, most=_THREADS + 1)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="store")
@@ -66,18 +67,22 @@ class PostgresStore(SqlStore):
         try:
             self._prepare()
         except OperationalError as error:
-            said = str(error.orig).strip().splitlines()[-1:]
+            said = what_was_said(error)
             if _refused(said):
                 self._engine.dispose()
-                raise StoreUnavailable(f"the database {self._name} refuses us: {said[0]}") from None
+                raise StoreUnavailable(f"the database {self._name} refuses us: {said}") from None
             self._circuit.trip()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, StoreUnavailable) as error:
             self._engine.dispose()
-            raise StoreUnavailable(f"the database {self._name} cannot be used: {type(error).__name__}") from None
+            why = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
+            raise StoreUnavailable(f"the database {self._name} cannot be used: {why}") from None
 
     def _prepare(self) -> None:
-        with within(_PATIENCE), self._engine.connect() as c:
-            bring_up(c)
+        with within(_STARTING), self._engine.connect() as c:
+            found = known(c)
+            if found.revision != found.latest:
+                with within(_PATIENCE):
+                    migrate(c, found.latest)
 
     def _probe(self) -> None:
         self._prepare()  # it may have been put back from a copy
@@ -103,7 +108,8 @@ class PostgresStore(SqlStore):
 
     async def _in_time(self, attempt: Callable[[], T], lasts: float) -> T:
         if self._circuit.open:
-            raise StoreUnavailable(f"the database {self._name} does not answer: it is asked again every second")
+            why = self._circuit.why or "does not answer: it is asked again every second"
+            raise StoreUnavailable(f"the database {self._name} {why}")
         try:
             async with asyncio.timeout(lasts + 0.1):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, self._heeded, attempt)
@@ -181,7 +187,7 @@ class PostgresStore(SqlStore):
         return await self._ask(lambda c: changes.heard(c, self._origin, since))
 
 
-def _refused(said: list[str]) -> bool:
+def _refused(said: str) -> bool:
     """By a server that is there, and for good: a wrong password, no such database."""
     waits = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "crash")
-    return bool(said) and "FATAL" in said[0] and not any(word in said[0] for word in waits)
+    return "FATAL" in said and not any(word in said for word in waits)

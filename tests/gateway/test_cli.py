@@ -74,6 +74,8 @@ def test_the_commands_are_known() -> None:
         "device approve",
         "device revoke",
         "device report",
+        "database status",
+        "database migrate",
     }
 
 

@@ -128,9 +128,12 @@ async def test_nothing_that_is_written_at_the_same_time_goes_unheard(gateways: G
     """However transactions overlap: whoever reads again and again hears each key once at least."""
     one, other, reader = gateways.stores[0], gateways.open(), gateways.open()
     place, heard = (await reader.heard(None)).place, set[str]()
-    writing = asyncio.gather(
-        *(s.put_session(session(f"{n}-{turn}")) for turn in range(40) for n, s in enumerate((one, other)))
-    )
+
+    async def write(store: PostgresStore, begin: int) -> None:
+        for turn in range(begin, 40, 4):
+            await store.put_session(session(f"{turn}" if store is one else f"other-{turn}"))
+
+    writing = asyncio.gather(*(write(store, begin) for store in (one, other) for begin in range(4)))
     done = False
     while not done:
         done = writing.done()
@@ -138,7 +141,7 @@ async def test_nothing_that_is_written_at_the_same_time_goes_unheard(gateways: G
         assert found.keys is not None
         place, heard = found.place, heard | found.keys
     await writing
-    assert heard == {key_hash(f"{n}-{turn}") for turn in range(40) for n in (0, 1)}
+    assert heard == {key_hash(f"{name}{turn}") for turn in range(40) for name in ("", "other-")}
 
 
 async def test_whoever_gives_up_gets_and_leaves_nobody_else_s_answer(gateways: Gateways) -> None:
