@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 
 from sso.errors import StoreUnavailable
 
-CONTROL = "shift-copy"
 _MOST = 50_000  # writes that may wait
 _AGAIN = 1.0  # seconds for which nobody waits for one that did not answer
 
@@ -19,8 +18,7 @@ Write = Callable[[], Awaitable[None]]
 class Copies:
     """What waits is lost with this process: then a session that has ended could come back with an older server's memory."""
 
-    def __init__(self, alarm: Callable[[str, str], None]) -> None:
-        self._alarm = alarm
+    def __init__(self) -> None:
         self._owed: deque[Write] = deque()
         self._failed = 0.0
         self._one_after_another = asyncio.Lock()
@@ -40,14 +38,11 @@ class Copies:
                 return
             except StoreUnavailable:
                 self._failed = time.monotonic()
-                self._alarm(CONTROL, "failing")
         self._owed.append(work)
 
     async def catch_up(self) -> None:
         """Write what waits, in its order. Raises StoreUnavailable where the database does not take it."""
         async with self._one_after_another:
-            if not self._owed:
-                return
             try:
                 while self._owed:
                     await self._owed[0]()
@@ -55,4 +50,3 @@ class Copies:
             except StoreUnavailable:
                 self._failed = time.monotonic()
                 raise
-            self._alarm(CONTROL, "ok")

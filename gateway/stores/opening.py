@@ -8,10 +8,13 @@ from pathlib import Path
 from sso.seal import Seal
 
 from ..assembly import secret
-from ..config import Config
-from ..store_places import DatabasePlace, database_place
+from ..config import Config, SecretRef
+from ..store_places import DatabasePlace, database_place, redis_place
 from .base import Store
 from .postgres import PostgresStore
+from .redis.connection import Server
+from .redis.store import RedisStore
+from .replicated import ReplicatedStore
 from .sqlite import SqliteStore
 
 STORE = "sessions.db"
@@ -21,10 +24,35 @@ def open_store(
     config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None, *, beside: bool = False
 ) -> Store:
     """`alarm`: as the stores say. `beside`: by a command, while gateways may run. Raises ConfigError, StoreUnavailable."""
+    if config.gateway.redis_url is not None:
+        return open_replicated(config, seal, alarm)
     if config.gateway.database_url is not None:
         return open_database(config, seal, alarm)
     place = Path(config.gateway.data_dir) / STORE
     return SqliteStore(place, seal, shared=beside or config.gateway.workers > 1, alarm=alarm)
+
+
+def open_replicated(config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None) -> ReplicatedStore:
+    """Redis, with the database behind it, whose failing is the control `shift-copy`."""
+    server = open_redis(config, alarm)
+    lasting = open_database(config, seal, lambda _, state: alarm("shift-copy", state))
+    return ReplicatedStore(RedisStore(server, seal), lasting, alarm=alarm)
+
+
+def open_redis(config: Config, alarm: Callable[[str, str], None] = lambda *_: None) -> Server:
+    gateway = config.gateway
+    assert gateway.redis_url is not None
+    return Server(
+        redis_place(gateway.redis_url),
+        password=_known("redis_password", gateway.redis_password),
+        sentinel_password=_known("sentinel_password", gateway.sentinel_password),
+        ca_file=gateway.redis_ca_file,
+        alarm=alarm,
+    )
+
+
+def _known(name: str, kept: SecretRef | None) -> str:
+    return secret(f"gateway.{name}", kept).decode().strip() if kept is not None else ""
 
 
 def open_database(config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None) -> PostgresStore:
@@ -35,6 +63,4 @@ def database_of(config: Config) -> tuple[DatabasePlace, str]:
     """Where it is, and its password. Raises ConfigError."""
     gateway = config.gateway
     assert gateway.database_url is not None
-    password = gateway.database_password
-    known = secret("gateway.database_password", password).decode().strip() if password is not None else ""
-    return database_place(gateway.database_url), known
+    return database_place(gateway.database_url), _known("database_password", gateway.database_password)

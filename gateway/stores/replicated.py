@@ -24,6 +24,7 @@ from .base import Cookie, Heard, Store
 from .copied import Written
 from .copies import Copies
 from .lasting import PassedOn
+from .redis.memory import Memory
 from .redis.store import LOST, OLD, RedisStore
 
 T = TypeVar("T")
@@ -40,7 +41,9 @@ class Lasting(Store, Protocol):
 
 
 class ReplicatedStore(PassedOn):
-    """`alarm` hears `shift-copy`, `failing` or `ok`."""
+    """`alarm` hears `redis`: `evicts`, `filling` or `ok`."""
+
+    shared = True
 
     def __init__(
         self, fast: RedisStore, lasting: Lasting, *, alarm: Callable[[str, str], None] = lambda *_: None
@@ -48,17 +51,14 @@ class ReplicatedStore(PassedOn):
         super().__init__(fast, lasting)
         self._fast = fast
         self._lasting = lasting
-        self._copies = Copies(alarm)
+        self._copies = Copies()
+        self._memory = Memory(fast, alarm)
         self._known = ""  # the history of which we have made sure
         self._doubt = ""
         self._making_sure = asyncio.Lock()
         self._places: deque[tuple[float, str]] = deque()
         self._copied: OrderedDict[str, object] = OrderedDict()
         self._unheard: deque[Callable[[], Awaitable[None]]] = deque()
-
-    @property
-    def shared(self) -> bool:
-        return True
 
     @property
     def owed(self) -> int:
@@ -73,17 +73,23 @@ class ReplicatedStore(PassedOn):
 
     # Making sure
 
-    async def look_after(self) -> None:
-        """Called every second: write what waits, and remember in Redis how far the copy had come. Raises StoreUnavailable."""
+    async def begin(self) -> None:
+        """Raises ConfigError where Redis is there and may not be used as it is set."""
+        with contextlib.suppress(StoreUnavailable):  # one that is away is waited for
+            await self._memory.check()
+
+    async def watch(self) -> None:
+        """Called every second: what Redis and the copy owe each other, and how full Redis is. Raises StoreUnavailable."""
+        await self._sure(self._fast.copied)
+        await self._memory.look()
+        while self._unheard:
+            await self._unheard[0]()
+            self._unheard.popleft()
         await self._copies.catch_up()
         now, place = time.monotonic(), (await self._lasting.heard(None)).place
         self._places.append((now, place))
         while len(self._places) > 1 and now - self._places[1][0] >= _LATE:
             self._places.popleft()
-        while self._unheard:
-            await self._unheard[0]()
-            self._unheard.popleft()
-        await self._sure(self._fast.copied)
         await self._fast.note_copied(self._known, self._places[0][1])
 
     async def _sure(self, ask: Callable[[], Awaitable[T]]) -> T:

@@ -43,6 +43,12 @@ class SqlStore(
 ):
     """All that a Store keeps; which connection it is kept by is the engine's."""
 
+    async def begin(self) -> None:
+        """It began when it was opened."""
+
+    async def watch(self) -> None:
+        """It looks after itself."""
+
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
         """A shift, a session in it and its first cookie, or nothing of the three. Raises DeviceRefused."""
 

@@ -1,7 +1,7 @@
 """The way to Redis: one server or whichever the sentinels name, few connections, short waits, and none where it does not answer.
 
-Nothing is sent twice by itself: whether a script ran is not known when its answer did not come. A connection whose answer nobody
-waited for is closed, never used again: the next one to use it would read somebody else's answer.
+Nothing is sent twice by itself: whether a script ran is not known when its answer did not come. A connection whose answer did not
+come in time is closed, never used again: the next one to use it would read somebody else's answer.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Server:
         self._deadline = 3 * timeout  # of all together: sentinels, connection, answer
         self._circuit = Circuit(alarm)
         self._room = asyncio.Semaphore(_MOST)
+        self._running: set[asyncio.Task[Any]] = set()
         self._client = _client(place, password, sentinel_password, ca_file, timeout, self._greet)
         self._command: Callable[..., Awaitable[Any]] = self._client.execute_command
         self.history = ""  # whose: another server, or the same one begun anew, has another one
@@ -89,7 +90,14 @@ class Server:
         return self._circuit.open
 
     async def close(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running)
         await self._client.aclose()
+        pool = self._client.connection_pool
+        await pool.aclose()
+        for asked in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+            await asked.aclose()
+        await asyncio.sleep(0)  # connections that were given up are closed in the loop's next turn
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | float] = ()) -> Any:
         """What the script answers. Raises StoreFull, StoreUnavailable."""
@@ -106,9 +114,21 @@ class Server:
         except NoScriptError:  # it did not run
             return await self._command("EVAL", script.text, len(keys), *keys, *args)
 
-    async def _do(self, work: Callable[[], Any]) -> Any:
+    async def _do(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Whoever gives up waiting leaves the command to itself: its connection takes its answer, and nobody's next one."""
         if not self._circuit.lets_through():
             raise StoreUnavailable("Redis does not answer")
+        running = asyncio.get_running_loop().create_task(self._in_time(work))
+        self._running.add(running)
+        running.add_done_callback(self._over)
+        return await asyncio.shield(running)
+
+    def _over(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # where nobody waits for it any more, it is nobody's
+
+    async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
         try:
             async with asyncio.timeout(self._deadline), self._room:
                 answer = await work()
@@ -155,13 +175,13 @@ def _client(
         "decode_responses": True,
     }
     tls: dict[str, Any] = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    own = {**waits, "db": place.database, "username": place.user or None, "password": password}
+    own = {**waits, "db": place.database, "username": place.user or None, "password": password or None}
     own |= {"redis_connect_func": greet, "max_connections": 2 * _MOST, **(tls if place.tls else {})}
     if not place.master:
         (host, port) = place.hosts[0]
         kind = SSLConnection if place.tls else Connection
         return Redis(connection_pool=ConnectionPool(connection_class=kind, host=host, port=port, **own))
-    asking = {**waits, "password": sentinel_password, **({"ssl": True, **tls} if place.tls else {})}
+    asking = {**waits, "password": sentinel_password or None, **({"ssl": True, **tls} if place.tls else {})}
     named: Any = Sentinel  # neither says its types
     pool: Any = SentinelConnectionPool
     asked = named(list(place.hosts), sentinel_kwargs=asking)

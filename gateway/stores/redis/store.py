@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from sso.seal import Seal
 from sso.session import Session
@@ -71,6 +72,10 @@ class RedisStore(CodeKeys, CookieKeys, LeaseKeys):
     def history(self) -> str:
         """Changes when another server has taken this one's place, or it has begun anew: it may not know the latest."""
         return self._server.history
+
+    async def info(self) -> dict[str, Any]:
+        """What the server says of itself. Raises StoreUnavailable."""
+        return await self._server.info()
 
     @property
     def away(self) -> bool:
