@@ -76,11 +76,11 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         data_dir = data_dir_of(config)
         shipper = _shipper(config, post, data_dir, clock, stack)
         journal = await _journal(config, post, data_dir, metrics, clock, stack)
-        if shipper is not None:
-            shipper.start(journal.alarm)
-            journal.confirming = shipper if config.audit.ack == "local+central" else None
         store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
+        if shipper is not None:  # the store has made its tables
+            shipper.start(journal.alarm)
+            journal.confirming = shipper if config.audit.ack == "local+central" else None
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )

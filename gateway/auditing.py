@@ -24,6 +24,7 @@ from .audit.search import Found, Question, search
 from .audit.verify import Report, WriterReport, verify
 from .central.connection import central_of
 from .central.copy import arrivals, asked_copy, limits
+from .central.proof import proven_there
 from .config import Config
 from .errors import ConfigError, JournalUnavailable
 
@@ -39,13 +40,21 @@ def audit_verify(given: argparse.Namespace) -> int:
     begun = time.monotonic()
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
         task = progress.add_task("reading the journal")
-        report = verify(data_dir, key, lambda n: progress.update(task, description=f"{n:,} events verified"))
-    journal_own(data_dir, key, EventType.AUDIT_VERIFIED, {"events": report.events, "whole": report.whole})
+
+        def tell(number: int) -> None:
+            progress.update(task, description=f"{number:,} events verified")
+
+        central = proven_there(config, data_dir, key, tell)
+        report = verify(data_dir, key, tell)
+    whole = central.agrees(report, data_dir)
+    said = {"events": report.events, "whole": whole, **central.counts}
+    journal_own(data_dir, key, EventType.AUDIT_VERIFIED, said)
     if given.json:
-        print(json.dumps(_report_values(report)))
+        print(json.dumps({**_report_values(report), **central.values, "whole": whole}))
     else:
         _print_report(report, time.monotonic() - begun)
-    return 0 if report.whole else 1
+        central.print(instant)
+    return 0 if whole else 1
 
 
 def _report_values(report: Report) -> dict[str, object]:

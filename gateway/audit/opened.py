@@ -49,7 +49,7 @@ def _about(
     asked = (_list(kinds), _list(values), since, *(behind or ()), limit)
     # First the places, which lie in the index, then the few events that are shown.
     rows = copy.execute(
-        f"SELECT {_COLUMNS} FROM ({places}) JOIN event USING (writer, epoch, seq)"  # noqa: S608 - fixed words only
+        f"SELECT {_COLUMNS} FROM ({places}) AS place JOIN event USING (writer, epoch, seq)"  # noqa: S608 - fixed words only
         " ORDER BY event.at DESC, writer DESC, epoch DESC, seq DESC",
         asked,
     )

@@ -42,7 +42,6 @@ class Portion:
     writer: str  # in the central journal
     segment: SegmentName
     records: list[Record]
-    full: bool = False  # more may be there than were taken
 
     @property
     def end(self) -> int:

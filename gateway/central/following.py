@@ -37,7 +37,7 @@ class Following:
             if name in self._over:
                 continue
             if records := list(self._records(path, name, mark, most)):
-                return Portion(self.writer, name, records, full=len(records) >= most or _size(records) > _BYTES)
+                return Portion(self.writer, name, records)
             if mark is not None and (name.epoch, name.index) < (mark.epoch, mark.segment):
                 self._over.add(name)
         self._seen = mark
@@ -65,7 +65,3 @@ class Following:
         if place == newest:
             return mark.offset
         return path.stat().st_size if place < newest else 0
-
-
-def _size(records: list[Record]) -> int:
-    return records[-1].end - records[0].offset

@@ -24,7 +24,7 @@ from .waiting import Waiting, unavailable
 CONTROL = "central-journal"
 _SOON, _EVERY = 0.01, 0.25  # seconds between looks at the segments
 _SHARE = 0.25  # of a core, at most, unless somebody waits
-_FEWEST, _FIRST, _MOST = 20, 200, 500  # records in a portion: no longer than other threads can wait
+_FEWEST, _FIRST, _MOST = 20, 200, 1000  # records in a portion: no longer than other threads can wait
 _ANSWERS_WITHIN, _CUT_OFF = 1.0, 1.5  # seconds
 _TELL_EVERY, _CLAIM_EVERY, _AGAIN = 0.5, 5.0, 1.0
 _PATIENCE = 5.0  # seconds of not being there, until it is an alarm
@@ -51,7 +51,7 @@ class Shipper:
         self._told = self._claimed = self._newest = 0.0
         self._behind_since: float | None = None
         self._failing = ""
-        self._differs = self._rival = False
+        self._differs = self._rival = self._left = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-shipper", daemon=True)
 
@@ -99,26 +99,27 @@ class Shipper:
             self._waiting.rouse.clear()
             pause = self._once()
         until = time.monotonic() + _LAST
-        while self._once() < _EVERY and time.monotonic() < until:
+        while (self._once() < _AGAIN and self._left) and time.monotonic() < until:
             pass
         closed(self._connection)
 
     def _once(self) -> float:
         """One turn; in how many seconds the next is due."""
-        begun = time.thread_time()
+        begun, worked = time.monotonic(), time.thread_time()
         try:
-            more = self._turn()
+            self._left = more = self._turn()
         except Exception as error:  # whatever it is, the journal goes on and it is tried again
             return self._failed(error)
         self._proven, self._failing = True, ""
         self._judge(behind=more and self._now() - self._newest > _PATIENCE)
-        spent = time.thread_time() - begun
-        return _SOON if self._waiting else max(0.0 if more else _EVERY, spent / _SHARE - spent)
+        spent, passed = time.thread_time() - worked, time.monotonic() - begun
+        return _SOON if self._waiting else max(0.0 if more else _EVERY, spent / _SHARE - passed)
 
     def _turn(self) -> bool:
-        """A portion of each writer's; whether more is left."""
+        """A portion of each writer's; whether there was any."""
         if self._connection is None:
             self._connection = self._central.connect(_ANSWERS_WITHIN)
+            self._followed.clear()  # a server that took another's place may have less than that one had
             self._told = self._claimed = 0.0
         c, more = self._connection, False
         self._follow(c)
@@ -132,7 +133,7 @@ class Shipper:
             one.arrived(portion)
             self._waiting.came(one.folder.name, arrived.last)
             self._newest = arrived.at or self._newest
-            more = more or portion.full
+            more = True
             if arrived.other:
                 self._other(arrived.other)
         self._most = min(_MOST, self._most + _FEWEST)
