@@ -179,6 +179,7 @@ BUILDS = {
         deaf,
         greedy,
         open_handed,
+        abrupt,
         nothing,
     )
 }
