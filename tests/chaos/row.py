@@ -22,6 +22,9 @@ class Dose:
     build: str = ""  # another of tests/chaos/builds.py than the row's own, which is known to be bad
 
 
+SLACK = 3.0  # how much longer than promised a machine may take that does other things as well; the long form sets 1
+
+
 @dataclass
 class Outcome:
     """What came of it. `broken` says, in sentences, what of the promise did not hold."""
@@ -46,7 +49,7 @@ class Outcome:
     def within(self, name: str, value: float, most: float) -> None:
         """A part of the promise that is a figure."""
         self.figures[name] = round(value, 3)
-        self.must(value <= most, f"{name}: {value:.3f}, where at most {most:g} is promised")
+        self.must(value <= most * SLACK, f"{name}: {value:.3f}, where at most {most:g} is promised")
 
 
 @dataclass(frozen=True)

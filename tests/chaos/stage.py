@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.desk import Desk
+from benchmarks.desk import Desk, Got
 from demo.ports import free_port
 from sso.seal import new_key
 from tests.counterparts import postgres, redis_servers
@@ -128,20 +130,28 @@ class Stage:
 
         self.loop.do(all_of_them())
 
+    def newcomer(self) -> int:
+        """What somebody is told who signs on now: 200, or how they are refused."""
+        desk = Desk(self.balancer.port, self.url, self.issuer, {})
+
+        async def sign_on() -> int:
+            got = await desk.ask("GET", "/sign-on/start")
+            if got.status == 303:
+                got = await desk._come_back(got.location, "newcomer")
+            if got.status == 303:
+                got = await desk.follow(got, "newcomer")
+            await desk.close()
+            return got.status
+
+        return int(self.loop.do(sign_on()))
+
+    def settle(self, load: Load) -> None:
+        """What was asked is answered, or given up."""
+        until(lambda: load.waiting == 0, 30, "the last answer")
+
     def shifts_lost(self) -> int:
         """How many of those who were signed on are asked to sign on again."""
-
-        async def lost() -> int:
-            count = 0
-            for desk in self.desks:
-                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                    await desk.close()
-                desk._streams = None
-                answer = await desk.ask("GET", f"{self.url}/")
-                count += answer.status != 200
-            return count
-
-        return int(self.loop.do(lost()))
+        return sum(self.answers(desk, f"{self.url}/").status != 200 for desk in self.desks)
 
     @contextlib.contextmanager
     def load(self, rate: float, name: str = "mark") -> Iterator[Load]:
@@ -158,6 +168,28 @@ class Stage:
         """The fields of each event of a kind in these gateways' segments; without any: in all."""
         found = [event for one in places or self.gateways for event in events(one.folder / "data")]
         return [event["fields"] for event in found if event["type"] == kind]
+
+    def figure(self, place: Hospital, name: str) -> float:
+        """A number of one gateway's metrics; 0 where it does not tell it."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{place.ops_port}/metrics", timeout=10) as answer:
+            found = re.search(rf"^{re.escape(name)} (.*)$", answer.read().decode(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def alarmed(self, control: str) -> bool:
+        """Whether any gateway says that a control does not hold."""
+        return any(self.figure(one, f'lanyard_alarm{{control="{control}"}}') for one in self.gateways)
+
+    def answers(self, desk: Desk, url: str, **given: Any) -> Got:
+        """What one of the clinicians' browsers is told; on a new connection where the old one has gone."""
+
+        async def ask() -> Got:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await desk.close()
+            desk._streams = None
+            async with asyncio.timeout(15):
+                return await desk.ask(given.get("method", "GET"), url, given.get("form"))
+
+        return self.loop.do(ask())  # type: ignore[no-any-return]  # what a future holds
 
     def intents(self) -> dict[str, Intent]:
         """By mark: who was let through and when, as the segments of any gateway's journal have it."""

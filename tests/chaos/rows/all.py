@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..row import Row
-from . import disk, edge, processes
+from . import disk, edge, processes, redis
 
-ROWS: tuple[Row, ...] = tuple(sorted((*disk.ROWS, *edge.ROWS, *processes.ROWS), key=lambda row: row.id))
+ROOMS = (disk, edge, processes, redis)
+ROWS: tuple[Row, ...] = tuple(sorted((row for room in ROOMS for row in room.ROWS), key=lambda row: row.id))
