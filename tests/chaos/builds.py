@@ -24,7 +24,10 @@ from gateway import cli
 from gateway.audit import disk, journal, writer
 from gateway.audit.tail import Tail
 from gateway.edge import descriptors
+from gateway.leases import Leases
 from gateway.pipeline import Pipeline
+from gateway.stores.base import Cookie
+from gateway.stores.replicated import ReplicatedStore
 from tests.gateway.audit.faulty import FaultyDisk
 
 
@@ -162,6 +165,31 @@ def greedy(control: Path) -> None:
     disk._SPARE = 0
 
 
+def forgetful(control: Path) -> None:
+    """Known to be bad: what Redis has lost is not looked for in the lasting copy."""
+    ReplicatedStore.by_token = _by_token  # type: ignore[method-assign]  # the control that is missing
+    ReplicatedStore._make_sure = _believes  # type: ignore[method-assign]  # as above
+
+
+async def _by_token(self: ReplicatedStore, hashed: str) -> Any:
+    found = await self._fast.cookie(hashed)
+    return found if isinstance(found, Cookie) else None
+
+
+async def _believes(self: ReplicatedStore) -> None:
+    self._known = self._fast.history
+
+
+def rivals(control: Path) -> None:
+    """Known to be bad: each gateway does alone what one should do for both."""
+    made: Callable[..., None] = Leases.__init__
+
+    def alone(self: Leases, store: Any, *, shared: bool, **given: Any) -> None:
+        made(self, store, shared=False, **given)
+
+    Leases.__init__ = alone  # type: ignore[method-assign]  # the control that is missing
+
+
 def nothing(control: Path) -> None:
     """The gateway as it is."""
 
@@ -180,6 +208,8 @@ BUILDS = {
         greedy,
         open_handed,
         abrupt,
+        forgetful,
+        rivals,
         nothing,
     )
 }

@@ -48,6 +48,7 @@ class Wire:
     """HTTP/1.1 to one port, on connections that are kept."""
 
     port: int
+    bad: bool = False  # known to be: it uses a connection again whose answer it did not wait for
     _kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def ask(self, request: bytes, wait: float = WAIT) -> tuple[int, bytes]:
@@ -60,7 +61,9 @@ class Wire:
                 writer.write(request)
                 status, body, again = await _answer(streams[0])
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-            if writer is not None:
+            if writer is not None and self.bad and not writer.is_closing():
+                self._kept.append(streams)
+            elif writer is not None:
                 writer.close()
             return 0, b""
         if again:
@@ -147,3 +150,8 @@ class Load:
 
     def statuses(self) -> Counter[int]:
         return Counter(look.status for look in self.looks)
+
+    def slowest(self, since: float, until: float, share: float = 0.99) -> float:
+        """How long that share of what was asked between two moments took at most, in seconds."""
+        took = sorted(look.took for look in self.looks if since <= look.sent < until)
+        return took[min(int(len(took) * share), len(took) - 1)] if took else 0.0

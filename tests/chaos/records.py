@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from . import old
+
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
@@ -18,6 +20,7 @@ class Records:
     port: int = 0
     asked: list[str] = field(default_factory=list)
     written: Counter[str] = field(default_factory=Counter)  # the marks of writes, and how often each came whole
+    log_ons: Counter[str] = field(default_factory=Counter)  # tries at the login page, by user name and word
     halves: int = 0  # writes whose body did not come to its end
     delay: float = 0.0  # seconds before each answer
     _server: asyncio.Server | None = None
@@ -44,6 +47,10 @@ class Records:
         head = await reader.readuntil(b"\r\n\r\n")
         method, target = head.split(b" ", 2)[:2]
         mark = target.decode().rpartition("/")[2]
+        if not target.startswith((b"/Patient", b"/Observation")):
+            return await old.answer(
+                self.log_ons, method, target, await self._body(head, reader) if method == b"POST" else b""
+            )
         if method == b"POST":
             mark = json.loads(await self._body(head, reader))["note"][0]["text"]
             self.written[mark] += 1

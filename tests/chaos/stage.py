@@ -18,10 +18,11 @@ from demo.ports import free_port
 from sso.seal import new_key
 from tests.counterparts import postgres, redis_servers
 from tests.counterparts.postgres import PostgresServer, postgres_server
-from tests.counterparts.redis_servers import RedisServer, redis_server
+from tests.counterparts.redis_servers import RedisServer, Sentinels, redis_server, sentinels
 from tests.gateway.audit.accesses import events
 from tests.journey.hospital import Hospital, system
 
+from . import old
 from .balancer import Balancer, balancer
 from .disks import small_disk
 from .links import Link
@@ -30,6 +31,7 @@ from .provider import CLIENT, provider
 from .records import Records
 
 PATIENCE = 20.0
+_RENEW_EVERY = 120.0  # seconds
 
 
 class Loop:
@@ -84,6 +86,7 @@ class Stage:
     loop: Loop
     database: PostgresServer | None = None
     redis: RedisServer | None = None
+    sentinels: Sentinels | None = None
     links: dict[str, Link] = field(default_factory=dict)  # `database` and `redis`: on the way from all gateways
     desks: list[Desk] = field(default_factory=list)
     cookies: list[str] = field(default_factory=list)
@@ -116,6 +119,14 @@ class Stage:
             await desk.follow(await desk.sign_on(subject(number)))
             self.desks.append(desk)
             self.cookies.append(await self._entered(desk))
+
+    def central(self) -> tuple[int, int]:
+        """How many events the central journal holds, and how many the gateways' own segments do."""
+        assert self.database is not None
+        with self.database.connect() as c:
+            row = c.execute("SELECT count(*) FROM journal.event").fetchone()
+        assert row is not None
+        return int(str(row[0])), sum(len(events(one.folder / "data")) for one in self.gateways)
 
     async def _entered(self, desk: Desk) -> str:
         await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
@@ -157,12 +168,24 @@ class Stage:
     def load(self, rate: float, name: str = "mark") -> Iterator[Load]:
         """Clinicians at work until the block ends."""
         made = Load(self.balancer.port, self.system, self.cookies, rate, name=name)
-        running = self.loop.begin(made.run())
+        running, renewing = self.loop.begin(made.run()), self.loop.begin(self._renewing())
         try:
             yield made
         finally:
             made.end()
+            renewing.cancel()
             running.result(60)
+
+    async def _renewing(self) -> None:
+        """Cookies at a system's host last for five minutes: pages of a browser that is at work renew them."""
+        while True:
+            await asyncio.sleep(_RENEW_EVERY)
+            for number, desk in enumerate(self.desks):
+                other = Desk(self.balancer.port, self.url, self.issuer, {})
+                other._cookies = desk._cookies
+                with contextlib.suppress(OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+                    self.cookies[number] = await self._entered(other)
+                    await other.close()
 
     def events(self, kind: str, *places: Hospital) -> list[dict[str, Any]]:
         """The fields of each event of a kind in these gateways' segments; without any: in all."""
@@ -231,7 +254,10 @@ def _configured(folder: Path, name: str, balancer_port: int, issuer: str, record
                 "claims": {"roles": "roles"}, "recheck": "12h"},
         "audit": {"reserve": "16MiB", "segment": "2MiB"},
         "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
-        "systems": [system("records", "fhir", f"http://127.0.0.1:{records}", helpdesk="1234")],
+        "systems": [
+            system("records", "fhir", f"http://127.0.0.1:{records}", helpdesk="1234"),
+            system("pas", "webform", f"http://127.0.0.1:{records}", options=old.OPTIONS, credentials=str(folder / "pas.credentials")),
+        ],
     }  # fmt: skip
     for table, changes in tables.items():
         config[table] = {**config.get(table, {}), **changes}
@@ -253,7 +279,8 @@ def stage(
 ) -> Iterator[Stage]:
     """Everything runs and everybody is signed on.
 
-    `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is; `stores`: `postgres`, or `redis` (and PostgreSQL).
+    `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is; `stores`: `postgres`, `redis`, or `sentinels`
+    (and PostgreSQL with either).
     """
     for key in ("seal", "journal"):
         (folder / f"{key}.key").write_text(new_key())
@@ -264,6 +291,7 @@ def stage(
         loop.do(records.start())
         open_ones.callback(records.close)
         issuer = open_ones.enter_context(provider())
+        (folder / "pas.credentials").write_text(old.credentials((folder / "seal.key").read_bytes(), issuer))
         names = [f"gateway-{letter}" for letter in "abcdefgh"[:gateways]]
         places = [_configured(folder, name, front, issuer, records.port, **tables) for name in names]
         made = Stage(folder, places, Balancer(folder, front, [one.port for one in places]), records, issuer, loop)
@@ -290,6 +318,12 @@ def _stores(made: Stage, stores: str) -> Iterator[None]:
         if stores == "redis":
             made.redis = open_ones.enter_context(redis_server(made.folder))
             _linked(made, "redis", made.redis.port, redis_servers.PASSWORD)
+        if stores == "sentinels":
+            made.sentinels = open_ones.enter_context(sentinels(made.folder))
+            (made.folder / "redis.password").write_text(redis_servers.PASSWORD)
+            for one in made.gateways:
+                secret = {"file": str(made.folder / "redis.password")}
+                one.config["gateway"] |= {"redis_url": made.sentinels.url, "redis_password": secret}
         yield
 
 

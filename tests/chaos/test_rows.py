@@ -13,7 +13,8 @@ from .rows.all import ROWS
 SHORT = {row.id: row for row in ROWS if row.short}
 
 # Builds that are known to be bad, and the row that each turns red.
-RED = [("F02", "early"), ("F03", "unsynced"), ("F05", "deaf"), ("F20", "open-handed"), ("F27", "greedy")]
+RED = [("F02", "early"), ("F03", "unsynced"), ("F05", "deaf"), ("F11", "forgetful"), ("F20", "open-handed"), ("F22", "rivals"),
+       ("F27", "greedy"), ("F28", "abrupt")]  # fmt: skip
 
 
 @pytest.mark.counterpart

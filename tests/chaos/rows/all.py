@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..row import Row
-from . import disk, edge, processes, redis
+from . import database, disk, edge, failover, processes, races, redis, storm
 
-ROOMS = (disk, edge, processes, redis)
+ROOMS = (database, disk, edge, failover, processes, races, redis, storm)
 ROWS: tuple[Row, ...] = tuple(sorted((row for room in ROOMS for row in room.ROWS), key=lambda row: row.id))

@@ -14,7 +14,7 @@ from ..load import Load
 from ..row import Dose, Outcome, Row, gap, judge
 from ..stage import Stage, stage, until
 
-_ENDS = ("break-glass-only", "used", "reserve-used", "disk-full")
+ENDS = ("break-glass-only", "used", "reserve-used", "disk-full")
 RESERVE = {"reserve": "3MiB", "segment": "128KiB"}
 
 
@@ -78,7 +78,7 @@ def disk_full(folder: Path, dose: Dose) -> Outcome:
     with stage(folder, clinicians=dose.clinicians, build=dose.build or "nothing", disk="32m", audit=RESERVE) as here:
         with here.load(dose.rate) as load:
             filler = fill(here.gateway.folder / "data")
-            until(lambda: _refused(load) or here.gateway.ready()[1]["journal"] in _ENDS, 120, "the end of the reserve")
+            until(lambda: _refused(load) or here.gateway.ready()[1]["journal"] in ENDS, 120, "the end of the reserve")
             time.sleep(dose.seconds)  # what is asked now must be refused
             page = here.loop.do(here.desks[0].ask("GET", f"{here.system}/Patient/entered"))
             asked = len(here.records.asked)

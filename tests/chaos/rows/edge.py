@@ -16,6 +16,8 @@ from ..row import Dose, Outcome, Row, gap, judge
 from ..stage import Stage, stage, until
 
 _CROWD = 2000
+_BLOCKED = "the event loop is blocked"
+_SAYS_AGAIN = 11.0  # seconds
 _LOG_LINES = 15  # a second
 
 
@@ -130,6 +132,57 @@ async def _new(here: Stage) -> int:
     return 204 if status == 200 else status
 
 
+def blocked(folder: Path, dose: Dose) -> Outcome:
+    """Something computes in the event loop for two seconds, as a bad connector would."""
+    with stage(folder, clinicians=dose.clinicians, build=dose.build or "blocks") as here:
+        with here.load(dose.rate) as load:
+            for turn in range(dose.times):
+                time.sleep(dose.seconds)  # good ones between
+                here.control.touch()
+                until(lambda wanted=turn + 1: here.gateway.log().count(_BLOCKED) >= wanted, what="the watchdog's line")
+                until(lambda: not here.control.exists())
+                time.sleep(_SAYS_AGAIN if turn + 1 < dose.times else 0)  # it says so at most so often
+            time.sleep(dose.seconds)
+        outcome = judge(here, load)
+        line = next(json.loads(one) for one in here.gateway.log().splitlines() if _BLOCKED in one)
+        outcome.within("longest wait in seconds", max(look.took for look in load.looks), 2.2)
+        outcome.must(any("builds.py" in place for place in line["stack"]), "the log does not say by what")
+        outcome.must(outcome.failed == 0, f"{outcome.failed} requests failed")
+    return outcome
+
+
+def reloaded(folder: Path, dose: Dose) -> Outcome:
+    """The configuration is changed for a bad one under load, and then for a good one."""
+    with stage(folder, clinicians=dose.clinicians, build=dose.build or "nothing") as here:
+        place = here.gateway
+        good, rejected = place.path.read_text(), 0
+        with here.load(dose.rate) as load:
+            for turn in range(dose.times):
+                for bad in (
+                    "nonsense [",
+                    good.replace('name = "ward"', 'name = "NO NAME"'),
+                    good + "\n[unheard]\nof = 1\n",
+                ):
+                    time.sleep(dose.seconds)  # the one before is looked at
+                    place.path.write_text(bad)
+                    rejected += 1
+                    until(
+                        lambda wanted=rejected: len(here.events("config.rejected")) >= wanted, what="`config.rejected`"
+                    )
+                loaded = len(here.events("config.loaded"))
+                place.config["shift"] = {"locked": f"{1 + turn % 2}h"}
+                place.write()
+                good = place.path.read_text()
+                until(lambda loaded=loaded: len(here.events("config.loaded")) > loaded, what="`config.loaded`")
+                time.sleep(dose.seconds)
+        outcome = judge(here, load)
+        outcome.figures["bad ones rejected"] = rejected
+        outcome.must(outcome.failed == 0, f"{outcome.failed} requests failed")
+        policies = {event["policy"] for event in here.events("access.intent")}
+        outcome.must(len(policies) == 1, "requests were judged by more than one policy")
+    return outcome
+
+
 F20 = Row(
     "F20",
     "every request raises",
@@ -152,4 +205,25 @@ F27 = Row(
     Dose(rate=100, seconds=0.5),
     Dose(rate=200, seconds=8),
 )
-ROWS = (F20, F27)
+F25 = Row(
+    "F25",
+    "the configuration is changed for a bad one",
+    "the old one stays, `config.rejected` and an alarm say why, 0 requests fail, none is judged by a mixture; the next good one is taken "
+    "under load",
+    "nothing",
+    "a gateway that takes what it cannot read ends, and every request fails",
+    reloaded,
+    Dose(times=1, rate=60, seconds=0.2, clinicians=6),
+    Dose(times=50, rate=200, seconds=2),
+)
+F26 = Row(
+    "F26",
+    "something blocks the event loop for two seconds",
+    "the log says by what, 0 requests fail, nobody waits longer than 2.2 s",
+    "a page that is two seconds late",
+    "without the watchdog the log has no line, and the row waits for it in vain",
+    blocked,
+    Dose(times=1, rate=60, seconds=0.5, clinicians=6),
+    Dose(times=10, rate=200, seconds=5),
+)
+ROWS = (F20, F25, F26, F27)
