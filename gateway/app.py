@@ -78,6 +78,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         journal = await _journal(config, post, data_dir, metrics, clock, stack)
         store = open_store(config, seal, journal.alarm)
         stack.push_async_callback(store.close)
+        await store.begin()
         if shipper is not None:  # the store has made its tables
             shipper.start(journal.alarm)
             journal.confirming = shipper if config.audit.ack == "local+central" else None
@@ -134,6 +135,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
             stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
+                                        _every(1.0, store.watch),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
@@ -208,7 +210,18 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = (CENTRAL, "clock", "configuration", CONTROL, "journal", "journal-reserve", "search-copy", "session-store")
+_CONTROLS = (
+    CENTRAL,
+    "clock",
+    "configuration",
+    CONTROL,
+    "journal",
+    "journal-reserve",
+    "redis",
+    "search-copy",
+    "session-store",
+    "shift-copy",
+)
 
 
 def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:

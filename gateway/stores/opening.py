@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from sso.errors import StoreUnavailable
 from sso.seal import Seal
 
 from ..assembly import secret
 from ..config import Config, SecretRef
+from ..errors import ConfigError
 from ..store_places import DatabasePlace, database_place, redis_place
 from .base import Store
 from .postgres import PostgresStore
+from .redis import memory
 from .redis.connection import Server
 from .redis.store import RedisStore
 from .replicated import ReplicatedStore
@@ -49,6 +53,25 @@ def open_redis(config: Config, alarm: Callable[[str, str], None] = lambda *_: No
         ca_file=gateway.redis_ca_file,
         alarm=alarm,
     )
+
+
+async def redis_problems(config: Config, *, live: bool) -> list[str]:
+    """What would keep Redis from being used; with `live`, it is asked."""
+    ca_file = config.gateway.redis_ca_file
+    try:
+        if ca_file is not None:
+            ssl.create_default_context(cafile=ca_file)
+        server = open_redis(config)
+    except OSError as error:
+        return [f"gateway.redis_ca_file: `{ca_file}` cannot be read: {error.strerror or error}"]
+    except ConfigError as error:
+        return error.problems
+    try:
+        return memory.problems(await server.info()) if live else []
+    except StoreUnavailable as error:
+        return [f"gateway.redis_url: {error}"]
+    finally:
+        await server.close()
 
 
 def _known(name: str, kept: SecretRef | None) -> str:

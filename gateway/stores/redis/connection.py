@@ -135,9 +135,11 @@ class Server:
         except OutOfMemoryError:
             self._circuit.answered()
             raise StoreFull("Redis is full: give it more memory (`maxmemory`)") from None
-        except NoPermissionError:
-            raise StoreUnavailable("the Redis user may not run what is needed: docs/stores.md says what is") from None
         except (RedisError, TimeoutError, OSError) as error:
+            if isinstance(error, NoPermissionError) or "ACL failure" in str(error):
+                raise StoreUnavailable(
+                    "the Redis user may not do what is needed: docs/stores.md says what is"
+                ) from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None

@@ -43,7 +43,7 @@ async def _first_requests(here: Stage, who: str) -> list[int]:
     url = here.gateway.system_url("pas")
     host = urlsplit(url).netloc
     got = await desk.ask("GET", f"{url}{old.PATIENT}")
-    while not any("lanyard" in name for name in desk._cookies.get(host, {})):
+    while "__Host-lanyard" not in desk._cookies.get(host, {}):
         got = await desk.ask("GET", got.location)  # up to the cookie, and not to the page
     await desk.close()
     cookie = "; ".join(f"{name}={value}" for name, value in desk._cookies[host].items())
