@@ -1,4 +1,4 @@
-"""The short form of the rows of gateways that are killed, stopped and raced: the fault is done to running gateways, and the promise holds."""
+"""The short form of the rows where gateways are killed, stopped and raced: the fault is done to them, and the promise holds."""
 
 from __future__ import annotations
 
