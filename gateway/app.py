@@ -81,7 +81,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         await store.begin()
         if shipper is not None:  # the store has made its tables
             shipper.start(journal.alarm)
-            journal.confirming = shipper if config.audit.ack == "local+central" else None
+            journal.confirming = shipper if _waits(config) else None
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )
@@ -130,9 +130,6 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
             metrics.rejected.labels(reason).inc()
 
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
-        if shipper is None and post.first:  # else the central journal is asked
-            search = SearchCopy(data_dir, journal.alarm)
-            stack.push_async_callback(asyncio.to_thread, search.close)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
                                         _every(1.0, store.watch),
@@ -140,7 +137,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         if post.first:
-            _chores(store, vault, now, stack)
+            _chores(data_dir if shipper is None else None, journal, store, vault, now, stack)
         readings = Readings(metrics, engine, journal, store)
         running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
@@ -148,8 +145,18 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         return running
 
 
-def _chores(store: Store, vault: Vault, now: Callable[[], float], stack: contextlib.AsyncExitStack) -> None:
-    """What one worker does for all of them."""
+def _chores(
+    searched: Path | None,
+    journal: Journal,
+    store: Store,
+    vault: Vault,
+    now: Callable[[], float],
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    """What one worker does for all of them. `searched`: where a copy for questions is kept; None where the central journal is asked."""
+    if searched is not None:
+        search = SearchCopy(searched, journal.alarm)
+        stack.push_async_callback(asyncio.to_thread, search.close)
     stack.enter_context(_background(_every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault)))
 
 
@@ -170,12 +177,22 @@ def _http(config: Config) -> httpx2.AsyncClient:
 def _shipper(
     config: Config, post: Post, data_dir: Path, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Shipper | None:
-    """Where there is a central journal, in the first worker. Closed after this journal is, so that its last records are sent too."""
-    if not post.first or (central := central_of(config)) is None:
+    """Where there is a central journal. Closed after this journal is, so that its last records are sent too.
+
+    The first worker's sends everybody's; where events are waited for, each worker sends its own.
+    """
+    central, own = central_of(config), post.writer(config.gateway.name)
+    if central is None or not (post.first or _waits(config)):
         return None
-    shipper = Shipper(data_dir, central, config.gateway.name, own=post.writer(config.gateway.name), now=clock)
+    others = post.beside(config.gateway.name) if _waits(config) else frozenset()
+    mine = (lambda folder: folder not in others) if post.first else (lambda folder: folder == own)
+    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, now=clock)
     stack.push_async_callback(asyncio.to_thread, shipper.close)
     return shipper
+
+
+def _waits(config: Config) -> bool:
+    return config.audit.ack == "local+central"
 
 
 async def _journal(

@@ -81,7 +81,7 @@ def _serve(given: argparse.Namespace) -> int:
     if given.worker is not None:
         from .crew.worker import work
 
-        return uvloop.run(work(given.worker))
+        return work(given.worker)
     from .crew.captain import serve
 
     return uvloop.run(serve(given.config, given.workers, given.program))

@@ -6,7 +6,6 @@ device is unknown, as every device is before it is enrolled.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -35,6 +34,7 @@ from .audit.journal import Journal
 from .config import Config
 from .context import Surroundings
 from .edge.guard import normal_host
+from .leases import Leases
 from .session_events import session_event
 from .sessions import Seat, Sessions
 from .stores.base import Store
@@ -100,7 +100,9 @@ class Devices:
         self._surroundings = surroundings
         self._now = now
         self._approve_personal = approve_personal
-        self._changing = asyncio.Lock()  # a button pressed twice finds at its second turn what the first has done
+        self._changing = Leases(
+            store, shared=store.shared
+        )  # a button pressed twice finds at its second turn what the first has done
 
     # Who is in front of us
 
@@ -228,7 +230,7 @@ class Devices:
 
     async def approve(self, device_id: str, by: Actor) -> bool:
         """A pending device counts from the next sign-on. False, and nothing done, for any other."""
-        async with self._changing:
+        async with self._changing.held("device", device_id):
             enrolment = await self._store.device(device_id)
             if enrolment is None or State.of(enrolment) is not State.PENDING:
                 return False
@@ -238,7 +240,7 @@ class Devices:
     async def rename(self, device_id: str, name: str, ward: str, by: Actor) -> bool:
         """Another name, or another ward. False, and nothing done, where both are as they were. Raises DeviceRefused."""
         name, ward = names(name, ward)
-        async with self._changing:
+        async with self._changing.held("device", device_id):
             enrolment = await self._store.device(device_id)
             if enrolment is None or enrolment.revoked is not None or (enrolment.name, enrolment.ward) == (name, ward):
                 return False
@@ -251,7 +253,7 @@ class Devices:
 
         Done first and written down then: what is stolen does not wait.
         """
-        async with self._changing:
+        async with self._changing.held("device", device_id):
             enrolment = await self._store.device(device_id)
             if enrolment is None or enrolment.revoked is not None:
                 return None

@@ -12,12 +12,14 @@ import base64
 import json
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from connectors.messages import InboundRequest
 from policies.model import PatientRef, Principal
 
+from .leases import Lease, Leases
 from .stores.base import CodeStore, key_hash
 
 LARGEST = 64 * 1024  # bytes of a body
@@ -72,16 +74,18 @@ class Waiting:
 
 
 class KeptWrites:
-    def __init__(self, store: CodeStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: CodeStore, leases: Leases, now: Callable[[], float]) -> None:
         self._store = store
+        self._leases = leases
         self._now = now
 
     async def keep(self, person: Principal, write: KeptWrite) -> None:
         """Raises StoreUnavailable."""
         now = self._now()
         await self._store.put_code("kept", _key(person, write.id), write.to_json(), now + LIFE)
-        waiting = [*await self.waiting(person), Waiting(write.id, write.at, write.title, write.host)][-_MOST:]
-        await self._list(person, waiting)
+        async with self._listing(person):
+            waiting = [*await self.waiting(person), Waiting(write.id, write.at, write.title, write.host)][-_MOST:]
+            await self._list(person, waiting)
 
     async def read(self, person: Principal, host: str, write_id: str) -> KeptWrite | None:
         """Whoever else asks, or at another system's host, gets nothing."""
@@ -92,7 +96,8 @@ class KeptWrites:
         if await self.read(person, host, write_id) is None:
             return None
         taken = await self._store.take_code("kept", _key(person, write_id), self._now())
-        await self._list(person, [one for one in await self.waiting(person) if one.id != write_id])
+        async with self._listing(person):
+            await self._list(person, [one for one in await self.waiting(person) if one.id != write_id])
         return _at(host, taken)
 
     async def waiting(self, person: Principal) -> list[Waiting]:
@@ -100,6 +105,10 @@ class KeptWrites:
         listed = await self._store.read_code("kept-of", key_hash(person.issuer, person.subject), self._now())
         found = [Waiting(**one) for one in json.loads(listed)] if listed else []
         return [one for one in found if self._now() - one.at < LIFE]
+
+    def _listing(self, person: Principal) -> AbstractAsyncContextManager[Lease]:
+        """Two forms at the same time are both listed."""
+        return self._leases.held("kept-of", person.issuer, person.subject)
 
     async def _list(self, person: Principal, waiting: list[Waiting]) -> None:
         value = json.dumps([asdict(one) for one in waiting]).encode()

@@ -107,6 +107,7 @@ class Pages:
 
 
 def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
+    leases = Leases(r.store, shared=r.store.shared)
     config, now, url, host = r.config, r.now, r.config.gateway.public_url, r.config.public_host
     public = f"{config.scheme}://{host}"
     surroundings = Surroundings(config)
@@ -141,9 +142,9 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     sign_on = SignOn(
         SignOnSettings(acr_values.usual, config.sso.recheck, config.shift.grace, config.badges.enabled), r.provider,
         r.sessions, r.store, r.journal, visitors, renderer, r.metrics, now, sign_off, seating, r.presence, emergency,
-        leaving, step_up, Leases(r.store, shared=r.store.shared),
+        leaving, step_up, leases,
     )  # fmt: skip
-    writes = KeptWrites(r.store, now)
+    writes = KeptWrites(r.store, leases, now)
     launchpad = Launchpad(
         r.systems, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
         entries(config), device_pages, vouching, config.badges.enabled, now,

@@ -19,21 +19,24 @@ class Copy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    like: str  # compares without regard to capitals
+    who: str  # a subject, or a part of a name, without regard to capitals
     among: str  # a column is one of a JSON list of texts
     holds: str  # the payload has these bytes in it
     of_field: Callable[[str], str]  # the text of a field of the event, by names with dots between them
 
 
 SQLITE = Words(
-    like="LIKE",
+    who=r"(subject = ? OR name LIKE ? ESCAPE '\')",
     among="IN (SELECT value FROM json_each(?))",
     holds="instr(payload, ?) > 0",
     of_field=lambda names: f"json_extract(CAST(payload AS TEXT), '$.fields.{names}')",
 )
 # PostgreSQL refuses a zero character in any text of the JSON that it reads: another stands for it.
 POSTGRES = Words(
-    like="ILIKE",
+    # By the few persons there are, and so by the index of subjects; hardly an event has a name and no subject.
+    who=r"(writer, epoch, seq) IN (SELECT e.writer, e.epoch, e.seq FROM person p"
+    r" JOIN event e ON e.subject = p.subject AND coalesce(e.name, '') = p.name WHERE p.subject = ? OR p.name ILIKE ? ESCAPE '\'"
+    r" UNION SELECT writer, epoch, seq FROM event WHERE subject IS NULL AND name ILIKE ? ESCAPE '\')",
     among="IN (SELECT json_array_elements_text(?::json))",
     holds="position(?::bytea in payload) > 0",
     of_field=lambda names: (

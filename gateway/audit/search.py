@@ -63,8 +63,8 @@ def search(copy: Copy, question: Question) -> list[Found]:
     """Newest first. The caller journals that it was asked."""
     where, values, words = ["1 = 1"], list[Any](), words_of(copy)
     if question.who:
-        where.append(f"(subject = ? OR name {words.like} ? ESCAPE '\\')")
-        values += [question.who, f"%{_like(question.who)}%"]
+        where.append(words.who)
+        values += [question.who, *[f"%{_like(question.who)}%"] * (words.who.count("?") - 1)]
     if question.patient:
         where.append(
             "(writer, epoch, seq) IN (SELECT writer, epoch, seq FROM patient WHERE value IN (?, ?)"

@@ -19,6 +19,7 @@ _EVENT += (
     "%s::text[], %s::int[], %s::bigint[], %s::float8[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
 )
 _EVENT += " %s::bytea[], %s::bytea[]) ON CONFLICT DO NOTHING"
+_PERSON = "INSERT INTO person (subject, name) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING"
 _PATIENT = "INSERT INTO patient (namespace, value, writer, epoch, seq) SELECT * FROM unnest("
 _PATIENT += "%s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[]) ON CONFLICT DO NOTHING"
 _ABOUT = "INSERT INTO about (kind, value, at, writer, epoch, seq) SELECT * FROM unnest("
@@ -65,6 +66,7 @@ def arrive(c: Connection, portion: Portion) -> Arrived:
             other = _other_event(c, portion.writer, events)
         if frames and _put(c, _FRAME, frames) < len(frames):
             other = other or _other_frame(c, portion, frames)
+        _put(c, _PERSON, sorted({(row[6], row[7] or "") for row in events if row[6]}))
         _put(c, _PATIENT, patients)
         _put(c, _ABOUT, about)
         c.execute(_REACHED, (portion.writer, name.epoch, name.index, portion.end, last))

@@ -54,8 +54,8 @@ def claimed(c: Connection, number: str, folder: str, gateway: str) -> Claim:
 
 
 def _asked_for(folder: str, gateway: str) -> str:
-    """Each machine's command line is called `cli`: it is told apart by the gateway beside it."""
-    return folder if re.fullmatch(rf"{re.escape(gateway)}(-\d+)?", folder) else f"{gateway}/{folder}"
+    """Workers' names have the gateway's in them; each machine's command line is called `cli`, and told apart by the gateway beside it."""
+    return folder if re.fullmatch(rf"{re.escape(gateway)}(-\d+)?(-b)?", folder) else f"{gateway}/{folder}"
 
 
 def _take(c: Connection, number: str, folder: str, name: str) -> str:

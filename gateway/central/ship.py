@@ -34,15 +34,23 @@ _LAST = 5.0  # seconds for what is left at the end
 
 class Shipper:
     def __init__(
-        self, data_dir: Path, central: Central, gateway: str, *, own: str = "", now: Callable[[], float] = time.time
+        self,
+        data_dir: Path,
+        central: Central,
+        gateway: str,
+        *,
+        own: str = "",
+        mine: Callable[[str], bool] = lambda folder: True,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """`gateway`: its name; `own`: the folder of the writer whose events are waited for; `now`: seconds since the epoch."""
+        """`gateway`: its name; `own`: the folder of the writer whose events are waited for; `mine`: which writers' folders are sent
+        from here; `now`: seconds since the epoch."""
         self._data_dir = data_dir
         self._central = central
         self._gateway = gateway
         self._now = now
         self._alarm: Callable[[str, str], None] = lambda control, state: None
-        self._mine: Callable[[str], bool] = lambda folder: True
+        self._mine = mine
         self._waiting = Waiting(own)
         self._followed: dict[str, Following] = {}
         self._connection: Connection | None = None
@@ -55,9 +63,9 @@ class Shipper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-shipper", daemon=True)
 
-    def start(self, alarm: Callable[[str, str], None], mine: Callable[[str], bool] = lambda folder: True) -> None:
-        """`alarm(control, state)` is called from the thread; `mine`: which writers' folders are sent from here."""
-        self._alarm, self._mine = alarm, mine
+    def start(self, alarm: Callable[[str, str], None]) -> None:
+        """`alarm(control, state)` is called from the thread."""
+        self._alarm = alarm
         self._thread.start()
 
     def close(self) -> None:

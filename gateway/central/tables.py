@@ -1,6 +1,7 @@
 """The tables of the central journal, in a schema `journal` of their own beside the stores'.
 
-`event`, `frame`, `patient` and `about` are only ever added to: a role that may neither change nor delete there is enough. `frame` holds
+`event`, `frame`, `person`, `patient` and `about` are only ever added to: a role that may neither change nor delete there is enough. `frame`
+holds
 what stands between events in the segments, their headers and closing records, without which the chain cannot be followed. `writer` says
 who writes under which name and how far, `reached` how far each segment has come; both are written again and again.
 """
@@ -41,6 +42,15 @@ events = Table(
     Index("event_at", "at", "writer", "epoch", "seq"),
     Index("event_request", "request", postgresql_where=text("request IS NOT NULL")),
     Index("event_subject", "subject", "at", postgresql_where=text("subject IS NOT NULL")),
+    Index("event_name", "at", postgresql_where=text("subject IS NULL AND name IS NOT NULL")),
+)
+
+# Whose events there are: a part of a name is looked for here.
+persons = Table(
+    "person",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
 )
 
 frames = Table(

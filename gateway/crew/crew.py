@@ -91,19 +91,26 @@ class Crew:
             member = self._members[number]
             await member.over.wait()
             self._tell(member)
-            if time.monotonic() - member.since > _AT_ONCE and not member.why:
-                wait = _FIRST_WAIT
-            else:
+            begun = False
+            if time.monotonic() - member.since > _AT_ONCE:
+                wait, begun = _FIRST_WAIT, await self._replaced(number)
+            while not (begun or self._ending.is_set()):
                 await self._pause(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
-            if self._ending.is_set():
+                wait, begun = min(2 * wait, _LONGEST_WAIT), await self._replaced(number)
+            if not begun:
                 return
-            try:
-                await self._begin(number)
-                self._recruits.prepare()
-            except (ConfigError, OSError) as error:
-                why = error.problems if isinstance(error, ConfigError) else [str(error)]
-                logs.log().error("a worker cannot begin", worker=number, why=why)
+            self._recruits.prepare()
+
+    async def _replaced(self, number: int) -> bool:
+        if self._ending.is_set():
+            return False
+        try:
+            await self._begin(number)
+        except (ConfigError, OSError) as error:
+            why = error.problems if isinstance(error, ConfigError) else [str(error)]
+            logs.log().error("a worker cannot begin", worker=number, why=why)
+            return False
+        return True
 
     def _tell(self, member: Member) -> None:
         how = self._how(member)

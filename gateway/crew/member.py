@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from typing import Any
 
@@ -33,8 +32,9 @@ class Member:
     async def begin(cls, recruits: Recruits, taken: Any, post: dict[str, Any]) -> Member:
         """Raises OSError."""
         recruit = await recruits.one()
-        recruit.line.say(listen=recruits.listen, parent=os.getpid(), taken=taken, post=post)
-        return cls(post["number"], recruit.process, recruit.line)
+        line = await recruits.line(recruit)
+        line.say(taken=taken, post=post)
+        return cls(post["number"], recruit.process, line)
 
     async def _hear(self) -> None:
         while (message := await self.line.hear()) is not None:

@@ -16,21 +16,16 @@ class Recruit:
     """Nothing of the parent's memory is in it."""
 
     process: asyncio.subprocess.Process
-    line: Line
+    end: socket.socket
 
 
 class Recruits:
     def __init__(self, program: Sequence[str], listen: socket.socket) -> None:
-        """`program`: the command that the parent is; `listen`: the socket that each inherits."""
+        """`program`: the command that the parent is; `listen`: the socket that whoever has a post is given."""
         self._program = program
         self._listen = listen
         self._waiting: asyncio.Task[Recruit] | None = None
         self._over = False
-
-    @property
-    def listen(self) -> int:
-        """The socket's descriptor, there as here."""
-        return self._listen.fileno()
 
     async def one(self) -> Recruit:
         """The one that waits, or a new one. Raises OSError."""
@@ -41,6 +36,15 @@ class Recruits:
                 if recruit.process.returncode is None:
                     return recruit
         return await self._begun()
+
+    async def line(self, recruit: Recruit) -> Line:
+        """It has a post now: it gets the socket, which whoever only waits must not hold open. Raises OSError."""
+        try:
+            socket.send_fds(recruit.end, [b"\0"], [self._listen.fileno()])
+        except OSError:
+            recruit.end.close()  # which it takes for its end
+            raise
+        return await Line.over(recruit.end)
 
     def prepare(self) -> None:
         """Let one wait, unless one does."""
@@ -56,7 +60,7 @@ class Recruits:
                 with contextlib.suppress(ProcessLookupError):
                     recruit.process.kill()
                 await recruit.process.wait()
-                await recruit.line.close()
+                recruit.end.close()
 
     async def _begun(self) -> Recruit:
         ours, theirs = socket.socketpair()
@@ -66,6 +70,6 @@ class Recruits:
                 "--worker",
                 str(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), self._listen.fileno()),
+                pass_fds=(theirs.fileno(),),
             )
-        return Recruit(process, await Line.over(ours))
+        return Recruit(process, ours)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import ctypes
 import gc
-import os
 import signal
 import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+
+import uvloop
 
 from connectors.errors import ConnectorError
 from policies.errors import BundleError
@@ -35,16 +36,22 @@ _PR_SET_PDEATHSIG = 1
 _IDLE = 5.0  # seconds in which a kept connection may still ask, when another crew has taken over
 
 
-async def work(descriptor: int) -> int:
+def work(descriptor: int) -> int:
     """0 after an orderly end, 2 where it could not begin: why was said to the parent."""
-    line = await Line.over(socket.socket(fileno=descriptor))
+    _die_with_parent()
     device_class.warm()  # while it waits for its post, not while somebody waits for it
+    line = socket.socket(fileno=descriptor)
+    _, descriptors, _, _ = socket.recv_fds(line, 1, 1)
+    if not descriptors:
+        return 2  # the parent has gone, or needs nobody
+    return uvloop.run(_work(line, socket.socket(fileno=descriptors[0])))
+
+
+async def _work(end: socket.socket, listen: socket.socket) -> int:
+    line = await Line.over(end)
     if (begin := await line.hear()) is None:
         return 2
-    _die_with(begin["parent"])
-    number = begin["post"]["number"]
-    logs.configure(worker=number)
-    listen = socket.socket(fileno=begin["listen"])
+    logs.configure(worker=begin["post"]["number"])
     try:
         config, post = opened(begin["taken"], begin["post"])
         running = await app.open_gateway(config, post=post)
@@ -170,9 +177,7 @@ def _settle() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _die_with(parent: int) -> None:
+def _die_with_parent() -> None:
     """Linux ends this process with its parent, however that ends; elsewhere the line's end does, where the loop still turns."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        raise SystemExit(2)

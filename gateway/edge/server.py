@@ -41,7 +41,9 @@ class LanyardProtocol(HttpToolsProtocol):
     rejected: Rejected = staticmethod(lambda source, reason: None)
     deadlines = Deadlines()
     most = 1 << 30  # connections at once
-    silent: ClassVar[dict[LanyardProtocol, float]] = {}  # those that never said anything, the oldest first, and since when
+    silent: ClassVar[
+        dict[LanyardProtocol, float]
+    ] = {}  # those that never said anything, the oldest first, and since when
     leaving = False  # each answer is the last of its connection
 
     outbox: Outbox | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.leases import Leases
 from gateway.log_on import LogOn
 from gateway.proxy.limits import Bulkhead
+from gateway.stores.sqlite import SqliteStore
 from sso.errors import StoreUnavailable
+from sso.seal import Seal, new_key
 
 from .test_upstreams import NOTE, Shelf, Ward, asked, html, opens, seat
 
@@ -426,3 +429,24 @@ async def test_alone_on_a_store_nothing_is_asked_of_it() -> None:
 
     await asyncio.gather(*(work(n) for n in range(3)))
     assert order == [0, 0, 1, 1, 2, 2]
+
+
+async def test_one_log_on_over_a_store_on_disk(tmp_path: Path) -> None:
+    """F22: two processes' stores in one file, fifty first requests at each, then an answer through each."""
+    seal = Seal.of(new_key().encode())
+    stores = [SqliteStore(tmp_path / "lanyard.db", seal, shared=True) for _ in range(2)]
+    a = Ward(shelf=stores[0])
+    b = Ward(shelf=stores[1], old=a.old)
+    slow(a)
+    live = await asyncio.gather(*(through(ward) for ward in (a, b) for _ in range(50)))
+    assert (len(a.old.log_ons), len({one.id for one in live})) == (1, 1)
+    for here, there in ((a, b), (b, a)):
+        await here.sessions.absorb(here.system, await through(here), asked(target=b"/%d" % id(here)), html())
+        assert (await through(there)).session.state == {"cookies": [f"/{id(here)}"]}
+    await b.sessions.end(seat(), {"pas": b.system}, whole_shift=False)
+    a.old.refuses = True
+    ends = await asyncio.gather(*(through(ward) for ward in (a, b) for _ in range(50)), return_exceptions=True)
+    assert {type(end) for end in ends} == {CredentialRefused}
+    assert len(a.old.log_ons) == 2
+    for store in stores:
+        await store.close()

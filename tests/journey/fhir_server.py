@@ -44,9 +44,14 @@ class Caller:
     """One client on one connection, which opens another when that has gone."""
 
     def __init__(self, url: str, cookies: dict[str, str]) -> None:
+        self._url, self._cookies = url, cookies
         self._host = urlsplit(url).netloc
         self._cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
         self._connection = HTTPConnection("127.0.0.1", urlsplit(url).port or 80, timeout=20)
+
+    def another(self) -> Caller:
+        """The same person, on another connection."""
+        return Caller(self._url, self._cookies)
 
     def get(self, target: str, *, accept: str = "application/fhir+json") -> tuple[int, bytes]:
         """The status and the whole body; (0, b"") where no whole answer came."""

@@ -298,6 +298,6 @@ async def test_a_role_that_may_only_add_is_enough(place: CentralPlace, tmp_path:
 GRANTS = (
     f"CREATE ROLE lanyard_adds LOGIN PASSWORD '{PASSWORD}'",
     "GRANT USAGE ON SCHEMA journal TO lanyard_adds",
-    "GRANT SELECT, INSERT ON journal.event, journal.frame, journal.patient, journal.about TO lanyard_adds",
+    "GRANT SELECT, INSERT ON journal.event, journal.frame, journal.person, journal.patient, journal.about TO lanyard_adds",
     "GRANT SELECT, INSERT, UPDATE ON journal.writer, journal.reached TO lanyard_adds",
 )

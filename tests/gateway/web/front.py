@@ -16,8 +16,8 @@ import httpx2
 import tomli_w
 
 from gateway.app import Running, open_gateway
-from gateway.audit.search import Question, catch_up, open_copy, search
-from gateway.config import load
+from gateway.audit.search import Found, Question, catch_up, open_copy, search
+from gateway.config import Config, load
 from gateway.devices import INVITATION
 from gateway.installation import STORE
 from gateway.stores.sqlite import SqliteStore
@@ -47,14 +47,28 @@ class Clock:
 
 
 class Front:
-    def __init__(self, running: Running, provider: ToyProvider, clock: Clock, folder: Path) -> None:
+    """One gateway, or several over one store, to which requests go in turn."""
+
+    def __init__(self, running: Running, provider: ToyProvider, clock: Clock, folder: Path, *others: Running) -> None:
         self.running = running
+        self.others = others
+        self.asked = 0
         self.provider = provider
         self.clock = clock
         self.folder = folder
 
     def tab(self) -> Tab:
         return Tab(self)
+
+    def next(self) -> Running:
+        """The gateway that the next request goes to."""
+        self.asked += 1
+        return (self.running, *self.others)[self.asked % (1 + len(self.others))]
+
+    async def a_second_passes(self) -> None:
+        """Where there are several: who was seen is written by then."""
+        for one in (self.running, *self.others) if self.others else ():
+            await one.gateway._app._sessions.flush()  # type: ignore[attr-defined]  # inside, for the test
 
     @contextlib.asynccontextmanager
     async def store(self) -> AsyncIterator[SqliteStore]:
@@ -70,12 +84,14 @@ class Front:
         return token
 
     async def events(self, *types: str) -> list[dict[str, Any]]:
-        """What the journal holds, oldest first."""
-        copy = open_copy(self.folder / "data")
-        with contextlib.closing(copy):
-            catch_up(self.folder / "data", copy)
-            found = search(copy, Question(limit=10000))
-        return [{"type": e.type, **e.fields} for e in reversed(found) if not types or e.type in types]
+        """What the journals hold, oldest first."""
+        found: list[Found] = []
+        for data in [self.folder / "data", *(self.folder / f"data-{n + 2}" for n in range(len(self.others)))]:
+            with contextlib.closing(open_copy(data)) as copy:
+                catch_up(data, copy)
+                found += reversed(search(copy, Question(limit=10000)))
+        found.sort(key=lambda one: one.at)
+        return [{"type": e.type, **e.fields} for e in found if not types or e.type in types]
 
     async def awaited(self, *types: str) -> list[dict[str, Any]]:
         """The same, once there is one: what ends behind a page is written down just after it."""
@@ -121,7 +137,8 @@ class Tab:
         """The server's part: the raw target, as LanyardProtocol notes it."""
         query = scope["query_string"]
         scope["lanyard.target"] = scope["raw_path"].partition(b"?")[0] + (b"?" + query if query else b"")
-        await self.front.running.gateway(scope, receive, send)
+        await self.front.next().gateway(scope, receive, send)
+        await self.front.a_second_passes()
 
     async def get(self, url: str, **headers: str) -> httpx2.Response:
         return await self.ask("GET", url, {**NAVIGATION, **headers} if headers else None)
@@ -217,9 +234,22 @@ def config_in(folder: Path, issuer: str, **tables: Any) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def front(folder: Path, **tables: Any) -> AsyncIterator[Front]:
-    async with ToyProvider() as provider:
+async def front(folder: Path, *, gateways: int = 1, **tables: Any) -> AsyncIterator[Front]:
+    """With several gateways, each has a folder and a journal of its own, and all have the store of the first."""
+    async with ToyProvider() as provider, contextlib.AsyncExitStack() as stack:
         clock = provider.now = Clock()
-        running = await open_gateway(load(config_in(folder, provider.issuer, **tables), {}), now=clock)
-        async with running.closing:
-            yield Front(running, provider, clock, folder)
+        if gateways > 1:
+            tables["gateway"] = {**tables.get("gateway", {}), "workers": gateways}
+        config = load(config_in(folder, provider.issuer, **tables), {})
+        running = []
+        for n in range(gateways):
+            running.append(await open_gateway(_another(config, folder, n) if n else config, now=clock))
+            await stack.enter_async_context(running[-1].closing)
+        yield Front(running[0], provider, clock, folder, *running[1:])
+
+
+def _another(config: Config, folder: Path, n: int) -> Config:
+    data = folder / f"data-{n + 1}"
+    data.mkdir(mode=0o700)
+    (data / STORE).symlink_to(folder / "data" / STORE)
+    return config.model_copy(update={"gateway": config.gateway.model_copy(update={"data_dir": str(data)})})

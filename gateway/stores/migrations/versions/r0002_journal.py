@@ -68,6 +68,10 @@ def _what_is_only_added_to() -> None:
     known = {name: text(f"{name} IS NOT NULL") for name in ("request", "subject")}
     op.create_index("event_request", "event", ["request"], schema=_SCHEMA, postgresql_where=known["request"])
     op.create_index("event_subject", "event", ["subject", "at"], schema=_SCHEMA, postgresql_where=known["subject"])
+    nameless = text("subject IS NULL AND name IS NOT NULL")
+    op.create_index("event_name", "event", ["at"], schema=_SCHEMA, postgresql_where=nameless)
+    person = (Column("subject", Text(), primary_key=True), Column("name", Text(), primary_key=True))
+    op.create_table("person", *person, schema=_SCHEMA)
     op.create_table(
         "frame",
         _bytewise("writer", key=True),
