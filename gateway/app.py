@@ -76,7 +76,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         data_dir = data_dir_of(config)
         shipper = _shipper(config, post, data_dir, clock, stack)
         journal = await _journal(config, post, data_dir, metrics, clock, stack)
-        store = open_store(config, seal, journal.alarm)
+        store = open_store(config, seal, journal.alarm, beside=post.of > 1)
         stack.push_async_callback(store.close)
         await store.begin()
         if shipper is not None:  # the store has made its tables

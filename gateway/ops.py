@@ -13,6 +13,8 @@ from .audit.journal import Journal
 from .metrics import Families, Metrics
 from .stores.base import Store
 
+_PATIENCE = 0.5  # seconds for the store, well within the parent's own
+
 
 @dataclass(slots=True)
 class Readings:
@@ -26,8 +28,9 @@ class Readings:
         """Whether requests should come here, and why not. An upstream that is down is no reason to say no."""
         parts = {"draining": "yes" if self.draining.is_set() else "no", "journal": self.journal.state, "store": "ok"}
         try:
-            await self.store.heard(None)
-        except StoreUnavailable:
+            async with asyncio.timeout(_PATIENCE):
+                await self.store.heard(None)
+        except (StoreUnavailable, TimeoutError):
             parts["store"] = "unavailable"
         ready = (
             parts["draining"] == "no"
