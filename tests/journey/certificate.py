@@ -1,4 +1,4 @@
-"""A throw-away certificate for `*.records.localhost`."""
+"""A throw-away certificate, for `*.records.localhost` where nothing else is said."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(
+    folder: Path, names: tuple[str, ...] = ("records.localhost", "*.records.localhost")
+) -> tuple[Path, Path]:
     """Files with the certificate and its key, good for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "records.localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -24,9 +26,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("records.localhost"), x509.DNSName("*.records.localhost")]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), False)
         .sign(key, hashes.SHA256())
     )
     cert, secret = folder / "tls.crt", folder / "tls.key"

@@ -91,7 +91,7 @@ class Server:
 
     async def close(self) -> None:
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running, timeout=2 * self._deadline)
         await self._client.aclose()
         pool = self._client.connection_pool
         await pool.aclose()
@@ -137,9 +137,7 @@ class Server:
             raise StoreFull("Redis is full: give it more memory (`maxmemory`)") from None
         except (RedisError, TimeoutError, OSError) as error:
             if isinstance(error, NoPermissionError) or "ACL failure" in str(error):
-                raise StoreUnavailable(
-                    "the Redis user may not do what is needed: docs/stores.md says what is"
-                ) from None
+                raise StoreUnavailable("the Redis user may not do what is needed: docs/redis.md says what is") from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None
