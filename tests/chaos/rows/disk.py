@@ -121,7 +121,7 @@ F04 = Row(
     "`fdatasync` fails once (EIO)",
     "the segment is given up and never synced again, 0 requests fail, nobody waits longer than 1 s, alarm within 5 s",
     "nothing",
-    "the build `early`, which does not wait",
+    "a journal that goes on with the segment whose sync failed: the row looks for a new one",
     sync_failed,
     Dose(times=2, rate=100, seconds=0.5),
     Dose(times=50, rate=200, seconds=2),

@@ -34,6 +34,7 @@ def _fail_over(here: Stage, outcome: Outcome) -> float:
     before = dict(leaver._cookies[here.url.partition("://")[2]])
     until(lambda: _in_step(servers.primary, servers.replica), what="the replica's hearing")
     servers.replica.stand_still()
+    _cut_off(servers.primary)
     gone = here.answers(leaver, f"{here.url}/sign-off", method="POST", form={"everywhere": "yes"})
     outcome.must(gone.status in (200, 303), f"a sign-off was answered with {gone.status}")
     here.sign_on(1)
@@ -51,6 +52,13 @@ def _fail_over(here: Stage, outcome: Outcome) -> float:
         outcome.must(back != 200, "a session that was ended came back")
     _again(here)
     return took
+
+
+def _cut_off(primary: RedisServer) -> None:
+    """What is written from now on does not even wait in the replica's socket."""
+    client = primary.client()
+    client.client_kill_filter(_type="replica")
+    client.close()
 
 
 def _in_step(primary: RedisServer, replica: RedisServer) -> bool:
