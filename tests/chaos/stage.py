@@ -182,9 +182,11 @@ class Stage:
             await asyncio.sleep(_RENEW_EVERY)
             for number, desk in enumerate(self.desks):
                 other = Desk(self.balancer.port, self.url, self.issuer, {})
-                other._cookies = desk._cookies
+                host = self.system.partition("://")[2]
+                other._cookies = desk._cookies | {host: {}}  # whoever comes without one is given another
                 with contextlib.suppress(OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
                     self.cookies[number] = await self._entered(other)
+                    desk._cookies[host] = other._cookies[host]
                     await other.close()
 
     def events(self, kind: str, *places: Hospital) -> list[dict[str, Any]]:

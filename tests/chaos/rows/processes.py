@@ -38,7 +38,7 @@ def killed_whole(folder: Path, dose: Dose) -> Outcome:
 
 
 def _kill(here: Stage) -> None:
-    here.gateway.kill()
+    here.gateway.stop(signal.SIGKILL)
 
 
 def killed_workers(folder: Path, dose: Dose) -> Outcome:
