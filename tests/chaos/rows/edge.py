@@ -169,11 +169,13 @@ def reloaded(folder: Path, dose: Dose) -> Outcome:
                     until(
                         lambda wanted=rejected: len(here.events("config.rejected")) >= wanted, what="`config.rejected`"
                     )
+                until(lambda: here.alarmed("configuration"), what="the alarm")
                 loaded = len(here.events("config.loaded"))
                 place.config["shift"] = {"locked": f"{1 + turn % 2}h"}
                 place.write()
                 good = place.path.read_text()
                 until(lambda loaded=loaded: len(here.events("config.loaded")) > loaded, what="`config.loaded`")
+                until(lambda: not here.alarmed("configuration"), what="the end of the alarm")
                 time.sleep(dose.seconds)
         outcome = judge(here, load)
         outcome.figures["bad ones rejected"] = rejected

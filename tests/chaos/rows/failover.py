@@ -95,7 +95,7 @@ F11 = Row(
     "F11",
     "Redis fails over to a replica that lost the last second",
     "0 sessions that were ended come back, 0 shifts are lost, nobody gets another's session",
-    "“Your session could not be read” for some seconds, with a retry",
+    "“Your session could not be read” for some seconds: the page tries again by itself",
     "the build `forgetful`, which does not look into the lasting copy: who signed off is back, and who signed on last is gone",
     failed_over,
     Dose(times=1, clinicians=4),

@@ -117,7 +117,7 @@ F09 = Row(
     "Redis stands still, or is killed and comes back empty",
     "whoever cannot be looked up is told 503 within 1 s, 0 sent to sign on again; served within 2 s of its return without a "
     "restart, with every shift from before; where it comes back empty, the next navigation renews the cookies at systems by itself",
-    "“Your session could not be read”, with a retry",
+    "“Your session could not be read”: the page tries again by itself",
     "the build `forgetful`, which does not look into the lasting copy",
     gone,
     Dose(rate=100, seconds=0.5, clinicians=6),
@@ -127,7 +127,7 @@ F10 = Row(
     "F10",
     "Redis answers two seconds late",
     "as F09: the circuit opens, nobody waits longer than 1 s, one probe a second",
-    "“Your session could not be read”, with a retry",
+    "“Your session could not be read”: the page tries again by itself",
     "the limit of 250 ms for each command taken out: whoever asks waits for two seconds and more",
     slow,
     Dose(rate=100, seconds=1.5),
