@@ -18,7 +18,6 @@ from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.log_on import LogOn
 from gateway.log_on_calls import Tried, nobody_notes
 from gateway.sessions import Seat
-from gateway.stores.base import Store
 from gateway.stores.postgres import PostgresStore
 from gateway.stores.sqlite import SqliteStore
 from gateway.systems import System

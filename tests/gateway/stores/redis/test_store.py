@@ -140,7 +140,7 @@ async def test_a_user_with_the_rights_on_the_page_may_do_all_of_it(redis_running
 
 async def test_a_server_is_taken_by_its_certificate_only(tmp_path: Path) -> None:
     """One that the authorities given know; another is not spoken to."""
-    cert, secret = certificate(tmp_path, "localhost")
+    cert, secret = certificate(tmp_path, ("localhost",))
     port = free_port()
     options = ("--tls-port", str(port), "--tls-cert-file", str(cert), "--tls-key-file", str(secret),
                "--tls-ca-cert-file", str(cert), "--tls-auth-clients", "no")  # fmt: skip
