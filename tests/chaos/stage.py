@@ -156,6 +156,16 @@ class Stage:
 
         return int(self.loop.do(sign_on()))
 
+    def leave(self) -> None:
+        """Every browser is closed."""
+
+        async def close() -> None:
+            for desk in self.desks:
+                with contextlib.suppress(OSError):
+                    await desk.close()
+
+        self.loop.do(close())
+
     def settle(self, load: Load) -> None:
         """What was asked is answered, or given up."""
         until(lambda: load.waiting == 0, 30, "the last answer")
@@ -306,6 +316,7 @@ def stage(
             open_ones.callback(_ended, one)
             one.start()
         made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
+        open_ones.callback(made.leave)
         made.sign_on(clinicians)
         yield made
 
