@@ -77,6 +77,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
         store = open_store(config, seal, journal.alarm, beside=post.of > 1)
         stack.push_async_callback(store.close)
+        await store.begin()
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )
@@ -127,6 +128,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         guard = Guard(gateway, sites_of(config, systems), config.scheme, rejected)
         stack.push_async_callback(ending.wait)
         stack.enter_context(_background(_every(1.0, clock.look), _every(1.0, sessions.flush), _every(1.0, upstreams.keep),
+                                        _every(1.0, store.watch),
                                         _every(_IDLE_EVERY, pages.locks.notice),
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip

@@ -26,6 +26,7 @@ from .credentials import SealedFiles, personal
 from .errors import ConfigError
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
+from .stores.opening import redis_problems
 from .systems import System
 
 
@@ -55,6 +56,8 @@ async def problems(config: Config, *, live: bool) -> list[str]:
     live = live and not found  # who is away may be away because of what is wrong here
     if not any(problem.startswith("sso.") for problem in found):
         found += await _provider(config, live=live)
+    if config.gateway.redis_url is not None:
+        found += await redis_problems(config, live=live)
     if seal is not None:
         found += await _systems(systems, seal, live=live)
     return found

@@ -253,6 +253,15 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
         ),
     ),
     (
+        sso_errors.StoreFull,  # before StoreUnavailable, which it is
+        Fault(
+            503,
+            "sessions-full",
+            "Nobody more can be signed on just now",
+            "Try again in a few minutes. Whoever is signed on goes on working: use a device that is. The operators have been alarmed.",
+        ),
+    ),
+    (
         sso_errors.StoreUnavailable,
         Fault(
             503,

@@ -6,6 +6,7 @@ SignOnError
 └── ProviderAway           the identity provider cannot be reached: a live shift goes on, a new one cannot start
     └── ProviderUnfit      its metadata, or our settings for it, may not be used: no sign-on until somebody acts
 StoreUnavailable           sessions cannot be read or written: 503, never "continue"
+└── StoreFull              there is no room for another one: whoever has one goes on
 DeviceRefused              a device could not be enrolled, or could not prove that it is the one: it counts as unknown, or is refused
 """
 
@@ -71,6 +72,10 @@ class ProviderUnfit(ProviderAway):
 
 class StoreUnavailable(Exception):
     pass
+
+
+class StoreFull(StoreUnavailable):
+    """No further session can be kept. Those that there are can be read, written and ended."""
 
 
 # Every `reason` of DeviceRefused, for the journal and the documentation.

@@ -176,6 +176,14 @@ class Store(
         """Whether other gateways may write there too."""
         ...
 
+    async def begin(self) -> None:
+        """Once, before anything else is asked. Raises ConfigError where it may not be used as it is set."""
+        ...
+
+    async def watch(self) -> None:
+        """Called every second by whoever serves. Raises StoreUnavailable."""
+        ...
+
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
         """A shift, a session in it and its first cookie's hash, or nothing of the three.
 

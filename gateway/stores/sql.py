@@ -15,6 +15,7 @@ from .badges import BadgeRows
 from .base import key_hash
 from .codes import CodeRows
 from .cookies import CookieRows
+from .copied import CopyRows
 from .devices import DeviceRows, refuse_revoked
 from .factors import FactorRows
 from .last_sign_ons import LastSignOnRows, sweep_last_sign_ons
@@ -30,6 +31,7 @@ class SqlStore(
     ShiftRows,
     SessionRows,
     CookieRows,
+    CopyRows,
     CodeRows,
     UpstreamRows,
     LeaseRows,
@@ -40,6 +42,12 @@ class SqlStore(
     VaultRows,
 ):
     """All that a Store keeps; which connection it is kept by is the engine's."""
+
+    async def begin(self) -> None:
+        """It began when it was opened."""
+
+    async def watch(self) -> None:
+        """It looks after itself."""
 
     async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
         """A shift, a session in it and its first cookie, or nothing of the three. Raises DeviceRefused."""

@@ -51,7 +51,7 @@ class PersonContract(Opened):
         await self.store.put_last_sign_on(NOKOYE, T0 + 9)
         stays = LastSignOn(replace(NURSE, subject="stays"), T0)
         await self.store.put_last_sign_on(stays, T0 + 10)
-        await self.store.sweep(T0 + 9)
+        await self.come_to(T0 + 9)
         assert await self.store.last_sign_on(NURSE.issuer, NURSE.subject) is None
         assert await self.store.last_sign_on_named("nokoye") is None
         assert await self.store.last_sign_on_named("stays") == stays

@@ -50,3 +50,7 @@ class Opened:
     async def open(self) -> Store:
         """Another store on the same place, as another process would open it."""
         raise NotImplementedError
+
+    async def come_to(self, now: float) -> None:
+        """Bring the place to that time: what is over by then is forgotten there."""
+        await self.store.sweep(now)

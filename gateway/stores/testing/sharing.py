@@ -24,8 +24,8 @@ class SharingContract(Opened):
     async def test_an_upstream_session_belongs_to_its_whole_key(self) -> None:
         """Kept, replaced and deleted by (session, system)."""
         await self.store.put_upstream(("session-1", "pas"), b"jar", "session-1")
-        await self.store.put_upstream(("session-1", "pas"), b"jar 2", "session-1")
-        assert await (await self.open()).get_upstream(("session-1", "pas")) == (2, b"jar 2")
+        latest = await self.store.put_upstream(("session-1", "pas"), b"jar 2", "session-1")
+        assert await (await self.open()).get_upstream(("session-1", "pas")) == (latest, b"jar 2")
         assert await self.store.get_upstream(("session-2", "pas")) is None
         await self.store.delete_upstream(("session-1", "pas"))
         assert await self.store.get_upstream(("session-1", "pas")) is None

@@ -1,0 +1,190 @@
+"""The way to Redis: one server or whichever the sentinels name, few connections, short waits, and none where it does not answer.
+
+Nothing is sent twice by itself: whether a script ran is not known when its answer did not come. A connection whose answer did not
+come in time is closed, never used again: the next one to use it would read somebody else's answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from redis.asyncio import Connection, ConnectionPool, Redis, Sentinel, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, RedisError, ResponseError
+
+from sso.errors import StoreFull, StoreUnavailable
+
+from ...store_places import RedisPlace
+from .scripts import Script
+
+_MOST = 32  # connections at once
+_FAILURES = 5  # in a row, before nobody waits any more
+_PROBE_EVERY = 1.0  # seconds
+
+
+class Circuit:
+    """Open after five failures in a row: from then on one caller a second finds out whether the server is back."""
+
+    def __init__(self, alarm: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._alarm = alarm
+        self._clock = clock
+        self._failures = 0
+        self._probe = 0.0
+
+    @property
+    def open(self) -> bool:
+        return self._failures >= _FAILURES
+
+    def lets_through(self) -> bool:
+        if not self.open:
+            return True
+        now = self._clock()
+        if now < self._probe:
+            return False
+        self._probe = now + _PROBE_EVERY
+        return True
+
+    def failed(self) -> None:
+        self._failures += 1
+        if self._failures == _FAILURES:
+            self._probe = self._clock() + _PROBE_EVERY
+            self._alarm("session-store", "failing")
+
+    def answered(self) -> None:
+        if self.open:
+            self._alarm("session-store", "ok")
+        self._failures = 0
+
+
+class Server:
+    """Runs scripts, and knows whose history they ran on."""
+
+    def __init__(
+        self,
+        place: RedisPlace,
+        *,
+        password: str | None = None,
+        sentinel_password: str | None = None,
+        ca_file: str | None = None,
+        timeout: float = 0.25,
+        alarm: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
+        """`timeout`: seconds for a connection, and for an answer. `alarm` hears `session-store`, `failing` or `ok`."""
+        self._deadline = 3 * timeout  # of all together: sentinels, connection, answer
+        self._circuit = Circuit(alarm)
+        self._room = asyncio.Semaphore(_MOST)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._client = _client(place, password, sentinel_password, ca_file, timeout, self._greet)
+        self._command: Callable[..., Awaitable[Any]] = self._client.execute_command
+        self.history = ""  # whose: another server, or the same one begun anew, has another one
+
+    @property
+    def away(self) -> bool:
+        """Whether it did not answer lately."""
+        return self._circuit.open
+
+    async def close(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._client.aclose()
+        pool = self._client.connection_pool
+        await pool.aclose()
+        for asked in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+            await asked.aclose()
+        await asyncio.sleep(0)  # connections that were given up are closed in the loop's next turn
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | float] = ()) -> Any:
+        """What the script answers. Raises StoreFull, StoreUnavailable."""
+        return await self._do(lambda: self._evaluate(script, keys, args))
+
+    async def info(self) -> dict[str, Any]:
+        """Raises StoreUnavailable."""
+        found: dict[str, Any] = await self._do(lambda: self._command("INFO"))
+        return found
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | float]) -> Any:
+        try:
+            return await self._command("EVALSHA", script.sha, len(keys), *keys, *args)
+        except NoScriptError:  # it did not run
+            return await self._command("EVAL", script.text, len(keys), *keys, *args)
+
+    async def _do(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Whoever gives up waiting leaves the command to itself: its connection takes its answer, and nobody's next one."""
+        if not self._circuit.lets_through():
+            raise StoreUnavailable("Redis does not answer")
+        running = asyncio.get_running_loop().create_task(self._in_time(work))
+        self._running.add(running)
+        running.add_done_callback(self._over)
+        return await asyncio.shield(running)
+
+    def _over(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # where nobody waits for it any more, it is nobody's
+
+    async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            async with asyncio.timeout(self._deadline), self._room:
+                answer = await work()
+        except OutOfMemoryError:
+            self._circuit.answered()
+            raise StoreFull("Redis is full: give it more memory (`maxmemory`)") from None
+        except (RedisError, TimeoutError, OSError) as error:
+            if isinstance(error, NoPermissionError) or "ACL failure" in str(error):
+                raise StoreUnavailable(
+                    "the Redis user may not do what is needed: docs/stores.md says what is"
+                ) from None
+            if not isinstance(error, ResponseError):
+                self._circuit.failed()
+            raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None
+        self._circuit.answered()
+        return answer
+
+    async def _greet(self, connection: Connection) -> None:
+        """A new connection: is it the server that takes writes, and is its history the one that we know?"""
+        await connection.on_connect()
+        await connection.send_command("INFO", check_health=False)
+        said = _fields(str(await connection.read_response()))
+        if said.get("role") != "master":
+            raise NotConnected("this server is a replica")
+        self.history = f"{said.get('run_id', '')}.{said.get('master_replid', '')}"
+
+
+def _fields(info: str) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+
+
+def _client(
+    place: RedisPlace,
+    password: str | None,
+    sentinel_password: str | None,
+    ca_file: str | None,
+    timeout: float,
+    greet: Callable[[Connection], Any],
+) -> Redis:
+    waits: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "driver_info": None,
+        "decode_responses": True,
+    }
+    tls: dict[str, Any] = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    own = {**waits, "db": place.database, "username": place.user or None, "password": password or None}
+    own |= {"redis_connect_func": greet, "max_connections": 2 * _MOST, **(tls if place.tls else {})}
+    if not place.master:
+        (host, port) = place.hosts[0]
+        kind = SSLConnection if place.tls else Connection
+        return Redis(connection_pool=ConnectionPool(connection_class=kind, host=host, port=port, **own))
+    asking = {**waits, "password": sentinel_password or None, **({"ssl": True, **tls} if place.tls else {})}
+    named: Any = Sentinel  # neither says its types
+    pool: Any = SentinelConnectionPool
+    asked = named(list(place.hosts), sentinel_kwargs=asking)
+    return Redis(connection_pool=pool(place.master, asked, ssl=place.tls, **own))
