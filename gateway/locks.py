@@ -66,7 +66,7 @@ class Locks:
 
     async def notice(self) -> None:
         """Lock whatever is idle, although nobody asks. Called every half minute."""
-        for seat in self._sessions.idle_ones():
+        for seat in await self._sessions.idle_ones():
             with contextlib.suppress(JournalUnavailable):  # which has its own alarm; it is locked all the same
                 await self.lock(seat, IDLE)
 

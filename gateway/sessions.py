@@ -1,7 +1,7 @@
 """Cookies into seats: who sits where, in which shift, and since when nothing has been heard of them.
 
-Every brokered request asks here, so nothing is read for it: seats are cached, and the cache is believed for as long as the
-store's version was looked at within the last 0.8 s and had not changed. A revocation, here or elsewhere, is seen within a
+Every brokered request asks here, so nothing is read for it: seats are cached, and the cache is believed for 0.8 s; then the store is
+asked which sessions and shifts others have written, and those are dropped. A revocation, here or elsewhere, is seen within a
 second. What cannot be read is StoreUnavailable, never "no session" and never "go on".
 """
 
@@ -9,61 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from math import inf
 
-from policies.model import Context, Device, Principal
+from policies.model import Device
 from sso.errors import StoreUnavailable
 from sso.provider import SignedOn
 from sso.session import FEDERATED, SWITCHED, Session, new_token, token_hash
 from sso.shift import Shift
 
+from .seats import HOST_LIFE, KnownSeats, Seat
 from .stores.base import Store
 
+__all__ = ["HOST_LIFE", "Meant", "Seat", "Sessions"]
+
 _BELIEVED = 0.8  # seconds
-_MOST = 100_000
 _WRITTEN_EVERY = 30.0  # seconds between writes of when sessions were last seen
 _TIDIED_EVERY = 300.0  # seconds between looks for seats that are over
 _LONGEST_TOKEN = 64
-HOST_LIFE = 300.0  # seconds that a cookie at a system's host is good: so long is a copied one
-_PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A session in its shift, at one host."""
-
-    session: Session
-    shift: Shift
-    host: str
-    until: float = inf  # when its cookie at this host is worth nothing any more
-
-    @property
-    def proved(self) -> float:
-        """When the clinician last proved themselves in this session."""
-        return self.session.proved or self.shift.auth_time
-
-    def proof_fresh(self, now: float) -> bool:
-        return now - self.proved <= _PROOF_FRESH
-
-    def principal(self, now: float) -> Principal:
-        """Who asks, at the assurance that a step-up has brought this session, while that lasts."""
-        known = self.shift.principal
-        raised = self.session.assurance(now)
-        return known if raised <= known.assurance else replace(known, assurance=raised)
-
-    def context(self, now: float, *, keepable: frozenset[str] = frozenset(), freshly: bool = False) -> Context:
-        """In what circumstances they ask. `freshly`: as if they had just proved who they are."""
-        return Context(
-            device=self.session.device,
-            proof_method=self.session.proof,
-            proof_fresh=freshly or self.proof_fresh(now),
-            provider_away=self.shift.provider_away,
-            offline=bool(self.shift.emergency),
-            keepable=keepable,
-        )
+_GRACE = 2.0  # seconds that nobody is locked for, where another gateway may be about to write that they did something
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +58,14 @@ class Sessions:
         self._now = now
         self._longest = longest
         self._stays = locked
-        self._seats: OrderedDict[bytes, Seat] = OrderedDict()
-        self._sessions: dict[str, Session] = {}
-        self._shifts: dict[str, Shift] = {}
+        self._known = KnownSeats()
+        self._seats, self._sessions, self._shifts = self._known.seats, self._known.sessions, self._known.shifts
         self._place: str | None = None
         self._looked = 0.0
         self._checking: asyncio.Lock = asyncio.Lock()
+        self._listened = 0  # so many times has the store been asked
         self._seen: dict[str, Session] = {}
+        self._seen_at: dict[str, float] = {}  # when it was last written that they were seen
         self._written = self._tidied = now()
 
     async def seated(self, token: bytes | None, host: str) -> Seat | None:
@@ -113,14 +79,17 @@ class Sessions:
         now = self._now()
         if not self._believed(now):
             await self._look(now)
-        seat = self._seats.get(token)
-        if seat is None:
-            seat = await self._read(token)
-            if seat is None:
-                return None
-        if seat.host != host or now >= seat.until or not seat.session.may_act(now) or not seat.shift.live(now):
-            return None
-        return seat
+        seat = self._seats.get(token) or await self._read(token)
+        if seat is not None and self._store.shared and not self._acts(seat, host, now):
+            # Another gateway may have unlocked it just now, or seen who seems idle here.
+            await self.hear()
+            seat = self._seats.get(token) or await self._read(token)
+            if seat is not None:
+                await self._seen_elsewhere(seat.session, now)
+        return seat if seat is not None and self._acts(seat, host, now) else None
+
+    def _acts(self, seat: Seat, host: str, now: float) -> bool:
+        return seat.host == host and now < seat.until and seat.session.may_act(now) and seat.shift.live(now)
 
     async def lapsed(self, token: bytes | None, host: str) -> Seat | None:
         """The seat of a session that may act, by a cookie whose time at this host is over. Raises StoreUnavailable."""
@@ -148,7 +117,7 @@ class Sessions:
             if reason == SWITCHED:
                 one.desk, one.left = desk, left
         if reason == SWITCHED:
-            self._forget_tokens(session)
+            self._known.forget_cookies(session.id)
         await self._store.put_session(session)
         if reason == SWITCHED:
             await self._store.forget_tokens(session.id)
@@ -158,8 +127,8 @@ class Sessions:
 
         `follows`: somebody else was at this browser meanwhile.
         """
+        await self.hear()
         now = self._now()
-        await self._look(now)
         known = self._sessions.get(session.id) or await self._store.session(session.id)
         if known is None or known.turn != turn or known.locked is None or not known.live(now):
             return False
@@ -199,8 +168,8 @@ class Sessions:
 
         `turn`: as the proof was looked at; False, and nothing is done, where the session was locked since, or is over.
         """
+        await self.hear()
         now = self._now()
-        await self._look(now)
         known = self._sessions.get(seat.session.id) or await self._store.session(seat.session.id)
         if known is None or known.turn != turn or not known.may_act(now):
             return False
@@ -221,10 +190,14 @@ class Sessions:
         """Or idle, which comes to the same."""
         return not session.may_act(self._now())
 
-    def idle_ones(self) -> list[Seat]:
-        """Those that are idle and not locked yet, as far as they are known here."""
-        now = self._now()
-        idle = [s for s in self._sessions.values() if s.locked is None and not s.may_act(now) and s.live(now)]
+    async def idle_ones(self) -> list[Seat]:
+        """Those that are idle and not locked yet, as far as they are known here. Raises StoreUnavailable."""
+        await self.hear()
+        now = self._now() - (_GRACE if self._store.shared else 0.0)
+        seeming = [s for s in self._sessions.values() if s.locked is None and not s.may_act(now) and s.live(now)]
+        for session in seeming:
+            await self._seen_elsewhere(session, now)
+        idle = [s for s in seeming if s.locked is None and not s.may_act(now) and s.live(now)]
         shifts = ((session, self._shifts.get(session.shift_id)) for session in idle)
         return [Seat(session, shift, "") for session, shift in shifts if shift is not None and shift.live(now)]
 
@@ -240,12 +213,14 @@ class Sessions:
         session = self._sessions.get(session_id)
         if session is None and (kept := await self._store.session(session_id)) is not None:
             session = self._adopted(kept)
+        if session is not None:
+            await self._seen_elsewhere(session, now)
         if session is None or not session.live(now):
             return None
         shift = self._shifts.get(session.shift_id) or await self._store.shift(session.shift_id)
         if shift is None or not shift.live(now):
             return None
-        return Seat(session, self._shifts.setdefault(shift.id, shift), "")
+        return Seat(session, self._known.shift(shift), "")
 
     def touch(self, seat: Seat) -> None:
         """The clinician did something: the idle time begins again. Written within half a minute."""
@@ -260,15 +235,27 @@ class Sessions:
         now = self._now()
         if now - self._tidied >= _TIDIED_EVERY:
             self._tidied = now
-            self._tidy(now)
-        if self._seen and (all_of_it or now - self._written >= _WRITTEN_EVERY):
-            seen, self._seen = self._seen, {}
-            self._written = now
-            try:
-                await self._store.touch([session for session in seen.values() if session.ended is None])
-            except StoreUnavailable:
-                self._seen = seen | self._seen
-                raise
+            self._known.tidy(now)
+            self._seen_at = {key: at for key, at in self._seen_at.items() if now - at < _WRITTEN_EVERY}
+        due = self._seen if all_of_it else self._due(now)
+        if not due:
+            return
+        self._seen = {key: session for key, session in self._seen.items() if key not in due}
+        self._written = now
+        try:
+            await self._store.touch([session for session in due.values() if session.ended is None])
+        except StoreUnavailable:
+            self._seen = due | self._seen
+            raise
+        if self._store.shared:
+            self._seen_at |= dict.fromkeys(due, now)
+
+    def _due(self, now: float) -> dict[str, Session]:
+        """Who alone is on the store writes all at once, each half minute. Others are told at once that somebody is there again,
+        who has not been seen for half a minute, and each half minute from then on."""
+        if not self._store.shared:
+            return self._seen if now - self._written >= _WRITTEN_EVERY else {}
+        return {k: s for k, s in self._seen.items() if not 0 <= now - self._seen_at.get(k, -inf) < _WRITTEN_EVERY}
 
     # Sign-on
 
@@ -345,10 +332,10 @@ class Sessions:
         session.provider_session, session.proved, session.stays = provider_session, proved, self._stays
         token = new_token()
         await self._store.seat(shift, session, host, token_hash(token))
-        self._shifts[shift.id] = shift
-        self._sessions[session.id] = session
+        self._known.put_shift(shift)
+        self._known.put_session(session)
         seat = Seat(session, shift, host)
-        self._remember(token.encode(), seat)
+        self._known.remember(token.encode(), seat)
         return seat, token
 
     async def _shift_for(self, signed_on: SignedOn, now: float) -> tuple[Shift, bool]:
@@ -444,7 +431,7 @@ class Sessions:
         """Another cookie's value for the host where the session is seated."""
         token = new_token()
         await self._store.add_token(seat.session.id, host, token_hash(token), until)
-        self._remember(token.encode(), Seat(seat.session, seat.shift, host, until))
+        self._known.remember(token.encode(), Seat(seat.session, seat.shift, host, until))
         return token
 
     async def renew_cookies(self, seat: Seat) -> str:
@@ -452,11 +439,12 @@ class Sessions:
         are renewed by whoever has this one."""
         now, token = self._now(), new_token()
         await self._store.renew_tokens(seat.session.id, seat.host, token_hash(token), now)
-        for known in [one for one, at in self._seats.items() if at.session.id == seat.session.id]:
-            at = self._seats.pop(known)
+        known_at = self._known.at(seat.session)
+        self._known.forget_cookies(seat.session.id)
+        for known, at in known_at:
             if at.host != seat.host:
-                self._remember(known, replace(at, until=min(at.until, now)))
-        self._remember(token.encode(), Seat(seat.session, seat.shift, seat.host))
+                self._known.remember(known, replace(at, until=min(at.until, now)))
+        self._known.remember(token.encode(), Seat(seat.session, seat.shift, seat.host))
         return token
 
     # Ends
@@ -469,16 +457,17 @@ class Sessions:
 
     async def end_shift(self, shift: Shift, reason: str) -> list[Session]:
         """The shift and every session in it; the sessions that it ended."""
+        await self.hear()
         shift = self._shifts.get(shift.id, shift)
         shift.ended, shift.end_reason = self._now(), reason
         await self._store.put_shift(shift)
         ended: list[Session] = []
         for kept in await self._store.of_shift(shift.id):
-            session = self._sessions.get(kept.id, kept)
+            session = self._newest(kept)
             if session.ended is None:
                 await self.end_session(session, reason)
                 ended.append(session)
-        self._shifts.pop(shift.id, None)
+        self._known.forget_shift(shift.id)
         return ended
 
     async def revoke_device(self, device_id: str) -> list[Session]:
@@ -507,14 +496,16 @@ class Sessions:
         return [meant for shift in of_subject if (meant := await self._meant(shift, "")).sessions]
 
     async def _live(self, asked: Awaitable[list[Shift]]) -> list[Shift]:
+        found = await asked
+        await self.hear()
         now = self._now()
-        return [shift for kept in await asked if (shift := self._shifts.get(kept.id, kept)).live(now)]
+        return [shift for kept in found if (shift := self._shifts.get(kept.id, kept)).live(now)]
 
     async def _meant(self, shift: Shift, sid: str) -> Meant:
         """Also idle ones end: another gateway may know that they are not. Not those that were switched from: that the provider knows
         somebody else in that browser now is what a switch is, and whoever comes back proves anew who they are."""
         now = self._now()
-        kept = [self._sessions.get(s.id, s) for s in await self._store.of_shift(shift.id)]
+        kept = [self._newest(session) for session in await self._store.of_shift(shift.id)]
         named = [s for s in kept if s.provider_session == sid and s.lock_reason != SWITCHED]
         whole = not any(s.live(now) for s in kept if s not in named)
         return Meant(shift, [s for s in named if s.ended is None], whole)
@@ -535,8 +526,9 @@ class Sessions:
 
     async def of_shift(self, shift: Shift) -> list[Session]:
         """Its live sessions, newest first."""
+        await self.hear()
         now = self._now()
-        kept = [self._sessions.get(s.id, s) for s in await self._store.of_shift(shift.id)]
+        kept = [self._newest(session) for session in await self._store.of_shift(shift.id)]
         return sorted((s for s in kept if s.live(now)), key=lambda s: -s.created)
 
     # The cache
@@ -546,52 +538,61 @@ class Sessions:
         return self._place is not None and 0 <= now - self._looked < _BELIEVED
 
     async def _look(self, now: float) -> None:
-        """Has anybody else written? Then nothing that is cached is believed, but for when sessions were last seen."""
+        """What others have written is dropped, but for when sessions were last seen."""
         async with self._checking:
-            if self._believed(self._now()):
-                return
-            heard = await self._store.heard(self._place)
-            if heard.keys is None or heard.keys:
-                self._seats.clear()
-                self._sessions.clear()
-                self._shifts.clear()
-            self._place = heard.place
-            self._looked = now
+            if not self._believed(self._now()):
+                await self._listen(now)
+
+    async def hear(self) -> None:
+        """What another gateway did before this was called is known from here on: somebody was sent here by it a moment ago."""
+        if not self._store.shared:
+            await self._look(self._now())
+            return
+        before = self._listened
+        async with self._checking:
+            if self._listened == before:  # else somebody has begun to listen after this was called, and is done
+                await self._listen(self._now())
+
+    async def _listen(self, now: float) -> None:
+        self._listened += 1
+        heard = await self._store.heard(self._place)
+        if heard.keys is None:
+            self._known.clear()
+        else:
+            self._known.drop(heard.keys)
+        self._place, self._looked = heard.place, now
+
+    async def _seen_elsewhere(self, session: Session, now: float) -> None:
+        """Who seems idle here may be busy at another gateway, which says so to whoever reads."""
+        if not self._store.shared or session.locked is not None or session.ended is not None or session.may_act(now):
+            return
+        kept = await self._store.session(session.id)
+        if kept is not None:
+            self._newest(kept)
+
+    def _newest(self, kept: Session) -> Session:
+        """The one object for this session where it is known, seen as lately as the store says or later."""
+        session = self._sessions.get(kept.id, kept)
+        session.last_seen = max(session.last_seen, kept.last_seen)
+        return session
 
     async def _read(self, token: bytes) -> Seat | None:
         found = await self._store.by_token(token_hash(token))
         if found is None:
             return None
-        shift = self._shifts.setdefault(found.shift.id, found.shift)
-        seat = Seat(self._adopted(found.session), shift, found.host, found.until)
-        self._remember(token, seat)
+        seat = Seat(self._adopted(found.session), self._known.shift(found.shift), found.host, found.until)
+        self._known.remember(token, seat)
         return seat
 
     def _adopted(self, kept: Session) -> Session:
         """The one object for this session. What the store says holds, but activity that it has not heard of yet counts."""
-        session = self._sessions.setdefault(kept.id, kept)
+        session = self._known.session(kept)
         seen = self._seen.get(kept.id)
         if seen is not None and seen is not session and session.ended is None:
             session.last_seen = max(session.last_seen, seen.last_seen)
             self._seen[kept.id] = session
         return session
 
-    def _tidy(self, now: float) -> None:
-        live = ((t, s) for t, s in self._seats.items() if s.session.live(now) and s.shift.live(now))
-        self._seats = OrderedDict((t, s) for t, s in live if now < s.until + HOST_LIFE)
-        self._sessions = {key: session for key, session in self._sessions.items() if session.live(now)}
-        self._shifts = {key: shift for key, shift in self._shifts.items() if shift.live(now)}
-
-    def _remember(self, token: bytes, seat: Seat) -> None:
-        self._seats[token] = seat
-        if len(self._seats) > _MOST:
-            self._seats.popitem(last=False)
-
     def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.id, None)
         self._seen.pop(session.id, None)
-        self._forget_tokens(session)
-
-    def _forget_tokens(self, session: Session) -> None:
-        for token in [t for t, seat in self._seats.items() if seat.session.id == session.id]:
-            del self._seats[token]
+        self._known.forget_session(session.id)

@@ -96,11 +96,13 @@ class Session:
         return self.raised if self.raised and now < self.raised_until else 0
 
     def heard_of(self, kept: Session) -> Session:
-        """This one, as a store may keep it over `kept`: a lock that it has not heard of, or an equal one, holds."""
-        if kept.turn < self.turn or (kept.turn == self.turn and (kept.locked is None or self.locked is not None)):
-            return self
-        later = {name: getattr(kept, name) for name in _LOCK}
-        return replace(self, **later)
+        """This one, as a store may keep it over `kept`: a lock that it has not heard of, or an equal one, holds, and so does an end;
+        hosts that were entered are known, and when it was last seen does not go back."""
+        lock = kept.turn > self.turn or (kept.turn == self.turn and kept.locked is not None and self.locked is None)
+        later = {name: getattr(kept, name) for name in _LOCK if lock}
+        later |= {name: getattr(kept, name) for name in ("ended", "end_reason") if kept.ended is not None}
+        hosts = (*kept.hosts, *(host for host in self.hosts if host not in kept.hosts))
+        return replace(self, **later, hosts=hosts, last_seen=max(self.last_seen, kept.last_seen))
 
 
 _LOCK = ("locked", "lock_reason", "turn", "proof", "proved", "desk", "left", "follows", "raised", "raised_until")

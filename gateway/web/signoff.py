@@ -63,6 +63,8 @@ class SignOff:
     async def sign_off(self, request: Request) -> Response:
         """POST only, from our own page. Ends the session, or everything, and visits every origin that it entered."""
         token = cookies.cookie(tuple(request.scope["headers"]), cookies.SESSION)
+        if token is not None:
+            await self._sessions.hear()
         seat = await self._sessions.seated(token, self._public_host)
         locked = seat is None
         if seat is None:

@@ -29,11 +29,21 @@ class Visitors:
 
     async def seat(self, request: Request) -> Seat | None:
         """This browser's session, where it may act. Raises StoreUnavailable."""
-        return await self._sessions.seated(session_token(request), self._public_host)
+        token = await self._heard(request)
+        return await self._sessions.seated(token, self._public_host)
 
     async def held(self, request: Request) -> Seat | None:
         """This browser's session, where it is locked. Raises StoreUnavailable."""
-        return await self._locks.held(session_token(request), self._public_host)
+        token = await self._heard(request)
+        return await self._locks.held(token, self._public_host)
+
+    async def _heard(self, request: Request) -> bytes | None:
+        """Its cookie. Whoever brings one may have been sent here by another gateway, which has locked or unlocked them just now: were
+        that not known, the two would send them to and fro."""
+        token = session_token(request)
+        if token is not None:
+            await self._sessions.hear()
+        return token
 
     def source(self, request: Request) -> str:
         """The client's address."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,10 @@ class Counting:
         self.calls: list[str] = []
         self.broken = False
 
+    @property
+    def shared(self) -> bool:
+        return self._store.shared
+
     def __getattr__(self, name: str) -> Any:
         async def call(*arguments: Any) -> Any:
             self.calls.append(name)
@@ -57,8 +62,8 @@ class Ward:
         self._path = path
         self.stores: list[SqliteStore] = []
 
-    def gateway(self) -> tuple[Sessions, Counting]:
-        self.stores.append(SqliteStore(self._path, Seal([b"k" * 32])))
+    def gateway(self, *, shared: bool = False) -> tuple[Sessions, Counting]:
+        self.stores.append(SqliteStore(self._path, Seal([b"k" * 32]), shared=shared))
         counting = Counting(self.stores[-1])
         return Sessions(cast(Store, counting), self.clock, longest=LONGEST), counting
 
@@ -582,7 +587,7 @@ async def test_the_cache_is_bounded_and_what_fell_out_is_read_again(
     ward: Ward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More browsers than the cache holds are all still signed on, and a busy one never loses activity by it."""
-    monkeypatch.setattr("gateway.sessions._MOST", 3)
+    monkeypatch.setattr("gateway.seats._MOST", 3)
     sessions, _ = ward.gateway()
     seat, token = await sit(sessions)
     there = (await sessions.host_token(seat, PAS)).encode()
@@ -637,3 +642,140 @@ async def test_a_device_that_is_revoked_here_ends_its_sessions_at_once(ward: War
     await here.revoke_device("device-1")
     assert await here.seated(token.encode(), MAIN) is None
     assert seat.session.end_reason == "device-revoked"
+
+
+# Several gateways
+
+
+async def listening(ward: Ward) -> tuple[Sessions, Counting]:
+    """A gateway among several, which has been there for a while."""
+    sessions, store = ward.gateway(shared=True)
+    await sessions.hear()
+    return sessions, store
+
+
+async def test_what_others_write_of_others_leaves_what_is_known_here(ward: Ward) -> None:
+    """A sign-on elsewhere, and a lock, cost the seats that they are about and no other: nobody else is read again."""
+    sessions, store = await listening(ward)
+    other, _ = await listening(ward)
+    mine = [await sit(sessions, replace(NURSE, subject=f"s{n}")) for n in range(20)]
+    seat, token = mine[0]
+    found = await other.seated(token, MAIN)
+    assert found is not None
+    await other.lock(found.session, "clinician")
+    await sit(other, replace(NURSE, subject="somebody else"))
+    ward.clock.at += 1
+    store.calls.clear()
+    assert await sessions.seated(token, MAIN) is None
+    assert all([await sessions.seated(token, MAIN) for _, token in mine[1:]])
+    assert store.calls.count("by_token") == 1
+    assert set(store.calls) == {"heard", "by_token"}
+    assert seat.session.locked is None, "the object from before is nobody's any more"
+
+
+async def test_a_shift_that_another_gateway_renewed_is_read_by_everybody_in_it(ward: Ward) -> None:
+    """By each of its sessions here."""
+    sessions, _ = await listening(ward)
+    other, _ = await listening(ward)
+    tokens = [(await sit(sessions))[1] for _ in range(2)]
+    found = await other.seated(tokens[0], MAIN)
+    assert found is not None
+    await other.confirmed(found.shift, proof(replace(NURSE, name="N Okoye-Smith")))
+    ward.clock.at += 1
+    for token in tokens:
+        seat = await sessions.seated(token, MAIN)
+        assert seat is not None
+        assert seat.shift.principal.name == "N Okoye-Smith"
+
+
+async def test_what_another_gateway_did_a_moment_ago_is_known_to_whoever_listens(ward: Ward) -> None:
+    """A lock, whose page is the next that is asked for, and an unlock: no time goes by."""
+    sessions, _ = await listening(ward)
+    other, _ = await listening(ward)
+    _, token = await sit(sessions)
+    at = await other.seated(token, MAIN)
+    assert at is not None
+    await other.lock(at.session, "clinician")
+    assert await sessions.seated(token, MAIN) is not None, "believed for a while"
+    await sessions.hear()
+    assert await sessions.seated(token, MAIN) is None
+    held = await sessions.at_lock(token, MAIN)
+    assert held is not None
+    assert await sessions.unlock(held.session, "pin", ward.clock.at, turn=held.session.turn)
+    assert await other.seated(token, MAIN) is not None, "nobody is sent to a lock that is open"
+
+
+async def test_who_is_busy_at_one_gateway_is_not_idle_at_another(ward: Ward) -> None:
+    """Within a second of coming back it is written that they are there, and read before anybody is locked."""
+    sessions, store = await listening(ward)
+    other, _ = await listening(ward)
+    _, token = await sit(sessions)
+    there = await other.seated(token, MAIN)
+    assert there is not None
+    ward.clock.at += IDLE - 5
+    other.touch(there)
+    await other.flush()
+    ward.clock.at += 6
+    store.calls.clear()
+    assert await sessions.idle_ones() == []
+    assert await sessions.seated(token, MAIN) is not None
+    assert "session" in store.calls
+    ward.clock.at += IDLE
+    assert [seat.session.id for seat in await sessions.idle_ones()] == [there.session.id]
+    assert await sessions.seated(token, MAIN) is None
+    assert await sessions.at_lock(token, MAIN) is not None
+
+
+async def test_where_several_are_it_is_written_at_once_and_then_each_half_minute_who_was_seen(ward: Ward) -> None:
+    """The first that somebody does after a pause, and the last: a burst in between costs one write each half minute."""
+    sessions, store = await listening(ward)
+    seat, _ = await sit(sessions)
+    writes = []
+    for second in range(65):
+        ward.clock.at += 1
+        if second < 40:
+            sessions.touch(seat)
+        store.calls.clear()
+        await sessions.flush()
+        if "touch" in store.calls:
+            writes.append(second)
+    assert writes == [0, 30, 60]
+    kept = await ward.stores[0].session(seat.session.id)
+    assert kept is not None
+    assert kept.last_seen == seat.session.last_seen
+
+
+async def test_a_full_cache_hears_of_one_without_a_look_at_all(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is dropped is found by its key: as quick among many as among few, and forgetting one's cookies too."""
+    sessions, _ = await listening(ward)
+    other, _ = await listening(ward)
+    seat, token = await sit(sessions)
+    for n in range(20_000):
+        sessions._known.remember(b"%d" % n, Seat(replace(seat.session, id=f"s{n}"), seat.shift, PAS))
+    at = await other.seated(token, MAIN)
+    assert at is not None
+
+    def looked(*_: object) -> None:
+        raise AssertionError("a look at everybody")
+
+    monkeypatch.setattr("gateway.seats.KnownSeats.tidy", looked)
+    monkeypatch.setattr("gateway.seats.KnownSeats.clear", looked)
+    await other.end_session(at.session, "signed-off")
+    ward.clock.at += 1
+    begun = time.perf_counter()
+    assert await sessions.seated(token, MAIN) is None
+    assert time.perf_counter() - begun < 0.5
+    assert len(sessions._seats) >= 20_000
+
+
+async def test_a_page_and_a_revocation_from_elsewhere_end_what_was_read_in_between(ward: Ward) -> None:
+    """End everything: sessions that another gateway seated a moment ago too."""
+    sessions, _ = await listening(ward)
+    other, _ = await listening(ward)
+    seat, token = await sit(sessions)
+    _, later = await sit(other)
+    assert await other.seated(later, MAIN) is not None
+    ended = await sessions.end_shift(seat.shift, "signed-off")
+    assert len(ended) == 2
+    await other.hear()
+    assert [await other.seated(cookie, MAIN) for cookie in (token, later)] == [None, None]

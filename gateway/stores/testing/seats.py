@@ -92,7 +92,7 @@ class SeatContract(Opened):
         await self.store.put_session(session(hosts=(PAS,)))
         kept = await (await self.open()).session("session-1")
         assert kept is not None
-        assert (kept.locked, kept.lock_reason, kept.last_seen, kept.hosts) == (T0 + 10, "clinician", T0, (PAS,))
+        assert (kept.locked, kept.lock_reason, kept.last_seen, kept.hosts) == (T0 + 10, "clinician", T0 + 20, (PAS,))
         kept.unlock(T0 + 30, "pin", T0 + 30)
         await self.store.put_session(kept)
         await self.store.put_session(locked)
@@ -213,3 +213,11 @@ class SeatContract(Opened):
         assert kept is not None
         assert (kept.ends, kept.put_off) == (T0 + 50000, 120.0)
         assert await self.store.live_of(NURSE.issuer, NURSE.subject, NURSE.role, T0 + 45000) == kept
+
+    async def test_what_two_gateways_know_of_a_session_comes_together(self) -> None:
+        """Hosts that were entered at either are known, once each; when it was last seen does not go back."""
+        await self.store.put_session(session(hosts=(PAS,), last_seen=T0 + 90))
+        await (await self.open()).put_session(session(hosts=("epr.example", PAS)))
+        kept = await self.store.session("session-1")
+        assert kept is not None
+        assert (kept.hosts, kept.last_seen) == ((PAS, "epr.example"), T0 + 90)

@@ -10,6 +10,8 @@ import pytest
 
 from gateway.app import open_gateway
 from gateway.config import load
+from gateway.leases import Leases
+from gateway.stores.sqlite import SqliteStore
 from sso.testing import Asked, Reply
 
 from .front import MAIN, Front, Tab, front
@@ -145,3 +147,31 @@ async def test_a_gateway_that_died_over_a_refresh_costs_one_sign_on(tmp_path: Pa
             del house.provider.replies["/token"]
             assert (await tab.sign_on()).status_code == 200
             assert (await tab.get(MAIN + "/")).status_code == 200
+
+
+async def test_a_provider_slower_than_the_lease_is_asked_once_by_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F21: fifty requests at each of two gateways; the lease is renewed while the provider takes its time, and nobody is signed off."""
+    renewed = 0
+    renew = SqliteStore.renew_lease
+
+    async def counted(store: SqliteStore, name: str, holder: str, lasts: float) -> bool:
+        nonlocal renewed
+        renewed += 1
+        return await renew(store, name, holder, lasts)
+
+    monkeypatch.setattr(SqliteStore, "renew_lease", counted)
+    monkeypatch.setitem(Leases.__init__.__kwdefaults__, "lasts", 0.3)  # type: ignore[arg-type]  # there are some
+    async with front(tmp_path, gateways=2) as house:
+        tab, slow = await due(house), Slow(house)
+        got = await asyncio.gather(*(tab.get(MAIN + "/") for _ in range(100)))
+        assert {answer.status_code for answer in got} == {200}
+        async with asyncio.timeout(20):
+            while renewed < 5:
+                await asyncio.sleep(0.01)
+        slow.go.set()
+        await come_back(house, 1)
+        await quiet(tab)
+        assert len(refreshes(house)) == 1
+        assert await house.events("shift.ended", "session.locked") == []
