@@ -72,6 +72,7 @@ class Stub:
         claims = {
             "iss": self._issuer, "sub": subject, "aud": CLIENT, "iat": now, "exp": now + 300, "auth_time": now, "nonce": nonce,
             "acr": "aal2", "amr": ["pwd", "mfa"], "name": f"Person {subject}", "roles": ["nurse"],
+            "preferred_username": subject, "organisation": "RBENCH",
             "at_hash": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
         }  # fmt: skip
         token = signed({"alg": "RS256", "kid": self._key.kid}, json.dumps(claims).encode(), self._key)
