@@ -9,7 +9,7 @@ CHART  := .venv-helm/.ready
 AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers demo test check chart format bench clean
+.PHONY: help venv servers demo test check chart format bench chaos clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -52,6 +52,10 @@ format: venv
 bench: venv ## the figures, beside nginx and mod_auth_openidc
 	@sh tests/setup.sh bench
 	@$(BIN)/python -m benchmarks.run
+
+# For one row: make chaos CHAOS='--fault F09'
+chaos: venv servers ## each fault of docs/faults.md, in its long form
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) .venv-helm .mypy_cache .ruff_cache .pytest_cache build *.egg-info

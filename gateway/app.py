@@ -26,6 +26,8 @@ from .assembly import journal_key, provider_settings, seal_of, sites_of, systems
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
+from .central.connection import central_of
+from .central.ship import Shipper
 from .clock import SteadyClock
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
@@ -73,11 +75,15 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         metrics, seal, systems = Metrics(), seal_of(config), systems_of(config, post.of)
         bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
+        shipper = _shipper(config, post, data_dir, clock, stack)
         standing = Standing(post.writer(config.gateway.name), now)
         journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
         store = open_store(config, seal, journal.alarm, beside=post.of > 1)
         stack.push_async_callback(store.close)
         await store.begin()
+        if shipper is not None:  # the store has made its tables
+            shipper.start(journal.alarm)
+            journal.confirming = shipper if _waits(config) else None
         sessions = Sessions(
             store, now, longest=config.shift.longest, extended=config.shift.extended, locked=config.shift.locked
         )
@@ -133,8 +139,8 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         if post.first:
-            _chores(config, data_dir, journal, store, vault, now, stack)
-        readings = Readings(metrics, engine, journal, store, post.writer(config.gateway.name), systems, standing)
+            _chores(config, data_dir if shipper is None else None, journal, store, vault, now, stack)
+        readings = Readings(metrics, engine, journal, store, standing.by, systems, standing, shipper)
         running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
@@ -143,16 +149,17 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
 
 def _chores(
     config: Config,
-    data_dir: Path,
+    searched: Path | None,
     journal: Journal,
     store: Store,
     vault: Vault,
     now: Callable[[], float],
     stack: contextlib.AsyncExitStack,
 ) -> None:
-    """What one worker does for all of them."""
-    search = SearchCopy(data_dir, journal.alarm)
-    stack.push_async_callback(asyncio.to_thread, search.close)
+    """What one worker does for all of them. `searched`: where a copy for questions is kept; None where the central journal is asked."""
+    if searched is not None:
+        search = SearchCopy(searched, journal.alarm)
+        stack.push_async_callback(asyncio.to_thread, search.close)
     stack.enter_context(
         _background(
             _every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault), _certificates(config, journal, now)
@@ -172,6 +179,28 @@ def _http(config: Config) -> httpx2.AsyncClient:
         return wire.client_for(config.sso.ca_file)
     except OSError as error:
         raise ConfigError([f"sso.ca_file: `{config.sso.ca_file}` cannot be read: {error.strerror or error}"]) from None
+
+
+def _shipper(
+    config: Config, post: Post, data_dir: Path, clock: SteadyClock, stack: contextlib.AsyncExitStack
+) -> Shipper | None:
+    """Where there is a central journal. Closed after this journal is, so that its last records are sent too.
+
+    The first worker's sends everybody's; where events are waited for, each worker sends its own.
+    """
+    central, own = central_of(config), post.writer(config.gateway.name)
+    if central is None or not (post.first or _waits(config)):
+        return None
+    beside = post.beside(config.gateway.name)
+    others = beside if _waits(config) else frozenset()
+    mine = (lambda folder: folder not in others) if post.first else (lambda folder: folder == own)
+    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, beside=beside, now=clock)
+    stack.push_async_callback(asyncio.to_thread, shipper.close)
+    return shipper
+
+
+def _waits(config: Config) -> bool:
+    return config.audit.ack == "local+central"
 
 
 async def _journal(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import sqlite3
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,10 +17,14 @@ from rich.table import Table
 
 from . import config as configuration
 from .assembly import journal_key
+from .audit.asked import Copy, words_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
-from .audit.search import Found, Question, catch_up, open_copy, search
+from .audit.search import Found, Question, search
 from .audit.verify import Report, WriterReport, verify
+from .central.connection import central_of
+from .central.copy import arrivals, asked_copy, limits
+from .central.proof import proven_there
 from .config import Config
 from .errors import ConfigError, JournalUnavailable
 
@@ -37,13 +40,21 @@ def audit_verify(given: argparse.Namespace) -> int:
     begun = time.monotonic()
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
         task = progress.add_task("reading the journal")
-        report = verify(data_dir, key, lambda n: progress.update(task, description=f"{n:,} events verified"))
-    journal_own(data_dir, key, EventType.AUDIT_VERIFIED, {"events": report.events, "whole": report.whole})
+
+        def tell(number: int) -> None:
+            progress.update(task, description=f"{number:,} events verified")
+
+        central = proven_there(config, data_dir, key, tell)
+        report = verify(data_dir, key, tell)
+    whole = central.agrees(report, data_dir)
+    said = {"events": report.events, "whole": whole, **central.counts}
+    journal_own(data_dir, key, EventType.AUDIT_VERIFIED, said)
     if given.json:
-        print(json.dumps(_report_values(report)))
+        print(json.dumps({**_report_values(report), **central.values, "whole": whole}))
     else:
         _print_report(report, time.monotonic() - begun)
-    return 0 if report.whole else 1
+        central.print(instant)
+    return 0 if whole else 1
 
 
 def _report_values(report: Report) -> dict[str, object]:
@@ -112,9 +123,9 @@ def audit_search(given: argparse.Namespace) -> int:
     }
     # Written down before anything is shown, as every look is.
     journal_own(data_dir, key, EventType.AUDIT_READ, {"question": asked, "user": operator()})
-    with contextlib.closing(open_copy(data_dir)) as copy:
-        catch_up(data_dir, copy)
+    with asked_copy(data_dir, central_of(config)) as copy:
         found = search(copy, replace(question, request=_whole(copy, given.request)))
+        print_limits(copy)
     if given.json:
         for event in found:
             print(
@@ -125,6 +136,12 @@ def audit_search(given: argparse.Namespace) -> int:
     else:
         print_found(found)
     return 0 if found else 1
+
+
+def print_limits(copy: Copy) -> None:
+    """Up to when the answer reaches, where others write too; beside it, so that whoever reads JSON is not in its way."""
+    for line in limits(arrivals(copy), instant):
+        print(line, file=sys.stderr)
 
 
 def print_found(found: list[Found]) -> None:
@@ -153,22 +170,22 @@ def asked_in(config: Config, request: str) -> str:
     data_dir = Path(config.gateway.data_dir)
     asked = {"request": request, "input": True}
     journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, {"question": asked, "user": operator()})
-    with contextlib.closing(open_copy(data_dir)) as copy:
-        catch_up(data_dir, copy)
+    with asked_copy(data_dir, central_of(config)) as copy:
         found = search(copy, Question(request=_whole(copy, request)))
         access = next((one for one in found if one.type in ("access.intent", "access.denied")), None)
         if access is None:
             return ""
         # The input itself stands with the first event of each segment that has its hash.
+        holds = words_of(copy).holds
         row = copy.execute(
-            "SELECT payload FROM event WHERE writer = ? AND epoch = ? AND seq <= ? AND instr(payload, ?) AND instr(payload, ?)"
+            f"SELECT payload FROM event WHERE writer = ? AND epoch = ? AND seq <= ? AND {holds} AND {holds}"  # noqa: S608 - fixed words only
             " ORDER BY seq DESC LIMIT 1",
             (access.writer, access.epoch, access.seq, _part("input_hash", access.fields["input_hash"]), b'"input":{'),
         ).fetchone()
     return json.dumps(json.loads(row[0])["input"]) if row else ""
 
 
-def _whole(copy: sqlite3.Connection, request: str) -> str:
+def _whole(copy: Copy, request: str) -> str:
     """A request's whole number from its beginning, which is what pages show; as given where it begins none or several."""
     rows = copy.execute(
         "SELECT DISTINCT request FROM event WHERE request >= ? AND request < ? LIMIT 2", (request, request + "~")

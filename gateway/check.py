@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import time
@@ -26,6 +27,7 @@ from .credentials import SealedFiles, personal
 from .errors import ConfigError
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
+from .revisions import database_problems
 from .stores.opening import redis_problems
 from .systems import System
 
@@ -54,6 +56,7 @@ async def problems(config: Config, *, live: bool) -> list[str]:
         files = {t.name: t.credentials for t in config.systems if t.credentials}
         found += SealedFiles(files, seal, personal(systems.values())).check()
     live = live and not found  # who is away may be away because of what is wrong here
+    found += await asyncio.to_thread(database_problems, config, live=live)
     if not any(problem.startswith("sso.") for problem in found):
         found += await _provider(config, live=live)
     if config.gateway.redis_url is not None:

@@ -25,7 +25,7 @@ from .auditing import audit_search, audit_verify
 from .badging import badge_forget, badge_import
 from .credentials import seal_credentials
 from .enrolling import device_approve, device_enrol, device_list, device_revoke
-from .errors import ConfigError, JournalUnavailable
+from .errors import ConfigError, JournalUnavailable, SearchUnavailable
 from .judging import policy_check, policy_explain
 from .observing import device_report
 from .reviewing import emergency_forget, emergency_list, emergency_reviewed
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WELL
-    except (JournalDamaged, JournalUnavailable, StoreUnavailable, ConnectorError, OSError) as error:
+    except (JournalDamaged, JournalUnavailable, SearchUnavailable, StoreUnavailable, ConnectorError, OSError) as error:
         print(f"lanyard: {error}", file=sys.stderr)
     except sqlite3.Error as error:
         print(f"lanyard: `search.db` cannot be used: {error}: it may be deleted, it is made again", file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -22,8 +21,10 @@ from . import config as configuration
 from .assembly import journal_key, seal_of
 from .audit.event import EventType
 from .audit.opened import opened_on
-from .audit.search import Found, catch_up, open_copy
-from .auditing import instant, journal_own, operator, own_journal, print_found
+from .audit.search import Found
+from .auditing import instant, journal_own, operator, own_journal, print_found, print_limits
+from .central.connection import central_of
+from .central.copy import asked_copy
 from .config import Config
 from .context import Surroundings
 from .device_list import Sought
@@ -145,9 +146,9 @@ def _opened_on(config: Config, device_id: str) -> tuple[list[Found], bool]:
 
     asked: dict[str, object] = {"question": {"device": device_id}, "user": operator()}
     journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, asked)
-    with contextlib.closing(open_copy(data_dir)) as copy:
-        catch_up(data_dir, copy)
+    with asked_copy(data_dir, central_of(config)) as copy:
         found = opened_on(copy, [device_id], since=0.0, limit=_LISTED + 1)
+        print_limits(copy)
     return found[:_LISTED], len(found) > _LISTED
 
 

@@ -27,6 +27,7 @@ from .audit.journal import Journal
 from .edge import cookies, csrf
 from .edge.exchange import Receive, Scope, Send, inbound, send_answer
 from .edge.origins import ApiSite, Asked, Bounce, MainSite, Site, SystemSite, asked
+from .edge.pace import Pace
 from .errors import FOR_PEOPLE, UNEXPECTED, ClientGone, CrossSite, Fault, fault_for
 from .kept import CLICK, KeptWrite
 from .metrics import Metrics
@@ -72,6 +73,8 @@ class Gateway:
         self._journal = journal
         self._metrics = metrics
         self._now = now
+        self._logging = Pace(10, 1.0)
+        self._unlogged: dict[str, int] = {}
         self._meters: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +91,7 @@ class Gateway:
     async def _fault(self, error: Exception, scope: Scope, receive: Receive, send: _Told) -> None:
         fault = fault_for(error)
         if fault is UNEXPECTED or fault.status == 503:
-            logs.log().error("request failed", fault=fault.code, request=scope.get("lanyard.request", ""), error=error)
+            self._log(error, fault, scope)
         if send.begun:
             raise error  # the answer is cut short, never ended as if it were whole
         system = scope.get("lanyard.system")
@@ -100,10 +103,19 @@ class Gateway:
         )
         await response(scope, receive, send)
 
+    def _log(self, error: Exception, fault: Fault, scope: Scope) -> None:
+        """A fault of every request is told ten times a second; how many more there were, with the next that is told."""
+        if not self._logging.allows(fault.code, self._now()):
+            self._unlogged[fault.code] = self._unlogged.get(fault.code, 0) + 1
+            return
+        more = self._unlogged.pop(fault.code, 0)
+        request = scope.get("lanyard.request", "")
+        logs.log().error("request failed", fault=fault.code, request=request, more=more, error=error)
+
     def _write_down(self, error: Exception, fault: Fault, scope: Scope, system: System | None) -> None:
         """What a clinician's request was refused for, and what a system answered that may not be passed on."""
         seat: Seat | None = scope.get("lanyard.seat")
-        if isinstance(error, _REJECTED):
+        if isinstance(error, _REJECTED) or fault is UNEXPECTED:
             kind = EventType.REQUEST_REJECTED
         elif isinstance(error, _VIOLATIONS):
             kind = EventType.UPSTREAM_VIOLATION
@@ -121,7 +133,7 @@ class Gateway:
             "shift": seat.shift.id,
             "subject": p.subject,
             "system": system.name,
-            "why": str(error),
+            "why": type(error).__name__ if fault is UNEXPECTED else str(error),
             **strength(seat.shift),
         }
         self._journal.note(AuditEvent(kind, self._now(), fields))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import sqlite3
 import time
 from pathlib import Path
 
@@ -14,17 +12,14 @@ from rich.table import Table
 
 from . import config as configuration
 from .assembly import journal_key
+from .audit.asked import Copy, words_of
 from .audit.event import EventType
-from .audit.search import catch_up, open_copy
-from .auditing import journal_own, operator
+from .auditing import journal_own, operator, print_limits
+from .central.connection import central_of
+from .central.copy import asked_copy
 
 _DAY = 86_400.0
 _WORDS = ("reason", "system", "zone", "device", "looks", "clinicians")
-_ASKED = """
-SELECT json_extract(payload, '$.fields.observed.reason'), system, json_extract(payload, '$.fields.zone'),
-  json_extract(payload, '$.fields.device'), count(*), count(DISTINCT subject)
-FROM event WHERE type = 'access.intent' AND at >= ? AND instr(payload, '"observed":{') GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 3, 4
-"""
 
 
 def device_report(given: argparse.Namespace) -> int:
@@ -32,9 +27,9 @@ def device_report(given: argparse.Namespace) -> int:
     data_dir = Path(config.gateway.data_dir)
     asked: dict[str, object] = {"question": {"observed": True, "days": given.days}, "user": operator()}
     journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, asked)
-    with contextlib.closing(open_copy(data_dir)) as copy:
-        catch_up(data_dir, copy)
+    with asked_copy(data_dir, central_of(config)) as copy:
         found = would_refuse(copy, time.time() - given.days * _DAY)
+        print_limits(copy)
     if given.json:
         for row in found:
             print(json.dumps(dict(zip(_WORDS, row, strict=True))))
@@ -45,10 +40,17 @@ def device_report(given: argparse.Namespace) -> int:
     return 0
 
 
-def would_refuse(copy: sqlite3.Connection, since: float) -> list[tuple[str, str, str, str, int, int]]:
+def would_refuse(copy: Copy, since: float) -> list[tuple[str, str, str, str, int, int]]:
     """Looks that were let pass since then (seconds since the epoch) and would not have been, most frequent first: reason, system,
-    zone, device, how many, of how many clinicians. Raises sqlite3.Error."""
-    return copy.execute(_ASKED, (since,)).fetchall()
+    zone, device, how many, of how many clinicians. Raises sqlite3.Error, SearchUnavailable."""
+    words = words_of(copy)
+    reason, zone, device = (words.of_field(name) for name in ("observed.reason", "zone", "device"))
+    rows = copy.execute(
+        f"SELECT {reason}, system, {zone}, {device}, count(*), count(DISTINCT subject) FROM event"  # noqa: S608 - fixed words only
+        f" WHERE type = 'access.intent' AND at >= ? AND {words.holds} GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 3, 4",
+        (since, b'"observed":{'),
+    )
+    return [tuple(row) for row in rows]
 
 
 def _print(found: list[tuple[str, str, str, str, int, int]], days: int) -> None:

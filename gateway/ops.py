@@ -12,10 +12,13 @@ from sso.errors import StoreUnavailable
 
 from .alarms.standing import Standing
 from .audit.journal import Journal
+from .central.ship import Shipper
 from .metrics import Families, Metrics
 from .state import worker_state
 from .stores.base import Store
 from .systems import System
+
+_PATIENCE = 0.5  # seconds for the store, well within the parent's own
 
 
 @dataclass(slots=True)
@@ -27,14 +30,16 @@ class Readings:
     writer: str
     systems: Mapping[str, System]
     standing: Standing
+    shipper: Shipper | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def parts(self) -> dict[str, Any]:
         """Whether requests should come here, and why not. An upstream that is down is no reason to say no."""
         parts = {"draining": "yes" if self.draining.is_set() else "no", "journal": self.journal.state, "store": "ok"}
         try:
-            await self.store.heard(None)
-        except StoreUnavailable:
+            async with asyncio.timeout(_PATIENCE):
+                await self.store.heard(None)
+        except (StoreUnavailable, TimeoutError):
             parts["store"] = "unavailable"
         ready = (
             parts["draining"] == "no"
@@ -45,7 +50,7 @@ class Readings:
 
     async def state(self) -> dict[str, Any]:
         """More than whether it is ready, for a person to read."""
-        return {**await self.parts(), **worker_state(self.writer, self.journal, self.systems)}
+        return {**await self.parts(), **worker_state(self.writer, self.journal, self.systems, self.shipper)}
 
     def figures(self) -> Families:
         self.metrics.journal_queue.set(self.journal.waiting)

@@ -17,6 +17,8 @@ from .audit.event import EventType
 from .audit.journal import Journal
 from .audit.looking import Looking
 from .badges import Badges
+from .central.connection import central_of
+from .central.copy import asked_copy
 from .config import Config
 from .context import Surroundings
 from .credentials import SealedFiles
@@ -167,7 +169,8 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )
     kept = Kept(writes, r.store, r.upstreams, r.journal, doors, renderer, url, now)
     security = Security(launchpad, visitors, r.engine, r.journal, steps, refusals, now)
-    looking = Looking(data_dir_of(config), r.journal, now)
+    central = central_of(config)
+    looking = Looking(data_dir_of(config), r.journal, now, lambda data_dir: asked_copy(data_dir, central))
     desk = DeviceDesk(security, launchpad, devices, r.store, r.sessions, looking, r.systems, refusals, renderer, now)
     changes = DeviceChanges(url, security, desk, launchpad, devices, r.store, sign_off, renderer, now)
     return Pages(

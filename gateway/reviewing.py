@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import json
-import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -17,10 +17,13 @@ from sso.last_sign_on import plain_name
 
 from . import config as configuration
 from .assembly import journal_key
+from .audit.asked import Copy
 from .audit.event import EventType
-from .audit.search import Found, catch_up, found_by, open_copy, search
+from .audit.search import Found, found_by, search
 from .audit.search import Question as Asked
-from .auditing import instant, journal_own, operator
+from .auditing import instant, journal_own, operator, print_limits
+from .central.connection import central_of
+from .central.copy import asked_copy
 from .config import Config
 from .errors import ConfigError
 from .installation import opened_store
@@ -33,7 +36,7 @@ _WHY = {"provider-away": "the provider was away", "vouched": "vouched for"}
 def emergency_list(given: argparse.Namespace) -> int:
     """What nobody has looked at yet, newest first; `--all` also what somebody has."""
     config = configuration.load(given.config)
-    with contextlib.closing(_copy(config, {"emergency": "all" if given.all else "unreviewed"})) as copy:
+    with _copy(config, {"emergency": "all" if given.all else "unreviewed"}) as copy:
         found = _listed(copy)
     shown = [one for one in found if given.all or not one["reviewed_by"]]
     if given.json:
@@ -49,7 +52,7 @@ def emergency_list(given: argparse.Namespace) -> int:
 def emergency_reviewed(given: argparse.Namespace) -> int:
     """Somebody has looked at it, and says what they found. Once: a second look is an error, not a new verdict."""
     config = configuration.load(given.config)
-    with contextlib.closing(_copy(config, {"emergency": given.id})) as copy:
+    with _copy(config, {"emergency": given.id}) as copy:
         found = [one for one in _listed(copy) if len(given.id) >= 4 and str(one["shift"]).startswith(given.id)]
     if len(found) != 1:
         what = "no emergency sign-on's number begins" if not found else "several emergency sign-ons' numbers begin"
@@ -83,24 +86,25 @@ def emergency_forget(given: argparse.Namespace) -> int:
     return 0
 
 
-def _copy(config: Config, question: dict[str, str]) -> sqlite3.Connection:
+@contextlib.contextmanager
+def _copy(config: Config, question: dict[str, str]) -> Iterator[Copy]:
     """Written down before anything is shown, as every look is."""
     data_dir = Path(config.gateway.data_dir)
     asked: dict[str, object] = {"question": question, "user": operator()}
     journal_own(data_dir, journal_key(config), EventType.AUDIT_READ, asked)
-    copy = open_copy(data_dir)
-    catch_up(data_dir, copy)
-    return copy
+    with asked_copy(data_dir, central_of(config)) as copy:
+        yield copy
+        print_limits(copy)
 
 
-def _listed(copy: sqlite3.Connection) -> list[dict[str, object]]:
+def _listed(copy: Copy) -> list[dict[str, object]]:
     started = search(copy, Asked(type=EventType.EMERGENCY_STARTED.value, limit=_MOST))
     reviewed = {e.fields["shift"]: e for e in search(copy, Asked(type=EventType.EMERGENCY_REVIEWED.value, limit=_MOST))}
     looks = _looks(copy, started)
     return [_values(one, reviewed.get(one.fields["shift"]), looks.get(one.fields["shift"], 0)) for one in started]
 
 
-def _looks(copy: sqlite3.Connection, started: list[Found]) -> dict[str, int]:
+def _looks(copy: Copy, started: list[Found]) -> dict[str, int]:
     """How many looks were taken in each of these shifts."""
     if not started:
         return {}

@@ -12,9 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sso.errors import StoreUnavailable
 
 from . import config as configuration
+from .config import Config
 from .errors import ConfigError
 from .stores.connections import engine_of, what_was_said, within
-from .stores.migrating import migrate, standing
+from .stores.migrating import known, migrate, standing
 from .stores.opening import database_of
 
 T = TypeVar("T")
@@ -56,6 +57,25 @@ def _with_database(given: argparse.Namespace, work: Callable[[Connection], T]) -
     config = configuration.load(given.config)
     if config.gateway.database_url is None:
         raise ConfigError(["gateway.database_url: names no database: the embedded store needs no migration of yours"])
+    return _asked(config, work)
+
+
+def database_problems(config: Config, *, live: bool) -> list[str]:
+    """For `lanyard check`; with `live`, the database is asked."""
+    if config.gateway.database_url is None:
+        return []
+    try:
+        database_of(config)
+        if live:
+            _asked(config, known)
+    except ConfigError as error:
+        return list(error.problems)
+    except StoreUnavailable as error:
+        return [f"gateway.database_url: {error}"]
+    return []
+
+
+def _asked(config: Config, work: Callable[[Connection], T]) -> T:
     place, password = database_of(config)
     engine = engine_of(place, password, lasts=_LASTS, most=1)
     try:

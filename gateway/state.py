@@ -11,6 +11,7 @@ from typing import Any
 
 from .alarms.standing import Report
 from .audit.journal import Journal
+from .central.ship import Shipper
 from .certificates import certificates
 from .config import Config
 from .systems import System
@@ -18,12 +19,15 @@ from .systems import System
 VERSION = version("lanyard-gateway")
 
 
-def worker_state(writer: str, journal: Journal, systems: Mapping[str, System]) -> dict[str, Any]:
+def worker_state(
+    writer: str, journal: Journal, systems: Mapping[str, System], shipper: Shipper | None
+) -> dict[str, Any]:
     """What one worker knows beside its parts."""
     return {
         "writer": writer,
         "waiting": journal.waiting,
         "reserve_used": journal.reserve_used,
+        "central": {"behind": shipper.behind, "failing": bool(shipper.failing)} if shipper is not None else None,
         "systems": [_system(system) for system in systems.values()],
     }
 
@@ -48,6 +52,7 @@ def together(
         "stores": _stores(config),
         "workers": {name: {"ready": state["ready"], "pid": state.get("pid")} for name, state in workers.items()},
         "journal_writers": {state["writer"]: _journal(state) for state in answered},
+        "central": _central([state["central"] for state in answered if state["central"] is not None]),
         "systems": [_latest(ones) for ones in zip(*(state["systems"] for state in answered), strict=True)],
         "reports": [report.fields() for report in reports],
         "certificates": [one.fields(now) for one in certificates(config)],
@@ -57,6 +62,11 @@ def together(
 
 def _journal(state: dict[str, Any]) -> dict[str, Any]:
     return {"state": state["journal"], "waiting": state["waiting"], "reserve_used": state["reserve_used"]}
+
+
+def _central(copies: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The central copy as the worker sees it that is furthest behind."""
+    return max(copies, key=lambda one: (one["failing"], one["behind"]), default=None)
 
 
 def _latest(ones: Sequence[dict[str, Any]]) -> dict[str, Any]:

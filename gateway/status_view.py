@@ -70,7 +70,7 @@ def _rows(found: Found, now: float) -> Iterator[tuple[str, Text]]:
     for name, journal in state["journal_writers"].items():
         yield f"journal {name}"[:_LABEL], _journal(journal)
     if (central := state.get("central")) is not None:
-        yield "central copy", _marked(central["says"], well=central["well"])
+        yield "central copy", _central(central)
     for number, one in enumerate(state["systems"]):
         yield "systems" if number == 0 else "", _system(one, now)
     for number, one in enumerate(state["certificates"]):
@@ -90,6 +90,13 @@ def _journal(journal: dict[str, Any]) -> Text:
     used = round(journal["reserve_used"] * 100)
     words = f"{journal['state']}, {journal['waiting']} waiting, {used} % of the reserve used"
     return _marked(words, well=journal["state"] == "ok")
+
+
+def _central(central: dict[str, Any]) -> Text:
+    behind = f"{_long(central['behind'])} behind" if central["behind"] else "up to date"
+    if central["failing"]:
+        return Text(f"NO ANSWER, {behind}; it catches up by itself", _BAD)
+    return Text(behind, _WARN if central["behind"] > 5 else "")
 
 
 def _system(one: dict[str, Any], now: float) -> Text:

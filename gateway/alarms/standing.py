@@ -35,7 +35,7 @@ class Standing:
     """`say` is an alarm hook: control and state, `ok` or anything else."""
 
     def __init__(self, by: str, now: Callable[[], float]) -> None:
-        self._by = by
+        self.by = by
         self._now = now
         self._lock = threading.Lock()
         self._reports: dict[str, Report] = {}
@@ -50,7 +50,7 @@ class Standing:
                     self._reports[control] = replace(known, failing="")
             elif known is None or not known.failing:
                 times = known.failures + 1 if known else 1
-                self._reports[control] = Report(control, self._by, word, word, times, self._now())
+                self._reports[control] = Report(control, self.by, word, word, times, self._now())
             else:
                 self._reports[control] = replace(known, failing=word, word=word)
 

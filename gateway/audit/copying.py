@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS reached (path TEXT PRIMARY KEY, offset INTEGER NOT NU
 """
 
 
-_Rows: TypeAlias = list[tuple[Any, ...]]
+Rows: TypeAlias = list[tuple[Any, ...]]
 
 
 def open_copy(data_dir: Path) -> sqlite3.Connection:
@@ -150,9 +150,9 @@ def _transaction(copy: sqlite3.Connection) -> Iterator[None]:
 def _segment(path: Path, offset: int, copy: sqlite3.Connection, most: int) -> int:
     records, added = read(path, offset, tears=False), 0
     while added < most and (batch := [record for record in islice(records, _BATCH) if isinstance(record, Record)]):
-        events, patients, about = _Rows(), _Rows(), _Rows()
+        events, patients, about = Rows(), Rows(), Rows()
         for record in batch:
-            _rows(record.payload, events, patients, about)
+            put_rows(record.payload, events, patients, about)
         with _transaction(copy):
             _insert(copy, "event", events)
             _insert(copy, "patient", sorted(patients))
@@ -162,7 +162,7 @@ def _segment(path: Path, offset: int, copy: sqlite3.Connection, most: int) -> in
     return added
 
 
-def _insert(copy: sqlite3.Connection, table: str, rows: _Rows) -> None:
+def _insert(copy: sqlite3.Connection, table: str, rows: Rows) -> None:
     """Many rows in a statement: the thread lets go of the interpreter once for each, and other threads need it."""
     whole = len(rows) - len(rows) % _AT_ONCE
     for start in range(0, whole, _AT_ONCE):
@@ -178,10 +178,11 @@ def _statement(table: str, columns: int, rows: int) -> str:
     return f"INSERT OR IGNORE INTO {table} VALUES {','.join([row] * rows)}"  # noqa: S608 - fixed words only
 
 
-def _rows(payload: bytes, events: _Rows, patients: _Rows, about: _Rows) -> None:
+def put_rows(payload: bytes, events: Rows, patients: Rows, about: Rows) -> bool:
+    """Add what a record is found by to these; False for a header or a closing record, which have nothing."""
     event = orjson.loads(payload)
     if "type" not in event:
-        return  # a header, or a closing record
+        return False
     fields: dict[str, Any] = event["fields"]
     place, get = (event["writer"], event["epoch"], event["seq"]), fields.get
     named = (_text(get("request")), _text(get("subject")), _text(get("name")), _text(get("system")))
@@ -190,6 +191,7 @@ def _rows(payload: bytes, events: _Rows, patients: _Rows, about: _Rows) -> None:
         patients.append((namespace, value, *place))
     if (name := ABOUT.get(event["type"])) and (value := _text(get(name))):
         about.append((event["type"], value, event["at"], *place))
+    return True
 
 
 def _text(value: object) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+_SPARE = 4  # descriptors: a segment, the ballast, their folder, and one over
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # there is no room, by whichever limit
 
 
@@ -42,17 +44,33 @@ class Disk(Protocol):
 
 
 class RealDisk:
-    def create(self, path: Path, size: int) -> int:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    """Holds a few descriptors that nobody else can have, so that a segment can be begun while connections take all others."""
+
+    _spare: ClassVar[list[int]] = []
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        while self._spare:
+            os.close(self._spare.pop())
         try:
-            os.posix_fallocate(fd, 0, size)
-            os.fsync(fd)
-            _sync_folder(path.parent)
-        except OSError:
-            os.close(fd)
-            path.unlink(missing_ok=True)
-            raise
-        return fd
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # the next time may give more
+                while len(self._spare) < _SPARE:
+                    self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+    def create(self, path: Path, size: int) -> int:
+        with self._room():
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, size)
+                os.fsync(fd)
+                _sync_folder(path.parent)
+            except OSError:
+                os.close(fd)
+                path.unlink(missing_ok=True)
+                raise
+            return fd
 
     def write(self, fd: int, data: bytes, offset: int) -> None:
         view = memoryview(data)
@@ -69,18 +87,24 @@ class RealDisk:
         os.close(fd)
 
     def cut(self, path: Path, size: int) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.ftruncate(fd, size)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        with self._room():
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                os.ftruncate(fd, size)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
     def remove(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        with self._room():
+            path.unlink(missing_ok=True)
+            _sync_folder(path.parent)
 
     def hold(self, path: Path, size: int) -> None:
+        with self._room():
+            self._hold(path, size)
+
+    def _hold(self, path: Path, size: int) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             now = os.fstat(fd).st_size

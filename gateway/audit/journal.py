@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from policies.decision import Deny, Permit
 from policies.model import AccessRequest, Facts, Known, PatientRef, Purpose
@@ -41,6 +41,16 @@ _SHORTEST_KEY = 32
 _SUMS_EVERY = 60.0
 
 
+class Confirming(Protocol):
+    """Somewhere else an event has to be before it counts. Both raise JournalUnavailable."""
+
+    def ready(self) -> None:
+        """Whether it is known already that nothing arrives there."""
+
+    async def arrived(self, sequence: int) -> None:
+        """Wait until this writer's event is there."""
+
+
 class Journal:
     """`open` one for a data directory; `close` it. One writer of a name at a time."""
 
@@ -54,6 +64,7 @@ class Journal:
         self._paying = threading.Lock()
         self._sums = Sums()
         self._summing: asyncio.Task[None] | None = None
+        self.confirming: Confirming | None = None  # None: what is on this disk counts
 
     @classmethod
     def open(
@@ -120,6 +131,10 @@ class Journal:
     @property
     def state(self) -> str:
         """`ok`, `alarm`, `break-glass-only`, `used`, or the reason why nothing can be written."""
+        try:
+            self._ready()
+        except JournalUnavailable as error:
+            return error.reason
         return self._writer.failing or self._writer.room.value
 
     async def intent(
@@ -130,6 +145,7 @@ class Journal:
         `question` is the engine's exact input as JSON; it is written once in each segment, its hash each time.
         """
         permitted = isinstance(decision, Permit)
+        self._ready()
         if self._writer.room is not Room.OK:
             self._admit(access, facts, permitted=permitted)
         shares = wording.shares(access.patients)
@@ -140,12 +156,15 @@ class Journal:
             question if len(question) <= _LONGEST_QUESTION else b"",
         )
         more = [self._put_released(line.id, share) for share in shares[1:]]
-        sequence = await (_all(told, *more) if more else told)
+        sequence = await self._confirmed(told, *more)
         return AuditReceipt(line.id, "permit" if permitted else "deny", sequence, access.patients)
 
     async def released(self, receipt: AuditReceipt, seen: frozenset[PatientRef]) -> AuditReceipt:
         """`record.released` for patients that the intent did not name, durable on return. Raises JournalUnavailable."""
-        sequence = await _all(*[self._put_released(receipt.request, share) for share in wording.shares(seen)])
+        self._ready()
+        sequence = await self._confirmed(
+            *[self._put_released(receipt.request, share) for share in wording.shares(seen)]
+        )
         return AuditReceipt(receipt.request, receipt.verdict, sequence, receipt.patients | seen)
 
     def completed(self, receipt: AuditReceipt | AssetReceipt, status: int, sent: int, outcome: Outcome) -> None:
@@ -167,7 +186,21 @@ class Journal:
 
     async def record(self, event: AuditEvent) -> int:
         """Any other event, durable on return; its sequence. Raises JournalUnavailable."""
-        return await self._put(event.type, event.fields, at=event.at)
+        if event.type is EventType.GATEWAY_STOPPED:  # it stops, whoever has heard of it
+            return await self._put(event.type, event.fields, at=event.at)
+        self._ready()
+        return await self._confirmed(self._put(event.type, event.fields, at=event.at))
+
+    def _ready(self) -> None:
+        if self.confirming is not None:
+            self.confirming.ready()
+
+    async def _confirmed(self, *told: asyncio.Future[int]) -> int:
+        """The last sequence, once all are wherever they have to be."""
+        sequence = await (_all(*told) if len(told) > 1 else told[0])
+        if self.confirming is not None:
+            await self.confirming.arrived(sequence)
+        return sequence
 
     def note(self, event: AuditEvent) -> None:
         """An event that nobody waits for, from any thread. When the journal cannot take it, that is counted and said."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from .asked import Copy, words_of
 from .copying import NAME, catch_up, open_copy
 
 __all__ = ["Found", "Place", "Question", "SearchCopy", "catch_up", "found", "open_copy", "search"]
@@ -58,12 +59,12 @@ class Found:
         return self.at, self.writer, self.epoch, self.seq
 
 
-def search(copy: sqlite3.Connection, question: Question) -> list[Found]:
+def search(copy: Copy, question: Question) -> list[Found]:
     """Newest first. The caller journals that it was asked."""
-    where, values = ["1"], list[Any]()
+    where, values, words = ["1 = 1"], list[Any](), words_of(copy)
     if question.who:
-        where.append("(subject = ? OR name LIKE ? ESCAPE '\\')")
-        values += [question.who, f"%{_like(question.who)}%"]
+        where.append(words.who)
+        values += [question.who, *[f"%{_like(question.who)}%"] * (words.who.count("?") - 1)]
     if question.patient:
         where.append(
             "(writer, epoch, seq) IN (SELECT writer, epoch, seq FROM patient WHERE value IN (?, ?)"
@@ -95,13 +96,13 @@ def found(rows: Iterable[tuple[Any, ...]]) -> list[Found]:
     return [Found(w, e, s, at, kind, orjson.loads(payload)["fields"]) for w, e, s, at, kind, payload in rows]
 
 
-def found_by(copy: sqlite3.Connection, kind: str, field: str, values: list[str], *, since: float) -> list[Found]:
+def found_by(copy: Copy, kind: str, field: str, values: list[str], *, since: float) -> list[Found]:
     """Events of one type in which a field that is no column has one of these values, newest first. Reads them all since then."""
     rows = copy.execute(
-        "SELECT writer, epoch, seq, at, type, payload FROM event WHERE at >= ? AND type = ?"
-        " AND json_extract(CAST(payload AS TEXT), '$.fields.' || ?) IN (SELECT value FROM json_each(?))"
+        "SELECT writer, epoch, seq, at, type, payload FROM event WHERE at >= ? AND type = ?"  # noqa: S608 - fixed words only
+        f" AND {words_of(copy).of_field(field)} {words_of(copy).among}"
         " ORDER BY at DESC, writer DESC, epoch DESC, seq DESC",
-        (since, kind, field, orjson.dumps(values).decode()),
+        (since, kind, orjson.dumps(values).decode()),
     )
     return found(rows)
 

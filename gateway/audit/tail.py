@@ -16,6 +16,7 @@ from pathlib import Path
 from .disk import Disk
 from .reserve import Reserve
 from .segment import FRAME, Record, SegmentName, closing, frame, header, mac, read
+from .synced import Mark, Synced
 
 
 @dataclass(slots=True)
@@ -52,7 +53,12 @@ class Tail:
         self._mac = place.mac
         self._fd, self._path, self._size, self._offset = -1, folder, 0, 0
         self._inputs: set[str] = set()
-        self._begin()
+        self._mark = Mark(folder)
+        try:
+            self._begin()
+        except OSError:
+            self._mark.close()
+            raise
 
     def append(self, entries: Sequence[Entry]) -> int:
         """Make the first of `entries` durable, as many as the segment holds, in one write and one sync; how many.
@@ -84,12 +90,15 @@ class Tail:
 
     def close(self) -> None:
         """End the segment in good order. Raises OSError."""
-        if self._fd < 0:
-            return
-        record, own = frame(self._key, self._mac, closing(self.sequence))
-        if len(record) <= self._size - self._offset:
-            self._flush(record, own, self.sequence)
-        self._end()
+        try:
+            if self._fd < 0:
+                return
+            record, own = frame(self._key, self._mac, closing(self.sequence))
+            if len(record) <= self._size - self._offset:
+                self._flush(record, own, self.sequence)
+            self._end()
+        finally:
+            self._mark.close()
 
     def _append(self, entries: Sequence[Entry]) -> int:
         own, sequence, room = self._mac, self.sequence, self._size - self._offset
@@ -132,6 +141,10 @@ class Tail:
         self._disk.sync(self._fd)
         self._offset += len(data)
         self._mac, self.sequence = own, sequence
+        self._tell()
+
+    def _tell(self) -> None:
+        self._mark.tell(Synced(self._epoch, self._index - 1, self._offset, self.sequence))
 
     def _next(self) -> None:
         self._end()
@@ -163,6 +176,7 @@ class Tail:
         self._index += 1
         self._mac = own
         self._inputs.clear()
+        self._tell()
 
     def _give_up(self) -> None:
         fd, self._fd = self._fd, -1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class WriterReport:
     being_written: bool = False  # a running gateway holds it; a cut last record is a write on its way
     orderly: bool = False  # the newest segment was closed: nothing can have been cut off behind it
     types: Counter[str] = field(default_factory=Counter)
+    last: tuple[int, int, bytes] = (0, 0, b"")  # epoch, sequence and mac of the last event that is proven
     unended: set[str] = field(default_factory=set)  # requests whose intent has no end: they count as released
 
 
@@ -74,11 +75,11 @@ def verify(data_dir: Path, key: bytes, progress: Callable[[int], None] = lambda 
 
 
 def _writer(folder: Path, data_dir: Path, key: bytes, progress: Callable[[int], None]) -> WriterReport:
-    report = WriterReport(folder.name, being_written=_held(folder))
+    report = WriterReport(folder.name, being_written=held(folder))
     copied = newest_copied(data_dir, folder.name)  # before reading: a running writer goes on
-    chain, found = _Chain(report, key, progress), segments(folder)
+    chain, found = Chain(report, key, progress), segments(folder)
     for path in found:
-        chain.segment(path, newest=path is found[-1])
+        chain.segment(SegmentName.of(path), read(path), torn=path is found[-1] and report.being_written)
         if report.bad:
             return report
     if strays := strangers(folder):
@@ -90,7 +91,8 @@ def _writer(folder: Path, data_dir: Path, key: bytes, progress: Callable[[int], 
     return report
 
 
-def _held(folder: Path) -> bool:
+def held(folder: Path) -> bool:
+    """Whether somebody writes there now."""
     try:
         fd = os.open(folder / "lock", os.O_RDWR)
     except OSError:
@@ -104,23 +106,25 @@ def _held(folder: Path) -> bool:
     return False
 
 
-class _Chain:
-    """Follows one writer's chain, segment by segment, and fills its report."""
+class Chain:
+    """Follows one writer's chain, segment by segment, and fills its report; from files, or from wherever the records are kept."""
 
-    def __init__(self, report: WriterReport, key: bytes, progress: Callable[[int], None]) -> None:
+    def __init__(self, report: WriterReport, key: bytes, progress: Callable[[int], None], unit: str = "byte") -> None:
+        """`unit`: what a record's offset counts."""
         self.next = 1
+        self._unit = unit
         self._report = report
         self._key = key
         self._progress = progress
         self._mac = FIRST
         self._at = SegmentName(0, 0)
 
-    def segment(self, path: Path, *, newest: bool) -> None:
-        name = SegmentName.of(path)
+    def segment(self, name: SegmentName, items: Iterable[Record | Torn], *, torn: bool) -> None:
+        """`torn`: a cut last record is a write on its way."""
         begun = closed = False
-        for item in read(path):
+        for item in items:
             if isinstance(item, Torn):
-                bad = "" if newest and self._report.being_written else item.why
+                bad = "" if torn else item.why
             elif closed:
                 bad = "a record follows the one that closed the segment"
             elif not begun:
@@ -130,7 +134,7 @@ class _Chain:
             else:
                 bad = self._event(name, item)
             if bad:
-                self._report.bad = f"{path.name}, byte {item.offset}: {bad}"
+                self._report.bad = f"{name.path(Path()).name}, {self._unit} {item.offset}: {bad}"
                 return
         self._report.orderly = closed
 
@@ -172,6 +176,7 @@ class _Chain:
         if place != (self._report.name, name.epoch, self.next):
             return f"sequence {place[2]} of `{place[0]}` stands where {self.next} belongs"
         self._mac = record.mac
+        self._report.last = name.epoch, self.next, record.mac
         self.next += 1
         return ""
 

@@ -18,7 +18,7 @@ HANGS = 10.0  # seconds without a beat
 BEGINS = 600.0  # seconds for a worker to begin: a long journal may have to be read first
 _AT_ONCE = 1.0  # a worker that lives no longer than this waits before it is begun again
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 15.0  # seconds
-_ENDED = 10.0  # seconds beyond `gateway.drain` for a worker to end
+_ENDED = 15.0  # seconds beyond `gateway.drain` for a worker to end
 
 
 class Crew:

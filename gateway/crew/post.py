@@ -25,6 +25,11 @@ class Post:
         """The name of its journal's writer, by the gateway's."""
         return writer_name(name, self.number, self.of, second=self.second)
 
+    def beside(self, name: str) -> frozenset[str]:
+        """The writers of the other workers of its crew."""
+        all_of_them = (writer_name(name, n, self.of, second=self.second) for n in range(1, self.of + 1))
+        return frozenset(all_of_them) - {self.writer(name)}
+
     def share(self, whole: int, *, least: int = 1) -> int:
         """Of something that all of them have together."""
         return max(least, whole // self.of)

@@ -30,6 +30,7 @@ class Refused(StrEnum):
     UPGRADE = "upgrade"
     BODY = "malformed-body"
     TOO_SLOW = "too-slow"
+    TOO_MANY = "too-many-connections"  # more than leave the journal and the systems a descriptor each
     PIPELINED = "pipelined"
     HOST = "host"  # none, two, or malformed
     UNKNOWN_HOST = "unknown-host"
@@ -46,6 +47,7 @@ STATUS = {
     Refused.EXPECTATION: 417,
     Refused.UPGRADE: 501,
     Refused.TOO_SLOW: 408,
+    Refused.TOO_MANY: 503,
     Refused.UNKNOWN_HOST: 421,
     Refused.METHOD: 405,
     Refused.WEBSOCKET: 403,

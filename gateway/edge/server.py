@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -21,14 +21,17 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..outbox import Outbox
+from . import descriptors
+from .accepting import Acceptor
 from .cycle import Cycle
 from .deadlines import Deadlines
 from .framing import LONGEST_HEAD, LONGEST_LINE, Head, Refused, read, status
 
 _OVERHEAD = 64 * 1024  # bytes of chunk framing beyond what a body's size explains
+_SPEAKS_WITHIN = 0.25  # seconds, where others wait for a place
 _REASONS = {400: b"Bad Request", 405: b"Method Not Allowed", 408: b"Request Timeout", 414: b"URI Too Long", 417: b"Expectation Failed",
             421: b"Misdirected Request", 431: b"Request Header Fields Too Large", 501: b"Not Implemented",
-            505: b"HTTP Version Not Supported"}  # fmt: skip
+            503: b"Service Unavailable", 505: b"HTTP Version Not Supported"}  # fmt: skip
 
 Rejected = Callable[[str, str], None]
 
@@ -38,6 +41,10 @@ class LanyardProtocol(HttpToolsProtocol):
 
     rejected: Rejected = staticmethod(lambda source, reason: None)
     deadlines = Deadlines()
+    most = 1 << 30  # connections at once
+    silent: ClassVar[
+        dict[LanyardProtocol, float]
+    ] = {}  # those that never said anything, the oldest first, and since when
     leaving = False  # each answer is the last of its connection
 
     outbox: Outbox | None = None
@@ -62,6 +69,19 @@ class LanyardProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         self._waiting_for_first = True
         self._stalled_since = 0.0  # the browser takes nothing; 0: it does
+        if len(self.connections) > self.most and not self._took_a_silent_one_s_place():
+            self.refuse(Refused.TOO_MANY)
+        else:
+            self.silent[self] = self._since
+
+    def _took_a_silent_one_s_place(self) -> bool:
+        """Whoever says nothing holds no place that somebody else wants."""
+        oldest = next(iter(self.silent), None)
+        if oldest is None or self._since - self.silent[oldest] < _SPEAKS_WITHIN:
+            return False
+        del self.silent[oldest]
+        oldest.refuse(Refused.TOO_MANY)
+        return True
 
     # Bytes in
 
@@ -77,6 +97,7 @@ class LanyardProtocol(HttpToolsProtocol):
 
     def _read_head(self, data: bytes) -> None:
         if not self._buffer:
+            self.silent.pop(self, None)
             self._since = self.loop.time()
             self._waiting_for_first = False
         buffer = self._buffer + data if self._buffer else data
@@ -211,7 +232,8 @@ class LanyardProtocol(HttpToolsProtocol):
             self._outbox.flush()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-                b"connection: close\r\n\r\n%s" % (code, _REASONS[code], len(words), words)
+                b"%bconnection: close\r\n\r\n%s"
+                % (code, _REASONS[code], len(words), b"retry-after: 3\r\n" if code == 503 else b"", words)
             )
         if cycle is not None:
             cycle.disconnected = True
@@ -221,6 +243,7 @@ class LanyardProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.silent.pop(self, None)
         if self._task is not None and self.cycle is not None and self.cycle.scope.get("lanyard.stoppable"):
             self._task.cancel()
 
@@ -315,6 +338,19 @@ class LanyardServer(uvicorn.Server):
     deadlines = Deadlines()
     protocol: type[LanyardProtocol] = LanyardProtocol
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Sockets that it is given may be others' too: connections are taken one by one."""
+        if sockets is None:
+            await super().startup()
+            return
+        await self.lifespan.startup()
+
+        def protocol() -> asyncio.Protocol:
+            return self.protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        self.servers = [Acceptor(one, protocol, self.config.ssl) for one in sockets]  # type: ignore[misc]  # as much of a server as is asked of it
+        self.started = True
+
     async def sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while not self.should_exit:
@@ -342,6 +378,16 @@ class LanyardServer(uvicorn.Server):
         while self.server_state.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody new; who was let in a moment ago may still ask, since its question is on its way."""
+        for listener in self.servers:
+            listener.close()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SPEAKS_WITHIN
+        while self.protocol.silent and loop.time() < until:  # noqa: ASYNC110 - each connection ends its wait by itself
+            await asyncio.sleep(0.01)
+        await super().shutdown(sockets)
 
     async def serve_quietly(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve without taking over the process's signals."""
@@ -377,6 +423,9 @@ def server(
 
     Protocol.rejected = staticmethod(rejected)
     Protocol.deadlines = deadlines
+    Protocol.silent = {}
+    descriptors.take_all()
+    Protocol.most = descriptors.most_connections()
     config = uvicorn.Config(
         app,
         host=host.strip("[]"),

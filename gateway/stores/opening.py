@@ -27,9 +27,10 @@ STORE = "sessions.db"
 def open_store(
     config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None, *, beside: bool = False
 ) -> Store:
-    """`alarm`: as the stores say. `beside`: by a command, while gateways may run, or as one of several workers.
+    """`alarm`: as the stores say. `beside`: other processes may write there too: for a command, or for one of several workers.
 
-    Raises ConfigError, StoreUnavailable."""
+    Raises ConfigError, StoreUnavailable.
+    """
     if config.gateway.redis_url is not None:
         return open_replicated(config, seal, alarm)
     if config.gateway.database_url is not None:

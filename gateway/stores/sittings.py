@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from sso.session import Session
 
@@ -15,6 +15,7 @@ from .rows import Rows, put_new
 from .schema import seated_on, sessions
 from .values import session_of
 
+_AT_ONCE = 200  # sessions whose last being seen is written in one transaction
 KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
 
 
@@ -66,20 +67,24 @@ class SessionRows(Rows):
         return session_of(json.loads(self._seal.unseal(value, purpose=f"session:{hashed}")))
 
     async def touch(self, seen: list[Session]) -> None:
-        """Write when sessions were last seen; all at once, in one order for all who do."""
+        """Write when sessions were last seen; some at a time, in one order for all who do."""
+        known = sorted((key_hash(session.id), session.last_seen) for session in seen)
+        for begin in range(0, len(known), _AT_ONCE):
+            some = dict(known[begin : begin + _AT_ONCE])
+            await self._do(lambda c, some=some: self._touch(c, some))  # type: ignore[misc]  # default binds the loop's value
 
-        def work(c: Connection) -> None:
-            for hashed, session in sorted((key_hash(session.id), session.last_seen) for session in seen):
-                live = sessions.c.id == hashed, sessions.c.ended.is_(None)
-                value = c.execute(select(sessions.c.value).where(*live).with_for_update()).scalar()
-                if not value:
-                    continue
-                kept = self._session(hashed, value)
-                kept.last_seen = max(kept.last_seen, session)
-                value = self._seal.seal(json.dumps(asdict(kept)).encode(), purpose=f"session:{hashed}")
-                c.execute(update(sessions).where(*live).values(value=value, forget=_forgotten(kept)))
-
-        await self._do(work)
+    def _touch(self, c: Connection, seen: dict[str, float]) -> None:
+        live = sessions.c.id.in_(seen), sessions.c.ended.is_(None)
+        asked = select(sessions.c.id, sessions.c.value).where(*live).order_by(sessions.c.id).with_for_update()
+        rows = []
+        for hashed, value in c.execute(asked).all():
+            kept = self._session(hashed, value)
+            kept.last_seen = max(kept.last_seen, seen[hashed])
+            row = self._session_row(kept)
+            rows.append({"at": hashed, "value": row["value"], "forget": row["forget"]})
+        if rows:
+            # One statement for all; their rows are held, so that none has ended meanwhile.
+            c.execute(update(sessions).where(sessions.c.id == bindparam("at")), rows)
 
 
 def _forgotten(session: Session) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import asdict, dataclass
 
 from starlette.responses import Response
@@ -25,6 +26,8 @@ REMEDIES = {
 }
 
 
+_PASSES = {"session-unavailable"}  # what a look may meet for a moment: its page tries again by itself
+_AGAIN, _SPREAD = 3, 4  # seconds; spread, so that a whole ward does not come in one moment
 _HOME = ("/", "Back to all systems")
 _STRONGER = {
     2: "Sign on once more, with your second factor.",
@@ -115,7 +118,7 @@ class Refusals:
         else:
             lead = system.title if system else ""
             facts += [("Detail", _quoted(says))] if says else []
-        return self._message(
+        page = self._message(
             fault.status,
             fault.title,
             lead,
@@ -125,6 +128,9 @@ class Refusals:
             framed=_in_frame(method, headers),
             onward=fault.onward,
         )
+        if fault.code in _PASSES and method == "GET":
+            page.headers["refresh"] = str(_AGAIN + secrets.randbelow(_SPREAD))
+        return page
 
     def signed_out(self, method: str, headers: Headers, *, framed: bool) -> Response:
         """A request without a session that cannot be sent to sign on."""

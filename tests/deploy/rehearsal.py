@@ -238,6 +238,7 @@ def main() -> dict[str, Any]:
                 until(one.ready, f"{one.name} is ready")
             until(lambda: _settled(*both), "one of them has the address")
             load = Load(EPR, trusted, signed_on(trusted))
+            running.callback(load.end)
             told = story(*both, load)
             told |= {"written_twice": sum(1 for count in written.values() if count > 1)}
             told |= {"acknowledged_not_written": len(load.taken - written.keys()), "writes": len(load.taken)}

@@ -69,3 +69,16 @@ def test_commands_work_on_the_database(on_database: Installation, lanyard: Termi
     assert "Ward 7 PC 3" in lanyard("device", "list").out
     assert lanyard("device", "revoke", "5f0c2a91b3d4").code == 0
     assert "revoked" in lanyard("device", "list").out
+
+
+def test_a_check_asks_the_database(on_database: Installation, lanyard: Terminal) -> None:
+    """Its password is looked for in any case, and with `--live` it is asked whether it takes us and is not of a later release."""
+    assert "gateway.database_url" not in lanyard("check", "--live").err
+    (on_database.folder / "database.password").write_text("wrong-password")
+    assert lanyard("check").code == 0
+    said = lanyard("check", "--live")
+    assert (said.code, "gateway.database_url: the database" in said.err) == (1, True)
+    assert "wrong-password" not in said.err
+    (on_database.folder / "database.password").unlink()
+    said = lanyard("check")
+    assert (said.code, "gateway.database_password" in said.err) == (1, True)

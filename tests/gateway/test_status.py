@@ -114,7 +114,9 @@ def test_several_workers_are_one_gateway(place: Installation) -> None:
     """It is ready where one is, names each, and knows of a system what the last to ask found."""
     parts = {"ready": True, "draining": "no", "journal": "ok", "store": "ok"}
     one = {**parts, "writer": "gw1-1", "waiting": 0, "reserve_used": 0.0, "systems": [seen(NOW - 3, None)]}
+    one |= {"central": {"behind": 0.0, "failing": False}}
     other = {**one, "ready": False, "writer": "gw1-2", "systems": [seen(None, NOW - 1)]}
+    other |= {"central": {"behind": 40.0, "failing": True}}
     hangs = {"ready": False, "answers": "no"}
     workers = {"1": one, "2": other, "3": hangs}
     place.write()
@@ -122,6 +124,8 @@ def test_several_workers_are_one_gateway(place: Installation) -> None:
     assert (both["ready"], both["began"]) == (True, NOW - 60)
     assert {name: worker["ready"] for name, worker in both["workers"].items()} == {"1": True, "2": False, "3": False}
     assert set(both["journal_writers"]) == {"gw1-1", "gw1-2"}
+    assert both["central"] == {"behind": 40.0, "failing": True}
+    assert "NO ANSWER, 40 s behind" in text_of(Found("127.0.0.1:9090", both))
     assert both["systems"] == [seen(NOW - 3, NOW - 1)]
 
 

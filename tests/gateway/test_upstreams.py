@@ -18,7 +18,8 @@ from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.log_on import LogOn
 from gateway.log_on_calls import Tried, nobody_notes
 from gateway.sessions import Seat
-from gateway.stores.base import Store
+from gateway.stores.postgres import PostgresStore
+from gateway.stores.sqlite import SqliteStore
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
 from policies.decision import Permit
@@ -169,7 +170,7 @@ class Ward:
     def __init__(
         self,
         share: Share = Share.SESSION,
-        shelf: Shelf | Store | None = None,
+        shelf: Shelf | SqliteStore | PostgresStore | None = None,
         tried: Tried = nobody_notes,
         old: OldSystem | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""A throw-away certificate for `*.records.localhost`."""
+"""A throw-away certificate, for `*.records.localhost` where nothing else is said."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cryptography.x509.oid import NameOID
 _USUAL = ("records.localhost", "*.records.localhost")
 
 
-def certificate(folder: Path, *names: str, days: float = 1) -> tuple[Path, Path]:
-    """Files with the certificate and its key, good for a day; for other `names`, where some are given."""
+def certificate(folder: Path, names: tuple[str, ...] = _USUAL, *, days: float = 1) -> tuple[Path, Path]:
+    """Files with the certificate and its key, good for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "records.localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -26,7 +26,7 @@ def certificate(folder: Path, *names: str, days: float = 1) -> tuple[Path, Path]
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names or _USUAL]), False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), False)
         .sign(key, hashes.SHA256())
     )
     cert, secret = folder / "tls.crt", folder / "tls.key"

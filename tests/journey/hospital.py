@@ -80,7 +80,7 @@ class Hospital:
             os.killpg(self.process.pid, how)
         else:
             self.process.send_signal(how)
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     @property
     def workers(self) -> dict[int, int]:

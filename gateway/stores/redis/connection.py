@@ -26,6 +26,7 @@ from .scripts import Script
 _MOST = 32  # connections at once
 _FAILURES = 5  # in a row, before nobody waits any more
 _PROBE_EVERY = 1.0  # seconds
+_MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
 
 
 class Circuit:
@@ -91,7 +92,7 @@ class Server:
 
     async def close(self) -> None:
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running, timeout=2 * self._deadline)
         await self._client.aclose()
         pool = self._client.connection_pool
         await pool.aclose()
@@ -136,10 +137,8 @@ class Server:
             self._circuit.answered()
             raise StoreFull("Redis is full: give it more memory (`maxmemory`)") from None
         except (RedisError, TimeoutError, OSError) as error:
-            if isinstance(error, NoPermissionError) or "ACL failure" in str(error):
-                raise StoreUnavailable(
-                    "the Redis user may not do what is needed: docs/stores.md says what is"
-                ) from None
+            if isinstance(error, NoPermissionError) or any(words in str(error) for words in _MAY_NOT):
+                raise StoreUnavailable("the Redis user may not do what is needed: docs/redis.md says what is") from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None

@@ -221,3 +221,12 @@ class SeatContract(Opened):
         kept = await self.store.session("session-1")
         assert kept is not None
         assert (kept.hosts, kept.last_seen) == ((PAS, "epr.example"), T0 + 90)
+
+    async def test_many_that_were_seen_are_written_all(self) -> None:
+        """More than one transaction's worth, with one that has ended and one that nobody knows among them."""
+        for n in range(230):
+            await self.store.put_session(session(f"session-{n}", ended=T0 + 1 if n == 7 else None))
+        await self.store.touch([session(f"session-{n}", last_seen=T0 + n + 1) for n in range(231)])
+        kept = [await self.store.session(f"session-{n}") for n in range(230)]
+        assert [one.last_seen for one in kept if one] == [T0 if n == 7 else T0 + n + 1 for n in range(230)]
+        assert await self.store.session("session-230") is None

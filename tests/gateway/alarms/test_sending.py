@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from gateway.alarms.webhook import signature
 from gateway.config import AlarmsTable
 from sso.seal import new_key
 from tests.journey.certificate import certificate
+from tests.journey.hospital import hospital, system
 
 from ..installation import Installation, Terminal
 from .receivers import PASSWORD, USER, hook, post
@@ -54,7 +57,7 @@ def until(true: Callable[[], object], within: float = 20.0) -> None:
 def test_an_alarm_reaches_mailbox_and_webhook_with_what_to_do(tmp_path: Path) -> None:
     """Whoever is rung reads what fails, since when, what that means and what to do; the webhook can tell who sent it."""
     own = Standing("gw1", time.time)
-    with post(*certificate(tmp_path, "localhost")) as mailbox, hook() as receiver:
+    with post(*certificate(tmp_path, ("localhost",))) as mailbox, hook() as receiver:
         settings = AlarmsTable(**by_mail(tmp_path, mailbox.port), **by_hook(tmp_path, receiver.url))
         with sending(ways_of(settings), Telling("gw1", 3600, Severity.WARNING), own.reports, own):
             own.say("journal", "disk-full")
@@ -76,7 +79,7 @@ def test_an_alarm_reaches_mailbox_and_webhook_with_what_to_do(tmp_path: Path) ->
 
 def test_a_mail_server_that_is_away_delays_nothing_and_is_said(tmp_path: Path) -> None:
     """The webhook has it at once, `alarm-delivery` fails, and the mail comes when the server is back."""
-    port, files, own = free_port(), certificate(tmp_path, "localhost"), Standing("gw1", time.time)
+    port, files, own = free_port(), certificate(tmp_path, ("localhost",)), Standing("gw1", time.time)
     with hook() as receiver:
         settings = AlarmsTable(**by_mail(tmp_path, port), **by_hook(tmp_path, receiver.url))
         with sending(ways_of(settings), Telling("gw1", 3600, Severity.WARNING), own.reports, own):
@@ -94,8 +97,8 @@ def test_a_mail_server_with_another_certificate_gets_nothing(tmp_path: Path) -> 
     """Who is not the configured server hears neither password nor alarm."""
     other = tmp_path / "other"
     other.mkdir()
-    with post(*certificate(other, "localhost")) as mailbox:
-        certificate(tmp_path, "localhost")
+    with post(*certificate(other, ("localhost",))) as mailbox:
+        certificate(tmp_path, ("localhost",))
         (way,) = ways_of(AlarmsTable(**by_mail(tmp_path, mailbox.port)))
         with pytest.raises(OSError, match="certificate verify failed"):
             way(Notice("gw1", "journal", "disk-full", 0, 0))
@@ -104,7 +107,7 @@ def test_a_mail_server_with_another_certificate_gets_nothing(tmp_path: Path) -> 
 
 def test_the_operator_can_try_it(place: Installation, lanyard: Terminal) -> None:
     """`lanyard alarm test` says of each way whether it took the message, and ends with 1 where one did not."""
-    with post(*certificate(place.folder, "localhost")) as mailbox, hook() as receiver:
+    with post(*certificate(place.folder, ("localhost",))) as mailbox, hook() as receiver:
         place.values["alarms"] = by_mail(place.folder, mailbox.port) | by_hook(place.folder, receiver.url)
         place.write()
         said = lanyard("alarm", "test")
@@ -121,3 +124,19 @@ def test_there_is_nothing_to_try_where_nothing_is_configured(place: Installation
     said = lanyard("alarm", "test")
     assert said.code == 2
     assert "nothing is configured" in said.err
+
+
+@pytest.mark.counterpart
+def test_a_running_gateway_tells_what_its_workers_notice_and_that_one_died(tmp_path: Path) -> None:
+    """The parent sends, for all of them: a certificate that ends soon, which a worker saw, and a worker that was killed."""
+    cert, _ = certificate(tmp_path, days=3)
+    nobody = system("epr", "fhir", "http://127.0.0.1:60009", ca_file=str(cert))
+    with hook() as receiver, hospital(tmp_path, [nobody], alarms=by_hook(tmp_path, receiver.url)) as place:
+
+        def told() -> set[tuple[str, str]]:
+            return {(said["control"], said["state"]) for said in (json.loads(body) for _, body in receiver.taken)}
+
+        until(lambda: ("certificate", "ends-soon") in told())
+        workers = json.loads(place.lanyard("status", "--json").stdout)[0]["workers"]
+        os.kill(workers["1"]["pid"], signal.SIGKILL)
+        until(lambda: ("workers", "died") in told(), within=60)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.audit.asked import Copy
 from gateway.audit.copying import NAME
 from gateway.audit.event import AuditEvent, EventType
 from gateway.audit.journal import Journal
+from gateway.audit.looking import local_copy
 from gateway.audit.opened import became_of, opened_on, patients_of
 from gateway.audit.search import catch_up, open_copy
 
@@ -49,14 +49,7 @@ async def data_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def copy(data_dir: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(open_copy(data_dir)) as opened:
-        catch_up(data_dir, opened)
-        yield opened
-
-
-def test_what_was_opened_on_a_device_is_its_sessions_accesses(copy: sqlite3.Connection) -> None:
+def test_what_was_opened_on_a_device_is_its_sessions_accesses(copy: Copy) -> None:
     """Not another device's, not an unknown one's, and not what was refused."""
     found = opened_on(copy, [PC], since=0.0, limit=10)
     assert [one.fields["request"] for one in found] == ["r-5", "r-3", "r-1"]
@@ -67,7 +60,7 @@ def test_what_was_opened_on_a_device_is_its_sessions_accesses(copy: sqlite3.Conn
     assert opened_on(copy, ["ff" * 16], since=0.0, limit=10) == []
 
 
-def test_a_page_begins_behind_the_last_place_of_the_page_before(copy: sqlite3.Connection) -> None:
+def test_a_page_begins_behind_the_last_place_of_the_page_before(copy: Copy) -> None:
     """None is shown twice and none is left out; what is older than the time asked for is not there."""
     pages, behind = [], None
     while page := opened_on(copy, [PC], since=0.0, limit=2, behind=behind):
@@ -78,7 +71,7 @@ def test_a_page_begins_behind_the_last_place_of_the_page_before(copy: sqlite3.Co
     assert opened_on(copy, [PC], since=newest.at, limit=9) == [newest]
 
 
-def test_whoever_an_access_named_is_told_with_it(copy: sqlite3.Connection) -> None:
+def test_whoever_an_access_named_is_told_with_it(copy: Copy) -> None:
     """In the question or in the answer, each once."""
     named = patients_of(copy, opened_on(copy, [PC], since=0.0, limit=10))
     assert named == {
@@ -88,7 +81,7 @@ def test_whoever_an_access_named_is_told_with_it(copy: sqlite3.Connection) -> No
     }
 
 
-def test_what_became_of_a_device_is_told_with_who_did_it(copy: sqlite3.Connection) -> None:
+def test_what_became_of_a_device_is_told_with_who_did_it(copy: Copy) -> None:
     """Newest first."""
     found = became_of(copy, [PC], 10)
     assert [(one.type, one.fields["by"]) for one in found] == [("device.revoked", "bo"), ("device.enrolled", "ana")]
@@ -96,18 +89,19 @@ def test_what_became_of_a_device_is_told_with_who_did_it(copy: sqlite3.Connectio
     assert became_of(copy, [PHONE], 10) == []
 
 
-def test_no_question_reads_the_whole_journal(copy: sqlite3.Connection) -> None:
+def test_no_question_reads_the_whole_journal(data_dir: Path) -> None:
     """Each part of it goes by an index: a journal of years answers as fast as one of a day."""
     plans: list[str] = []
 
     class Planned:
         def execute(self, asked: str, values: tuple[object, ...] = ()) -> list[object]:
-            plans.extend(row[3] for row in copy.execute(f"EXPLAIN QUERY PLAN {asked}", values))
+            plans.extend(row[3] for row in here.execute(f"EXPLAIN QUERY PLAN {asked}", values))
             return []
 
-    opened_on(Planned(), [PC], since=0.0, limit=1, behind=(1.0, "gateway", 1, 1))  # type: ignore[arg-type]  # it asks, and no more
-    became_of(Planned(), [PC], 1)  # type: ignore[arg-type]  # the same
-    patients_of(Planned(), [])  # type: ignore[arg-type]  # the same
+    with local_copy(data_dir) as here:
+        opened_on(Planned(), [PC], since=0.0, limit=1, behind=(1.0, "gateway", 1, 1))
+        became_of(Planned(), [PC], 1)
+        patients_of(Planned(), [])
     assert any("SEARCH about" in step for step in plans)
     assert [step for step in plans if step.startswith("SCAN") and ("event" in step or "about" in step)] == []
 

@@ -73,7 +73,9 @@ class Front:
     @contextlib.asynccontextmanager
     async def store(self) -> AsyncIterator[SqliteStore]:
         """As another process, such as the command line, has it."""
-        opened = SqliteStore(self.folder / "data" / STORE, Seal.of((self.folder / "seal.key").read_bytes()))
+        opened = SqliteStore(
+            self.folder / "data" / STORE, Seal.of((self.folder / "seal.key").read_bytes()), shared=True
+        )
         yield opened
         await opened.close()
 

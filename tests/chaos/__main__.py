@@ -1,0 +1,81 @@
+"""The table of faults, in the long form: `python -m tests.chaos [--fault F09]… [--short] [--page]`.
+
+Prints a row for each fault and writes benchmarks/chaos.json. 1 where a promise was not kept. `--page` writes the table of
+docs/faults.md anew instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from . import row as rows
+from .page import write
+from .row import Dose, Outcome, Row
+from .rows.all import ROWS
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "chaos.json"
+_HEADS = ("fault", "requests", "failed", "shifts lost", "unaudited", "what the clinician saw", "promise")
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="make chaos")
+    options.add_argument("--fault", action="append", default=[], help="only this one, e.g. F09; may be repeated")
+    options.add_argument("--short", action="store_true", help="as `make test` does it")
+    options.add_argument("--page", action="store_true", help="write the table of docs/faults.md anew")
+    given = options.parse_args()
+    if given.page:
+        write(ROWS)
+        return 0
+    rows.SLACK = rows.SLACK if given.short else 1.0
+    chosen = [row for row in ROWS if not given.fault or row.id in given.fault]
+    outcomes = {row.id: _run(row, row.short if given.short else row.long) for row in chosen}
+    _keep(outcomes)
+    Console(width=180).print(_shown(chosen, outcomes))
+    for id_, outcome in outcomes.items():
+        for sentence in outcome.broken:
+            print(f"{id_}: {sentence}")
+    return 0 if chosen and all(outcome.kept for outcome in outcomes.values()) else 1
+
+
+def _run(row: Row, dose: Dose | None) -> Outcome:
+    if dose is None:
+        return Outcome(broken=["there is no short form"])
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"{row.id}-") as folder:
+        try:
+            outcome = row.run(Path(folder), dose)
+        except (Exception, pytest.skip.Exception):
+            outcome = Outcome(broken=[f"it could not be done: {traceback.format_exc()[-2000:]}"])
+    outcome.figures["seconds in all"] = round(time.monotonic() - begun, 1)
+    print(f"· {row.id} {'kept' if outcome.kept else 'NOT KEPT'}: {outcome.figures}", file=sys.stderr, flush=True)
+    return outcome
+
+
+def _keep(outcomes: dict[str, Outcome]) -> None:
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(found | {id_: asdict(one) for id_, one in outcomes.items()}, indent=1) + "\n")
+
+
+def _shown(rows: list[Row], outcomes: dict[str, Outcome]) -> Table:
+    shown = Table(*_HEADS)
+    for row in rows:
+        one = outcomes[row.id]
+        saw = ", ".join(f"{times} × {what}" for what, times in one.seen.most_common())
+        counts = [str(n) for n in (one.requests, one.failed, one.shifts_lost, one.unaudited)]
+        shown.add_row(f"{row.id} {row.fault}", *counts, saw, "kept" if one.kept else "NOT KEPT")
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

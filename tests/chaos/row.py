@@ -1,0 +1,109 @@
+"""A row of the table of faults: what breaks, what is promised, how it is done to a running hospital, and whether the promise held."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .load import Load
+from .stage import Stage, subject
+
+
+@dataclass(frozen=True)
+class Dose:
+    """How much of a fault: `times` it strikes, `rate` requests a second, `seconds` between strikes or in all."""
+
+    times: int = 1
+    rate: float = 100.0
+    seconds: float = 1.0
+    clinicians: int = 20
+    build: str = ""  # another of tests/chaos/builds.py than the row's own, which is known to be bad
+
+
+SLACK = 3.0  # how much longer than promised a machine may take that does other things as well; the long form sets 1
+
+
+@dataclass
+class Outcome:
+    """What came of it. `broken` says, in sentences, what of the promise did not hold."""
+
+    requests: int = 0
+    failed: int = 0
+    shifts_lost: int = 0
+    unaudited: int = 0
+    seen: Counter[str] = field(default_factory=Counter)  # what clinicians saw, and how often
+    figures: dict[str, float] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def kept(self) -> bool:
+        return not self.broken
+
+    def must(self, true: object, otherwise: str) -> None:
+        """A part of the promise."""
+        if not true:
+            self.broken.append(otherwise)
+
+    def within(self, name: str, value: float, most: float) -> None:
+        """A part of the promise that is a figure."""
+        self.figures[name] = round(value, 3)
+        self.must(value <= most * SLACK, f"{name}: {value:.3f}, where at most {most:g} is promised")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`promise` is the sentence of docs/faults.md; `red` says how it is known that this row can fail."""
+
+    id: str
+    fault: str
+    promise: str
+    seen: str
+    red: str
+    run: Callable[[Path, Dose], Outcome]
+    short: Dose | None = Dose()  # None: only in the long form
+    long: Dose = Dose(times=100, rate=200, seconds=2)
+
+
+def judge(stage: Stage, *loads: Load) -> Outcome:
+    """What holds in every row: nothing seen without its entry, nobody signed off, nobody's answer to another, no write twice."""
+    outcome, looks = Outcome(), [look for load in loads for look in load.looks]
+    intents = stage.intents()
+    for look in looks:
+        outcome.seen[_words(look.status)] += 1
+        entry = intents.get(look.mark)
+        if look.right and (entry is None or entry.at > look.came or entry.subject != subject(look.clinician)):
+            outcome.unaudited += 1
+    outcome.requests = len(looks)
+    outcome.failed = sum(not look.right for look in looks)
+    outcome.shifts_lost = stage.shifts_lost()
+    wrong = sum(look.wrong for look in looks)
+    told = {look.mark for look in looks if look.write and look.right}
+    outcome.must(outcome.unaudited == 0, f"{outcome.unaudited} answers without an earlier entry in a journal")
+    outcome.must(outcome.shifts_lost == 0, f"{outcome.shifts_lost} clinicians have to sign on again")
+    outcome.must(wrong == 0, f"{wrong} answers to somebody else's question")
+    twice = [mark for mark, times in stage.records.written.items() if times > 1]
+    outcome.must(not twice, f"{len(twice)} writes came to the system more than once")
+    outcome.must(told <= stage.records.written.keys(), "a write was confirmed that never came to the system whole")
+    outcome.must(set(stage.records.written) <= intents.keys(), "a write came to the system without an entry")
+    outcome.must(stage.verified(), "a journal is not whole")
+    return outcome
+
+
+def gap(load: Load, since: float) -> float:
+    """Seconds from `since` (wall clock) to the first right answer to a question of after it."""
+    answers = [look.came for look in load.looks if look.right and look.sent >= since]
+    return min(answers, default=float("inf")) - since
+
+
+def _words(status: int) -> str:
+    match status:
+        case 200 | 201:
+            return "the answer"
+        case 0:
+            return "no answer"
+        case 502:
+            return "the balancer's page with a retry"
+        case _:
+            return f"a page with {status}"

@@ -1,0 +1,89 @@
+"""The change of shifts: everybody signs on within a few minutes, while others work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from benchmarks.desk import Desk
+
+from ..row import Dose, Outcome, Row, judge
+from ..stage import Stage, stage
+
+_RATES = ((10.0, 50.0), (60.0, 25.0), (300.0, 10.0))  # until which second, how many sign-ons a second
+
+
+def changed_shifts(folder: Path, dose: Dose) -> Outcome:
+    """`dose.times` sign-ons, fifty a second at first."""
+    with stage(
+        folder,
+        gateways=2,
+        clinicians=dose.clinicians,
+        stores="postgres",
+        build=dose.build or "nothing",
+        gateway={"workers": 2},
+    ) as here:
+        with here.load(dose.rate) as load:
+            time.sleep(dose.seconds)  # as it is before
+            begun = time.time()
+            took, failed = here.loop.do(_storm(here, dose.times), 600)
+            ended = time.time()
+        outcome = judge(here, load)
+        outcome.requests += dose.times
+        outcome.figures |= {"sign-ons": dose.times, "failed sign-ons": failed}
+        took.sort()
+        outcome.within("p95 of a sign-on in seconds", took[len(took) * 95 // 100], 1.5)
+        outcome.within("p99 of a sign-on in seconds", took[len(took) * 99 // 100], 3.0)
+        before, during = (load.slowest(*span, share=0.95) for span in ((0.0, begun), (begun, ended)))
+        outcome.figures |= {"p95 at work before, ms": round(before * 1e3, 1), "and meanwhile": round(during * 1e3, 1)}
+        outcome.must(failed == 0, f"{failed} sign-ons failed")
+        outcome.must(not here.records.log_ons, "old systems were logged on to before anybody opened them")
+    return outcome
+
+
+async def _storm(here: Stage, many: int) -> tuple[list[float], int]:
+    """How long each took, and how many failed."""
+    took: list[float] = []
+    failed = 0
+
+    async def one(number: int) -> None:
+        nonlocal failed
+        desk, begun = Desk(here.balancer.port, here.url, here.issuer, {}), time.monotonic()
+        try:
+            await desk.follow(await desk.sign_on(f"storm-{number}"))
+        except (OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+            failed += 1
+        took.append(time.monotonic() - begun)
+        await desk.close()
+
+    begun, begun_ones = time.monotonic(), 0
+    async with asyncio.TaskGroup() as group:
+        while begun_ones < many:
+            for _ in range(min(_due(time.monotonic() - begun), many) - begun_ones):
+                group.create_task(one(begun_ones))
+                begun_ones += 1
+            await asyncio.sleep(0.01)  # the pace, not a wait
+    return took, failed
+
+
+def _due(passed: float) -> int:
+    """How many are to have begun by then."""
+    due, since = 0.0, 0.0
+    for until, rate in _RATES:
+        due += max(min(passed, until) - since, 0.0) * rate
+        since = until
+    return int(due)
+
+
+F23 = Row(
+    "F23",
+    "the change of shifts: 3,000 sign-ons in five minutes, 50 a second at first",
+    "0 sign-ons fail, p95 1.5 s and p99 3 s without the provider's time, 0 log-ons at old systems before somebody opens them",
+    "nothing",
+    "with one gateway of one worker stopped, sign-ons wait for longer than promised",
+    changed_shifts,
+    None,
+    Dose(times=3000, rate=50, seconds=20),
+)
+ROWS = (F23,)

@@ -1,0 +1,350 @@
+"""Where faults happen: gateways as processes of their own behind a real balancer, a provider, a system, and signed-on clinicians."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.desk import Desk, Got
+from demo.ports import free_port
+from sso.seal import new_key
+from tests.counterparts import postgres, redis_servers
+from tests.counterparts.postgres import PostgresServer, postgres_server
+from tests.counterparts.redis_servers import RedisServer, Sentinels, redis_server, sentinels
+from tests.gateway.audit.accesses import events
+from tests.journey.hospital import Hospital, system
+
+from . import old
+from .balancer import Balancer, balancer
+from .disks import small_disk
+from .links import Link
+from .load import Load
+from .provider import CLIENT, provider
+from .records import Records
+
+PATIENCE = 20.0
+_RENEW_EVERY = 120.0  # seconds
+
+
+class Loop:
+    """An event loop in a thread of its own, so that faults may be done plainly and in order."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="load")
+        self._thread.start()
+
+    def do(self, work: Coroutine[Any, Any, Any], within: float = 60.0) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within)
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        self.do(self._rest())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _rest(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+
+
+def subject(clinician: int) -> str:
+    """By which name the provider knows a clinician."""
+    return f"nurse-{clinician}"
+
+
+class Intent(NamedTuple):
+    """What the journal holds of one request."""
+
+    subject: str
+    at: float
+
+
+@dataclass
+class Stage:
+    """All that a row may break, and whom it would hurt."""
+
+    folder: Path
+    gateways: list[Hospital]
+    balancer: Balancer
+    records: Records
+    issuer: str
+    loop: Loop
+    database: PostgresServer | None = None
+    redis: RedisServer | None = None
+    sentinels: Sentinels | None = None
+    links: dict[str, Link] = field(default_factory=dict)  # `database` and `redis`: on the way from all gateways
+    desks: list[Desk] = field(default_factory=list)
+    cookies: list[str] = field(default_factory=list)
+
+    @property
+    def gateway(self) -> Hospital:
+        return self.gateways[0]
+
+    @property
+    def url(self) -> str:
+        return self.gateway.url
+
+    @property
+    def system(self) -> str:
+        return self.gateway.system_url("records")
+
+    @property
+    def control(self) -> Path:
+        """While this file is there, the fault inside a build strikes."""
+        return self.folder / "strike"
+
+    def sign_on(self, clinicians: int) -> None:
+        """So many more clinicians, each by our pages and the provider, and into the system."""
+        at = len(self.desks)
+        self.loop.do(self._sign_on(range(at, at + clinicians)))
+
+    async def _sign_on(self, numbers: range) -> None:
+        for number in numbers:
+            desk = Desk(self.balancer.port, self.url, self.issuer, {})
+            await desk.follow(await desk.sign_on(subject(number)))
+            self.desks.append(desk)
+            self.cookies.append(await self._entered(desk))
+
+    def central(self) -> tuple[int, int]:
+        """How many events the central journal holds, and how many the gateways' own segments do."""
+        assert self.database is not None
+        with self.database.connect() as c:
+            row = c.execute("SELECT count(*) FROM journal.event").fetchone()
+        assert row is not None
+        return int(str(row[0])), sum(len(events(one.folder / "data")) for one in self.gateways)
+
+    async def _entered(self, desk: Desk) -> str:
+        await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
+        jar = desk._cookies[self.system.partition("://")[2]]
+        return "; ".join(f"{name}={value}" for name, value in jar.items())
+
+    def renew(self) -> None:
+        """Go through the system's door again, as a browser does every few minutes."""
+
+        async def all_of_them() -> None:
+            self.cookies[:] = [await self._entered(desk) for desk in self.desks]
+
+        self.loop.do(all_of_them())
+
+    def newcomer(self) -> int:
+        """What somebody is told who signs on now: 200, or how they are refused."""
+        desk = Desk(self.balancer.port, self.url, self.issuer, {})
+
+        async def sign_on() -> int:
+            got = await desk.ask("GET", "/sign-on/start")
+            if got.status == 303:
+                got = await desk._come_back(got.location, "newcomer")
+            if got.status == 303:
+                got = await desk.follow(got, "newcomer")
+            await desk.close()
+            return got.status
+
+        return int(self.loop.do(sign_on()))
+
+    def settle(self, load: Load) -> None:
+        """What was asked is answered, or given up."""
+        until(lambda: load.waiting == 0, 30, "the last answer")
+
+    def shifts_lost(self) -> int:
+        """How many of those who were signed on are asked to sign on again."""
+        return sum(self.answers(desk, f"{self.url}/").status != 200 for desk in self.desks)
+
+    @contextlib.contextmanager
+    def load(self, rate: float, name: str = "mark") -> Iterator[Load]:
+        """Clinicians at work until the block ends."""
+        made = Load(self.balancer.port, self.system, self.cookies, rate, name=name)
+        running, renewing = self.loop.begin(made.run()), self.loop.begin(self._renewing())
+        try:
+            yield made
+        finally:
+            made.end()
+            renewing.cancel()
+            running.result(60)
+
+    async def _renewing(self) -> None:
+        """Cookies at a system's host last for five minutes: pages of a browser that is at work renew them."""
+        while True:
+            await asyncio.sleep(_RENEW_EVERY)
+            for number, desk in enumerate(self.desks):
+                other = Desk(self.balancer.port, self.url, self.issuer, {})
+                host = self.system.partition("://")[2]
+                other._cookies = desk._cookies | {host: {}}  # whoever comes without one is given another
+                with contextlib.suppress(OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+                    self.cookies[number] = await self._entered(other)
+                    desk._cookies[host] = other._cookies[host]
+                    await other.close()
+
+    def events(self, kind: str, *places: Hospital) -> list[dict[str, Any]]:
+        """The fields of each event of a kind in these gateways' segments; without any: in all."""
+        found = [event for one in places or self.gateways for event in events(one.folder / "data")]
+        return [event["fields"] for event in found if event["type"] == kind]
+
+    def figure(self, place: Hospital, name: str) -> float:
+        """A number of one gateway's metrics; 0 where it does not tell it."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{place.ops_port}/metrics", timeout=10) as answer:
+            found = re.search(rf"^{re.escape(name)} (.*)$", answer.read().decode(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def alarmed(self, control: str) -> bool:
+        """Whether any gateway says that a control does not hold."""
+        return any(self.figure(one, f'lanyard_alarm{{control="{control}"}}') for one in self.gateways)
+
+    def answers(self, desk: Desk, url: str, **given: Any) -> Got:
+        """What one of the clinicians' browsers is told; on a new connection where the old one has gone."""
+
+        async def ask() -> Got:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await desk.close()
+            desk._streams = None
+            async with asyncio.timeout(15):
+                return await desk.ask(given.get("method", "GET"), url, given.get("form"))
+
+        return self.loop.do(ask())  # type: ignore[no-any-return]  # what a future holds
+
+    def intents(self) -> dict[str, Intent]:
+        """By mark: who was let through and when, as the segments of any gateway's journal have it."""
+        found: dict[str, Intent] = {}
+        for one in self.gateways:
+            for event in events(one.folder / "data"):
+                if event["type"] == "access.intent":
+                    for _, patient in event["fields"]["patients"]:
+                        found.setdefault(patient, Intent(event["fields"]["subject"], event["at"]))
+        return found
+
+    def verified(self) -> bool:
+        """Whether every gateway's journal is whole."""
+        return all(one.lanyard("audit", "verify").returncode == 0 for one in self.gateways)
+
+
+def until(true: Callable[[], Any], within: float = PATIENCE, what: str = "it") -> float:
+    """Wait for the thing; the seconds that it took."""
+    begun = time.monotonic()
+    while not true():
+        if time.monotonic() - begun > within:
+            raise AssertionError(f"{what} did not come within {within:.0f} s")
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def _configured(folder: Path, name: str, balancer_port: int, issuer: str, records: int, **tables: Any) -> Hospital:
+    place = folder / name
+    place.mkdir()
+    port, ops = free_port(), free_port()
+    gateway = {
+        "public_url": f"http://records.localhost:{balancer_port}", "listen": f"127.0.0.1:{port}", "ops_listen": f"127.0.0.1:{ops}",
+        "data_dir": str(place / "data"), "name": name, "trusted_proxies": ["127.0.0.1/32"],
+    }  # fmt: skip
+    config: dict[str, Any] = {
+        "gateway": gateway,
+        "keys": {key: {"file": str(folder / f"{key}.key")} for key in ("seal", "journal")},
+        "sso": {"issuer": issuer, "client_id": CLIENT, "client_secret": {"file": str(folder / "client.secret")},
+                "claims": {"roles": "roles"}, "recheck": "12h"},
+        "audit": {"reserve": "16MiB", "segment": "2MiB"},
+        "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
+        "systems": [
+            system("records", "fhir", f"http://127.0.0.1:{records}", helpdesk="1234"),
+            system("pas", "webform", f"http://127.0.0.1:{records}", options=old.OPTIONS, credentials=str(folder / "pas.credentials")),
+        ],
+    }  # fmt: skip
+    for table, changes in tables.items():
+        config[table] = {**config.get(table, {}), **changes}
+    made = Hospital(place, port, ops, issuer, config)
+    made.write()
+    return made
+
+
+@contextlib.contextmanager
+def stage(
+    folder: Path,
+    *,
+    gateways: int = 1,
+    clinicians: int = 20,
+    build: str = "nothing",
+    disk: str = "",
+    stores: str = "",
+    **tables: Any,
+) -> Iterator[Stage]:
+    """Everything runs and everybody is signed on.
+
+    `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is; `stores`: `postgres`, `redis`, or `sentinels`
+    (and PostgreSQL with either).
+    """
+    for key in ("seal", "journal"):
+        (folder / f"{key}.key").write_text(new_key())
+    (folder / "client.secret").write_text("nobody asks for it")
+    with contextlib.ExitStack() as open_ones:
+        loop, records, front = Loop(), Records(), free_port()
+        open_ones.callback(loop.close)
+        loop.do(records.start())
+        open_ones.callback(records.close)
+        issuer = open_ones.enter_context(provider())
+        (folder / "pas.credentials").write_text(old.credentials((folder / "seal.key").read_bytes(), issuer))
+        names = [f"gateway-{letter}" for letter in "abcdefgh"[:gateways]]
+        places = [_configured(folder, name, front, issuer, records.port, **tables) for name in names]
+        made = Stage(folder, places, Balancer(folder, front, [one.port for one in places]), records, issuer, loop)
+        open_ones.enter_context(_stores(made, stores))
+        for one in places:
+            one.write()
+            one.program = ("tests.chaos.builds", build, str(made.control))
+            if disk:
+                open_ones.enter_context(small_disk(one.folder / "data", disk))
+            open_ones.callback(_ended, one)
+            one.start()
+        made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
+        made.sign_on(clinicians)
+        yield made
+
+
+@contextlib.contextmanager
+def _stores(made: Stage, stores: str) -> Iterator[None]:
+    """Servers of this stage's own, since it breaks them, each behind a link."""
+    with contextlib.ExitStack() as open_ones:
+        if stores:
+            made.database = open_ones.enter_context(postgres_server())
+            _linked(made, "database", made.database.port, postgres.PASSWORD)
+        if stores == "redis":
+            made.redis = open_ones.enter_context(redis_server(made.folder))
+            _linked(made, "redis", made.redis.port, redis_servers.PASSWORD)
+        if stores == "sentinels":
+            made.sentinels = open_ones.enter_context(sentinels(made.folder))
+            (made.folder / "redis.password").write_text(redis_servers.PASSWORD)
+            for one in made.gateways:
+                secret = {"file": str(made.folder / "redis.password")}
+                one.config["gateway"] |= {"redis_url": made.sentinels.url, "redis_password": secret}
+        yield
+
+
+def _linked(made: Stage, name: str, port: int, password: str) -> None:
+    link = made.links[name] = Link(port)
+    made.loop.do(link.open())
+    (made.folder / f"{name}.password").write_text(password)
+    url = (
+        f"postgresql://{postgres.USER}@127.0.0.1:{link.port}/lanyard"
+        if name == "database"
+        else f"redis://127.0.0.1:{link.port}/0"
+    )
+    for one in made.gateways:
+        one.config["gateway"] |= {
+            f"{name}_url": url,
+            f"{name}_password": {"file": str(made.folder / f"{name}.password")},
+        }
+
+
+def _ended(place: Hospital) -> None:
+    if place.process is not None and place.process.poll() is None:
+        place.stop()
