@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import beside, bleed, journal, people, revoke, rolling, shifts, storm
+from . import beside, faults, journal, people, revoke, shifts, storm
 from .aims import judged
 from .peers import upstream
 
@@ -34,8 +34,8 @@ PARTS: dict[str, Part] = {
     "storm": storm.measure,
     "shifts": shifts.measure,
     "revoke": revoke.measure,
-    "rolling": rolling.measure,
-    "bleed": bleed.measure,
+    "rolling": faults.rolling,
+    "bleed": faults.bleed,
 }
 console = Console()
 

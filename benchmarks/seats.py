@@ -68,12 +68,12 @@ async def _seat(config: Config, host: str, shifts: int, first: int) -> list[str]
     return cookies
 
 
-async def seat_one(sessions: Sessions, config: Config, number: int) -> Seat:
-    """On a ward PC, as nurse or as doctor."""
-    device = Device(ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
+async def seat_one(sessions: Sessions, config: Config, number: int, *, device: str = "") -> Seat:
+    """On a ward PC, as nurse or as doctor. `device`: the id that it is enrolled by."""
+    at = Device(id=device, ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
     role = ("nurse", "doctor")[number % 2]
     seated, _, _ = await sessions.sign_on(
-        _signed_on(config, number, role), device, config.public_host, idle=7200, previous=None
+        _signed_on(config, number, role), at, config.public_host, idle=7200, previous=None
     )
     return seated
 
