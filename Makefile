@@ -49,9 +49,10 @@ $(CHART): helm/constraints.txt helm/sdk.txt helm/setup.sh
 format: venv
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: venv ## the figures, beside nginx and mod_auth_openidc
+# For some parts: make bench BENCH='storm revoke'
+bench: venv servers ## the figures, beside nginx and mod_auth_openidc
 	@sh tests/setup.sh bench
-	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.run $(BENCH)
 
 # For one row: make chaos CHAOS='--fault F09'
 chaos: venv servers ## each fault of docs/faults.md, in its long form

@@ -20,7 +20,11 @@ class Got:
 class Desk:
     """A ward PC behind the proxy that says which device it is (docs/devices.md)."""
 
-    def __init__(self, port: int, public_url: str, issuer: str, device: dict[str, str]) -> None:
+    def __init__(
+        self, port: int, public_url: str, issuer: str, device: dict[str, str], callback: str = "/sign-on/callback"
+    ) -> None:
+        """`callback`: where the provider sends a browser back to."""
+        self._callback = callback
         self._port = port
         self._url = public_url
         self._issuer = issuer
@@ -42,14 +46,14 @@ class Desk:
             raise RuntimeError(f"`{authorisation}` is not the provider's")
         state = authorisation.partition("&state=")[2].partition("&")[0]
         query = f"code={quote(code_for(authorisation, subject))}&state={state}&iss={quote(self._issuer, safe='')}"
-        return await self.ask("GET", f"{self._url}/sign-on/callback?{query}")
+        return await self.ask("GET", f"{self._url}{self._callback}?{query}")
 
     async def follow(self, got: Got, subject: str = "") -> Got:
         """To the page at the end; by way of the provider as `subject`. Raises RuntimeError where there is none."""
         for _ in range(20):
             if got.status == 200:
                 return got
-            if got.status != 303:
+            if got.status not in (302, 303):
                 raise RuntimeError(f"a page answered {got.status}: {got.body[:2000].decode('utf-8', 'replace')}")
             if got.location.startswith(self._issuer):
                 got = await self._come_back(got.location, subject)
@@ -92,7 +96,7 @@ class Desk:
                     chunked = True
                 case "set-cookie":
                     _keep(cookies, value)
-        body = await _chunks(reader) if chunked else await reader.readexactly(length)
+        body = await chunks(reader) if chunked else await reader.readexactly(length)
         return Got(url, int(head[0].split(" ")[1]), location, body)
 
 
@@ -104,7 +108,8 @@ def _keep(cookies: dict[str, str], line: str) -> None:
         cookies[name] = value
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
+async def chunks(reader: asyncio.StreamReader) -> bytes:
+    """A body in chunks, as it was meant."""
     body = b""
     while size := int(await reader.readline(), 16):
         body += (await reader.readexactly(size + 2))[:-2]

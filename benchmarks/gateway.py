@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomli_w
@@ -19,7 +19,9 @@ from demo.ports import free_port
 from gateway.config import Config, load
 from sso.seal import new_key
 
+from .measure import cpu_seconds
 from .seats import SHIFTS, credentials, routes, script, seat
+from .stores import Stores
 
 # The upstream's login page is nginx's too: every shift has a log-on of its own there, as in a hospital.
 OPTIONS = {
@@ -44,6 +46,8 @@ class Bench:
     ops: int
     pages: Path  # wrk's script for long pages, navigated to: the guard script goes in as they stream
     data: Path  # the same bytes, asked for by a page's script: nothing goes in
+    host: str = ""  # of the system
+    cookies: list[str] = field(default_factory=list)  # of the shifts that were seated, at the system
 
     @property
     def url(self) -> str:
@@ -57,49 +61,86 @@ class Bench:
         return float("nan")
 
 
+@dataclass(frozen=True)
+class Place:
+    """`stores`: None: a file of its own. `beside`: the configuration of a gateway whose keys, address and credentials it shares."""
+
+    issuer: str = "http://127.0.0.1:1"
+    name: str = "lanyard"
+    shifts: int = SHIFTS
+    workers: int = 1
+    stores: Stores | None = None
+    beside: Path | None = None
+    known: int = 0  # how many more have a log-on at the system
+
+
 @contextlib.contextmanager
-def lanyard(
-    folder: Path, to: int, *, issuer: str = "http://127.0.0.1:1", name: str = "lanyard", shifts: int = SHIFTS
-) -> Iterator[Bench]:
-    """`to`: the upstream's port; `shifts`: how many are seated before it starts. Where none is, people sign on, behind a proxy
-    that says which device asks."""
-    place = folder / name
+def lanyard(folder: Path, to: int, at: Place = Place()) -> Iterator[Bench]:  # noqa: B008  # frozen
+    """`to`: the upstream's port; `shifts`: how many are seated before it starts. Where none is, and no other gateway is beside, people
+    sign on, behind a proxy that says which device asks."""
+    place = folder / at.name
     place.mkdir()
     port, ops = free_port(), free_port()
     path = place / "lanyard.toml"
-    path.write_text(tomli_w.dumps(_config(place, port, ops, to, issuer, proxied=shifts == 0)))
+    path.write_text(tomli_w.dumps(_config(place, port, ops, to, at)))
     config: Config = load(path, {})
     host = config.host_of(config.systems[0])
-    (place / "pas.credentials").write_text(credentials(config))
-    cookies = seat(config, host, shifts)
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(path)]
-    with (place / "log").open("wb") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _ready(running, ops, place / "log")
+    if at.beside is None:
+        (place / "pas.credentials").write_text(credentials(config, at.shifts + at.known))
+    cookies = seat(config, host, at.shifts)
+    with _served(path, ops, place / "log") as running:
         long = {dest: script(place, cookies, host, path="/long/", dest=dest) for dest in ("document", "empty")}
         usual = script(place, cookies, host)
-        yield Bench(port, config.gateway.public_url, usual, running, path, ops, long["document"], long["empty"])
+        yield Bench(
+            port, config.gateway.public_url, usual, running, path, ops, long["document"], long["empty"], host, cookies
+        )
+
+
+@contextlib.contextmanager
+def _served(config: Path, ops: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config)]
+    with log.open("wb") as said:
+        running = subprocess.Popen(command, stdout=said, stderr=said)
+    try:
+        _ready(running, ops, log)
+        settled(running.pid)
+        yield running
     finally:
         running.send_signal(signal.SIGTERM)
-        running.wait(15)
+        running.wait(30)
 
 
-def _config(place: Path, port: int, ops: int, to: int, issuer: str, *, proxied: bool) -> dict[str, object]:
-    for name in ("seal", "journal"):
-        (place / f"{name}.key").write_text(new_key())
-    (place / "secret").write_text("not used by the bench")
+def _config(place: Path, port: int, ops: int, to: int, at: Place) -> dict[str, object]:
+    shared = at.beside.parent if at.beside is not None else place
+    public_url = load(at.beside, {}).gateway.public_url if at.beside is not None else f"http://records.localhost:{port}"
+    proxied = at.shifts == 0 and at.beside is None
+    if at.beside is None:
+        for name in ("seal", "journal"):
+            (place / f"{name}.key").write_text(new_key())
+        (place / "secret").write_text("not used by the bench")
     return {
-        "gateway": {"public_url": f"http://records.localhost:{port}", "listen": f"127.0.0.1:{port}", "ops_listen": f"127.0.0.1:{ops}",
-                    "data_dir": str(place / "data"), "trusted_proxies": ["127.0.0.1/32"] if proxied else []},
-        "keys": {name: {"file": str(place / f"{name}.key")} for name in ("seal", "journal")},
-        "sso": {"issuer": issuer, "client_id": "bench", "client_secret": {"file": str(place / "secret")}, "recheck": "12h",
+        "gateway": {"public_url": public_url, "listen": f"127.0.0.1:{port}", "ops_listen": f"127.0.0.1:{ops}", "name": at.name,
+                    "workers": at.workers, "data_dir": str(place / "data"),
+                    "trusted_proxies": ["127.0.0.1/32"] if proxied else [],
+                    **(at.stores.settings() if at.stores is not None else {})},
+        "keys": {name: {"file": str(shared / f"{name}.key")} for name in ("seal", "journal")},
+        "sso": {"issuer": at.issuer, "client_id": "bench", "client_secret": {"file": str(shared / "secret")}, "recheck": "12h",
                 "claims": {"roles": "roles"}},
         "audit": {"reserve": "256MiB", "segment": "64MiB"},
         "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
         "systems": [{"name": "pas", "title": "Bench", "connector": "webform", "upstream": f"http://127.0.0.1:{to}",
-                     "credentials": str(place / "pas.credentials"), "options": OPTIONS | {"routes": routes()}}],
+                     "credentials": str(shared / "pas.credentials"), "options": OPTIONS | {"routes": routes()}}],
     }  # fmt: skip
+
+
+def settled(pid: int) -> None:
+    """Until its processes rest: one that stands by for the next configuration is still beginning when the first serves."""
+    for _ in range(60):
+        used = cpu_seconds(pid)
+        time.sleep(0.5)  # the time over which it is looked at
+        if cpu_seconds(pid) - used < 0.05:
+            return
+    raise RuntimeError("the gateway does not come to rest")
 
 
 def _ready(running: subprocess.Popen[bytes], ops: int, log: Path) -> None:

@@ -60,7 +60,7 @@ LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
 LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
 MaxKeepAliveRequests 0
 OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration
-OIDCClientID gateway
+OIDCClientID {client}
 OIDCClientSecret gateway-secret-0123456789abcdef0123456789
 OIDCRedirectURI http://127.0.0.1:{port}/oidc/callback
 OIDCCryptoPassphrase 0123456789abcdef0123456789abcdef
@@ -140,13 +140,22 @@ def bare_proxy(folder: Path, to: int) -> Iterator[tuple[int, subprocess.Popen[by
 @contextlib.contextmanager
 def mod_auth_openidc(folder: Path, to: int, issuer: str, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The session cookie of a browser signed on there, and the process."""
+    with apache(folder, to, issuer, port) as running:
+        yield _sign_on(f"http://127.0.0.1:{port}/"), running
+
+
+@contextlib.contextmanager
+def apache(
+    folder: Path, to: int, issuer: str, port: int, *, client: str = "gateway"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """With mod_auth_openidc, as `client` of the provider; nobody is signed on."""
     config = folder / "apache.conf"
     user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
-    config.write_text(APACHE.format(dir=folder, port=port, to=to, issuer=issuer, user=user))
+    config.write_text(APACHE.format(dir=folder, port=port, to=to, issuer=issuer, user=user, client=client))
     if os.geteuid() == 0:
         shutil.chown(folder, "www-data", "www-data")
     with process(["apache2", "-f", str(config), "-DFOREGROUND"], port) as running:
-        yield _sign_on(f"http://127.0.0.1:{port}/"), running
+        yield running
 
 
 def _sign_on(url: str) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .desk import Desk, Got
-from .gateway import Bench, lanyard
+from .gateway import Bench, Place, lanyard
 from .measure import cpu_seconds
 from .provider import spent, stub_provider
 
@@ -37,7 +37,7 @@ SUBJECTS = ("user0", "user1")  # the first two of those who have a log-on at the
 
 def measure(folder: Path, to: int) -> dict[str, float]:
     """The figures, by name. `to`: the upstream's port."""
-    with stub_provider() as issuer, lanyard(folder, to, issuer=issuer, name="people", shifts=0) as ours:
+    with stub_provider() as issuer, lanyard(folder, to, Place(issuer, "people", shifts=0)) as ours:
         _enrol(ours.config)
         figures = asyncio.run(_measured(ours, issuer))
     return {name: round(value, 2) for name, value in figures.items()}

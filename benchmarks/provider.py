@@ -2,7 +2,8 @@
 
     python -m benchmarks.provider PORT
 
-It asks nobody: a browser makes up its own code (`code_for`), which says whose sign-on it is. `/spent` says how long all answers took.
+It asks nobody: a browser makes up its own code (`code_for`), which says whose sign-on it is. `/spent` says how long all answers took,
+and how often it was asked by a gateway for what a sign-on needs.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Stub:
         self._issuer = issuer
         self._key = rsa_key()
         self._spent = 0.0
+        self._asked = 0
 
     def _answer(self, path: str, headers: dict[str, str], body: str) -> dict[str, Any]:
         match path:
@@ -45,11 +47,13 @@ class Stub:
             case "/jwks":
                 return {"keys": [self._key.as_dict(private=False)]}
             case "/token":
+                self._asked += 1
                 return self._tokens(dict(parse_qsl(body))["code"])
             case "/userinfo":
+                self._asked += 1
                 return {"sub": headers["authorization"].removeprefix("Bearer ")}
             case _:
-                return {"seconds": self._spent}
+                return {"seconds": self._spent, "asked": self._asked}
 
     def _metadata(self) -> dict[str, Any]:
         i = self._issuer
@@ -68,6 +72,7 @@ class Stub:
         claims = {
             "iss": self._issuer, "sub": subject, "aud": CLIENT, "iat": now, "exp": now + 300, "auth_time": now, "nonce": nonce,
             "acr": "aal2", "amr": ["pwd", "mfa"], "name": f"Person {subject}", "roles": ["nurse"],
+            "preferred_username": subject, "organisation": "RBENCH",
             "at_hash": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
         }  # fmt: skip
         token = signed({"alg": "RS256", "kid": self._key.kid}, json.dumps(claims).encode(), self._key)
@@ -111,8 +116,18 @@ def stub_provider() -> Iterator[str]:
 
 def spent(issuer: str) -> float:
     """Seconds that the provider has taken for its answers so far."""
+    return _told(issuer)["seconds"]
+
+
+def asked(issuer: str) -> int:
+    """How often it was asked for tokens or UserInfo."""
+    return int(_told(issuer)["asked"])
+
+
+def _told(issuer: str) -> dict[str, float]:
     with urllib.request.urlopen(f"{issuer}/spent", timeout=5) as answer:
-        return float(json.load(answer)["seconds"])
+        found: dict[str, float] = json.load(answer)
+    return found
 
 
 async def main(port: int) -> None:

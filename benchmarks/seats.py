@@ -10,13 +10,14 @@ from pathlib import Path
 from gateway.app import seal_of
 from gateway.config import Config
 from gateway.credentials import seal_credentials
-from gateway.sessions import Sessions
-from gateway.stores.sqlite import SqliteStore
+from gateway.sessions import Seat, Sessions
+from gateway.stores.opening import open_store
 from policies.model import Device, Ownership, Posture, Principal
 from sso.provider import SignedOn
 from sso.tokens import VerifiedClaims
 
 SHIFTS, PATIENTS, ROUTES = 1000, 5000, 50
+_AT_ONCE = 16  # sign-ons into a store that others share
 _SCRIPT = """
 local cookies = {}
 for line in io.lines("%s") do cookies[#cookies + 1] = line end
@@ -43,26 +44,38 @@ def routes() -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def seat(config: Config, host: str, shifts: int = SHIFTS) -> list[str]:
-    """Cookies of so many shifts at `host`."""
-    return asyncio.run(_seat(config, host, shifts))
+def seat(config: Config, host: str, shifts: int = SHIFTS, *, first: int = 0) -> list[str]:
+    """Cookies of so many shifts at `host`; `first`: the number of the first clinician."""
+    return asyncio.run(_seat(config, host, shifts, first))
 
 
-async def _seat(config: Config, host: str, shifts: int) -> list[str]:
-    data_dir = Path(config.gateway.data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
-    store = SqliteStore(data_dir / "sessions.db", seal_of(config))
+async def _seat(config: Config, host: str, shifts: int, first: int) -> list[str]:
+    Path(config.gateway.data_dir).mkdir(parents=True, exist_ok=True)
+    store = open_store(config, seal_of(config))
     sessions = Sessions(store, time.time, longest=config.shift.longest)
-    device = Device(ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
     cookies: list[str] = []
-    for number in range(shifts):
-        role = ("nurse", "doctor")[number % 2]
-        seated, _, _ = await sessions.sign_on(
-            _signed_on(config, number, role), device, config.public_host, idle=7200, previous=None
-        )
-        cookies.append(await sessions.token(seated, host))
+    waiting = iter(range(first, first + shifts))
+
+    async def one_after_another() -> None:
+        for number in waiting:
+            seated = await seat_one(sessions, config, number)
+            cookies.append(await sessions.token(seated, host))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_AT_ONCE if store.shared else 1):
+            group.create_task(one_after_another())
     await store.close()
     return cookies
+
+
+async def seat_one(sessions: Sessions, config: Config, number: int, *, device: str = "") -> Seat:
+    """On a ward PC, as nurse or as doctor. `device`: the id that it is enrolled by."""
+    at = Device(id=device, ownership=Ownership.SHARED, zone="ward", posture=Posture.ON_SITE)
+    role = ("nurse", "doctor")[number % 2]
+    seated, _, _ = await sessions.sign_on(
+        _signed_on(config, number, role), at, config.public_host, idle=7200, previous=None
+    )
+    return seated
 
 
 def _signed_on(config: Config, number: int, role: str) -> SignedOn:
@@ -80,8 +93,8 @@ def script(folder: Path, cookies: list[str], host: str, *, path: str = "/part", 
     return written
 
 
-def credentials(config: Config) -> str:
+def credentials(config: Config, shifts: int = SHIFTS) -> str:
     """Everybody's credential at the one system, sealed."""
     issuer = config.sso.issuer
-    entries = [{"issuer": issuer, "subject": f"user{n}", "username": f"u{n}", "secret": f"w{n}"} for n in range(SHIFTS)]
+    entries = [{"issuer": issuer, "subject": f"user{n}", "username": f"u{n}", "secret": f"w{n}"} for n in range(max(shifts, SHIFTS))]
     return seal_credentials(json.dumps(entries).encode(), "pas", seal_of(config))

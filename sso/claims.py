@@ -44,6 +44,14 @@ class ClaimReader:
     def asks_userinfo(self) -> bool:
         return self._preset.userinfo
 
+    def lacks(self, claims: VerifiedClaims) -> bool:
+        """Whether an ID token leaves anything out that is read here, so that UserInfo may add to it: what it does say stands."""
+        if self._settings.preset == "cis2":
+            return True
+        wanted = [self._path(what) for what in ("id", "name", "organisation", "assurance")]
+        said = {"acr", *claims.values}
+        return any(path not in said and path.partition(".")[0] not in said for path in (*wanted, *self._role_paths))
+
     @property
     def scopes(self) -> tuple[str, ...]:
         return self._settings.scopes or self._preset.scopes
@@ -82,9 +90,17 @@ class ClaimReader:
     def _name(self, claims: VerifiedClaims) -> str:
         return self._short(claims, "name") or self.local_id(claims) or claims.subject
 
+    def _path(self, what: str) -> str:
+        named: str = getattr(self._settings.claims, what) or getattr(self._preset, what)
+        return named
+
+    @property
+    def _role_paths(self) -> tuple[str, ...]:
+        return (self._settings.claims.roles,) if self._settings.claims.roles else self._preset.roles
+
     def _short(self, claims: VerifiedClaims, what: str) -> str:
         """A text for people, on one line."""
-        value = _at(claims.values, getattr(self._settings.claims, what) or getattr(self._preset, what))
+        value = _at(claims.values, self._path(what))
         if value is None:
             return ""
         if not isinstance(value, str) or len(value) > 255:
@@ -96,9 +112,8 @@ class ClaimReader:
             _no_overage(claims)
         if self._settings.preset == "cis2" and self._settings.claims.roles is None:
             return [self._selected_role(claims)]
-        paths = (self._settings.claims.roles,) if self._settings.claims.roles else self._preset.roles
         names: list[str] = []
-        for path in paths:
+        for path in self._role_paths:
             names += _names(_at(claims.values, path, self._settings.client_id))
         return [_Role(name, self._mapping.get(name)) for name in dict.fromkeys(names)]
 

@@ -181,7 +181,8 @@ class OpenIdProvider:
         return read_tokens(fields, reason)
 
     async def _with_userinfo(self, metadata: Metadata, claims: VerifiedClaims, access_token: str) -> VerifiedClaims:
-        if metadata.userinfo_endpoint is None:
+        """The ID token's claims, and what it left out."""
+        if metadata.userinfo_endpoint is None or not self._reader.lacks(claims):
             return claims
         answer = await wire.ask(
             self._client,

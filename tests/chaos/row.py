@@ -36,6 +36,7 @@ class Outcome:
     seen: Counter[str] = field(default_factory=Counter)  # what clinicians saw, and how often
     figures: dict[str, float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    wrong: int = 0  # answers to somebody else's question
 
     @property
     def kept(self) -> bool:
@@ -78,11 +79,11 @@ def judge(stage: Stage, *loads: Load) -> Outcome:
     outcome.requests = len(looks)
     outcome.failed = sum(not look.right for look in looks)
     outcome.shifts_lost = stage.shifts_lost()
-    wrong = sum(look.wrong for look in looks)
+    outcome.wrong = sum(look.wrong for look in looks)
     told = {look.mark for look in looks if look.write and look.right}
     outcome.must(outcome.unaudited == 0, f"{outcome.unaudited} answers without an earlier entry in a journal")
     outcome.must(outcome.shifts_lost == 0, f"{outcome.shifts_lost} clinicians have to sign on again")
-    outcome.must(wrong == 0, f"{wrong} answers to somebody else's question")
+    outcome.must(outcome.wrong == 0, f"{outcome.wrong} answers to somebody else's question")
     twice = [mark for mark, times in stage.records.written.items() if times > 1]
     outcome.must(not twice, f"{len(twice)} writes came to the system more than once")
     outcome.must(told <= stage.records.written.keys(), "a write was confirmed that never came to the system whole")

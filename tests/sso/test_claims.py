@@ -53,6 +53,32 @@ async def test_generic_takes_roles_by_name() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("preset", "named", "left_out"),
+    [
+        ("generic", ClaimNames(), "preferred_username"),
+        ("generic", ClaimNames(), "name"),
+        ("generic", ClaimNames(), "roles"),
+        ("generic", ClaimNames(), "organisation"),
+        ("generic", ClaimNames(roles="realm.roles"), "realm"),
+        ("keycloak", ClaimNames(), "resource_access"),
+        ("imprivata", ClaimNames(assurance="strength"), "strength"),
+    ],
+)
+async def test_each_claim_that_is_read_may_be_lacking(preset: str, named: ClaimNames, left_out: str) -> None:
+    """UserInfo is asked where an ID token leaves out one of them; a claim that is there stands, whatever UserInfo would say."""
+    reader = _reader(preset, claims=named)
+    names = ("preferred_username", "name", "organisation", "roles", "groups", "realm", "strength")
+    whole: dict[str, Any] = dict.fromkeys(names, "x") | {"realm_access": {}, "resource_access": {}}
+    assert not reader.lacks(await _claims(**whole))
+    assert reader.lacks(await _claims(**{**whole, left_out: None}))
+
+
+async def test_cis2_always_lacks_something() -> None:
+    """Its ID token says less than its UserInfo, by design."""
+    assert _reader("cis2").lacks(await _claims(**dict.fromkeys(("nhsid_useruid", "name", "nhsid_nrbac_roles"), "x")))
+
+
 async def test_a_mapping_can_take_a_bundled_one_back() -> None:
     """The site's table is laid over the preset's."""
     reader = _reader("generic", roles={"nurse": "receptionist"})

@@ -78,6 +78,17 @@ async def test_a_sign_on_gives_what_a_shift_is_made_of(toy: ToyProvider, sign_on
     assert found.refresh_token not in repr(found)
 
 
+async def test_userinfo_is_asked_only_for_what_the_id_token_left_out(toy: ToyProvider, sign_on: SignOn) -> None:
+    """An ID token with name, log-on name, roles and organisation makes a sign-on of one question."""
+    toy.claims |= {"preferred_username": "nokoye", "organisation": "RBA"}
+    toy.userinfo = {"organisation": "elsewhere"}
+    found = await sign_on()
+    assert (found.principal.organisation, found.local_id) == ("RBA", "nokoye")
+    assert not [one for one in toy.asked if one.path == "/userinfo"]
+    del toy.claims["organisation"]
+    assert (await sign_on()).principal.organisation == "elsewhere"
+
+
 async def test_secrets_are_form_encoded_in_the_basic_header(toy: ToyProvider, sign_on: SignOn) -> None:
     """RFC 6749 section 2.3.1: a secret with `+`, `%` and spaces arrives whole."""
     await sign_on()

@@ -1,0 +1,41 @@
+"""Two rows of the faults' table as figures: gateways that are restarted one after the other, and clients that leave in the middle of an answer.
+
+The rows themselves are tests/chaos/'s, with its control: a client that is known to be bad must be seen to be.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.chaos.row import Dose, Outcome, Row
+from tests.chaos.rows.processes import F28
+from tests.chaos.rows.races import F12
+
+CANCELLED = int(os.environ.get("BENCH_CANCELLED", "2000"))
+_A_SECOND = 300  # that go away, about, at eight at a time
+_RATE = 100.0  # requests a second of those who stay
+
+
+def rolling(folder: Path, to: int) -> dict[str, float]:
+    """SIGTERM and a start, one gateway after the other behind nginx, while others work. `to`: not needed; the row has a system of its own."""
+    outcome = _done(F28, folder, Dose(times=2, rate=_RATE, seconds=1))
+    return {"rolling.requests": outcome.requests, "rolling.failures": outcome.failed}
+
+
+def bleed(folder: Path, to: int) -> dict[str, float]:
+    """Through Redis, PostgreSQL and the gateway, until so many have gone away. `to`: as in `rolling`."""
+    outcome = _done(F12, folder, Dose(rate=_RATE, seconds=max(2, CANCELLED / _A_SECOND), clinicians=20))
+    return {
+        "bleed.cancelled": outcome.figures["went away"],
+        "bleed.wrong": outcome.wrong,
+        "bleed.wrong_of_a_bad_client": outcome.figures["wrong answers at a client that is known to be bad"],
+    }
+
+
+def _done(row: Row, folder: Path, dose: Dose) -> Outcome:
+    """What did not hold of its promise is said."""
+    outcome = row.run(folder, dose)
+    for sentence in outcome.broken:
+        print(f"· {row.id}: {sentence}", flush=True)
+    return outcome
