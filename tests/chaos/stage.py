@@ -337,7 +337,11 @@ def _stores(made: Stage, stores: str) -> Iterator[None]:
             for one in made.gateways:
                 secret = {"file": str(made.folder / "redis.password")}
                 one.config["gateway"] |= {"redis_url": made.sentinels.url, "redis_password": secret}
-        yield
+        try:
+            yield
+        finally:
+            for link in made.links.values():
+                made.loop.do(link.cut())
 
 
 def _linked(made: Stage, name: str, port: int, password: str) -> None:
