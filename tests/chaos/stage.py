@@ -171,8 +171,13 @@ class Stage:
         until(lambda: load.waiting == 0, 30, "the last answer")
 
     def shifts_lost(self) -> int:
-        """How many of those who were signed on are asked to sign on again."""
-        return sum(self.answers(desk, f"{self.url}/").status != 200 for desk in self.desks)
+        """How many of those who were signed on are asked to sign on again, once every gateway can say so."""
+
+        def told() -> list[int]:
+            return [self.answers(desk, f"{self.url}/").status for desk in self.desks]
+
+        until(lambda: 503 not in told(), what="an answer for everybody, from each gateway in turn")
+        return sum(status != 200 for status in told())
 
     @contextlib.contextmanager
     def load(self, rate: float, name: str = "mark") -> Iterator[Load]:
