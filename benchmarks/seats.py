@@ -96,5 +96,8 @@ def script(folder: Path, cookies: list[str], host: str, *, path: str = "/part", 
 def credentials(config: Config, shifts: int = SHIFTS) -> str:
     """Everybody's credential at the one system, sealed."""
     issuer = config.sso.issuer
-    entries = [{"issuer": issuer, "subject": f"user{n}", "username": f"u{n}", "secret": f"w{n}"} for n in range(max(shifts, SHIFTS))]
+    entries = [
+        {"issuer": issuer, "subject": f"user{n}", "username": f"u{n}", "secret": f"w{n}"}
+        for n in range(max(shifts, SHIFTS))
+    ]
     return seal_credentials(json.dumps(entries).encode(), "pas", seal_of(config))
