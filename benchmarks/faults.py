@@ -1,4 +1,4 @@
-"""Two rows of the faults' table as figures: gateways that are restarted one after the other, and clients that leave in the middle of an answer.
+"""Two rows of the faults' table as figures: gateways restarted one after the other, and clients that leave before their answer.
 
 The rows themselves are tests/chaos/'s, with its control: a client that is known to be bad must be seen to be.
 """
@@ -18,7 +18,7 @@ _RATE = 100.0  # requests a second of those who stay
 
 
 def rolling(folder: Path, to: int) -> dict[str, float]:
-    """SIGTERM and a start, one gateway after the other behind nginx, while others work. `to`: not needed; the row has a system of its own."""
+    """SIGTERM and a start, one gateway after the other behind nginx, while others work. `to`: not needed: it has its own."""
     outcome = _done(F28, folder, Dose(times=2, rate=_RATE, seconds=1))
     return {"rolling.requests": outcome.requests, "rolling.failures": outcome.failed}
 

@@ -75,7 +75,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def lanyard(folder: Path, to: int, at: Place = Place()) -> Iterator[Bench]:  # frozen
+def lanyard(folder: Path, to: int, at: Place = Place()) -> Iterator[Bench]:
     """`to`: the upstream's port; `shifts`: how many are seated before it starts. Where none is, and no other gateway is beside, people
     sign on, behind a proxy that says which device asks."""
     place = folder / at.name

@@ -1,7 +1,7 @@
 """How long a gateway goes on serving what another one has ended: a session, a shift, everything on a revoked device.
 
-The one that ends is the product's own rooms in this process, over the same Redis and PostgreSQL; the one that serves has two workers, and is
-asked every fifteen milliseconds for each of the sessions, so that it has them all in its cache. Counted from before the end is written.
+The one that ends is the product's own rooms in this process, over the same Redis and PostgreSQL; the one that serves has two workers, and
+is asked every fifteen milliseconds for each of the sessions, so that it has them all in its cache. Counted from before the end is written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from gateway.app import seal_of
+from gateway.assembly import seal_of
 from gateway.config import Config, load
 from gateway.sessions import Seat, Sessions
 from gateway.stores.base import Store

@@ -1,7 +1,7 @@
 """What many live shifts cost: CPU for each request with few and with many, memory of a worker, and memory of Redis.
 
-Another gateway, the product's own rooms in this process, signs people on all the while, as in life: whatever a worker has in its cache it has
-to hold against what others write.
+Another gateway, the product's own rooms in this process, signs people on all the while, as in life: whatever a worker has in its cache it
+has to hold against what others write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.app import seal_of
+from gateway.assembly import seal_of
 from gateway.config import Config, load
 from gateway.sessions import Sessions
 from gateway.stores.opening import open_store

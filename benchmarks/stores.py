@@ -34,7 +34,7 @@ class Stores:
     def redis_bytes(self) -> int:
         """Memory that Redis uses for what it keeps."""
         with contextlib.closing(self.redis.client()) as client:
-            said: dict[str, Any] = client.info("memory")  # type: ignore[assignment]  # not asynchronous here
+            said: dict[str, Any] = client.info("memory")
         return int(said["used_memory_dataset"])
 
 

@@ -149,6 +149,7 @@ def listening(
         made = server(Guard(recorder, SITES, scheme, hear), listen="127.0.0.1:0", rejected=hear, **options)
     else:
         made = LanyardServer(uvicorn.Config(recorder, http=protocol, ws="none", lifespan="off", log_config=None))
+        made.protocol = type("Other", (protocol,), {"silent": {}})  # all that the server asks of its connections
     with _running(made, place) as loop:
         yield Listening(place.getsockname()[:2], getattr(recorder, "seen", []), rejected, made, loop)
 

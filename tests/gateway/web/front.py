@@ -71,10 +71,10 @@ class Front:
             await one.gateway._app._sessions.flush()  # type: ignore[attr-defined]  # inside, for the test
 
     @contextlib.asynccontextmanager
-    async def store(self) -> AsyncIterator[SqliteStore]:
-        """As another process, such as the command line, has it."""
+    async def store(self, *, shared: bool = True) -> AsyncIterator[SqliteStore]:
+        """As another process, such as the command line, has it; not `shared`: one that believes nothing once anybody has written."""
         opened = SqliteStore(
-            self.folder / "data" / STORE, Seal.of((self.folder / "seal.key").read_bytes()), shared=True
+            self.folder / "data" / STORE, Seal.of((self.folder / "seal.key").read_bytes()), shared=shared
         )
         yield opened
         await opened.close()

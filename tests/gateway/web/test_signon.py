@@ -390,7 +390,7 @@ async def test_a_role_that_is_gone_at_the_provider_is_gone_here_within_five_minu
 
 async def test_a_role_that_changed_ends_the_shift_at_every_gateway(house: Front) -> None:
     """Another one on the same store, where the session is just as active, refuses it within a second of the re-check here (OIDC-107)."""
-    async with house.store() as store:
+    async with house.store(shared=False) as store:
         there, host = Sessions(store, house.clock, longest=43200.0), urlsplit(MAIN).netloc
         tab = house.tab()
         house.provider.claims = {"roles": ["nurse", "doctor"]}

@@ -307,7 +307,7 @@ async def test_a_silent_check_unlocks_nothing(house: Front) -> None:
     """The claims' re-check is under way when the session is locked."""
     house.provider.answer = {"refresh_token": None}
     tab = await signed_on(house)
-    house.clock.step = 299.5
+    house.clock.step = 290
     await tab.get(f"{MAIN}/shift")
     house.clock.step = 310
     leaving = await tab.get(f"{MAIN}/shift")
