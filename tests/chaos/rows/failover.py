@@ -50,6 +50,7 @@ def _fail_over(here: Stage, outcome: Outcome) -> float:
         outcome.requests += 1
         outcome.seen["a page for one who had signed off" if back == 200 else "sign on, please"] += 1
         outcome.must(back != 200, "a session that was ended came back")
+    here.loop.do(leaver.close())
     _again(here)
     return took
 
