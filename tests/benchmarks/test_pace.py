@@ -65,4 +65,5 @@ def test_an_aim_that_is_missed_is_said() -> None:
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """With the parts that there are."""
     assert main(["storms"]) == 2
-    assert all(name in capsys.readouterr().out for name in PARTS)
+    said = capsys.readouterr().out
+    assert all(name in said for name in PARTS)
