@@ -42,7 +42,7 @@ console = Console()
 
 def main(chosen: list[str]) -> int:
     if unknown := [name for name in chosen if name not in PARTS]:
-        console.print(f"no part is called {unknown}: there are {' '.join(PARTS)}")
+        print(f"no part is called {unknown}: there are {' '.join(PARTS)}")
         return 2
     _say_where()
     figures: dict[str, float] = {}
