@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 import traceback
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -64,7 +63,8 @@ def _run(row: Row, dose: Dose | None) -> Outcome:
 
 def _keep(outcomes: dict[str, Outcome]) -> None:
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(found | {id_: asdict(one) for id_, one in outcomes.items()}, indent=1) + "\n")
+    found |= {id_: vars(one) for id_, one in outcomes.items()}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _shown(rows: list[Row], outcomes: dict[str, Outcome]) -> Table:
