@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
+# What the chart is checked with.
+CHART  := .venv-helm/.ready
 # Test files that run at the same time, each with servers and a browser of its own.
 AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers demo test check format bench chaos clean
+.PHONY: help venv servers demo test check chart format bench chaos clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -27,7 +29,7 @@ servers: ## the servers and the browser that tests use, through apt and npm when
 demo: venv ## a pretend hospital and a gateway in front of it
 	@$(BIN)/lanyard demo --port $(PORT)
 
-test: venv servers ## everything
+test: venv servers $(CHART) ## everything
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
@@ -36,6 +38,13 @@ check: venv ## format, lint, types, imports
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+chart: venv $(CHART) ## the Helm chart: its schema written out of the settings, and its tests
+	@$(BIN)/python -m tests.helm.values_schema
+	@$(BIN)/python -m pytest tests/helm
+
+$(CHART): helm/constraints.txt helm/sdk.txt helm/setup.sh
+	@PYTHON=$(PYTHON) sh helm/setup.sh
 
 format: venv
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -49,4 +58,4 @@ chaos: venv servers ## each fault of docs/faults.md, in its long form
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) .venv-helm .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -19,13 +19,14 @@ from sso import wire
 from sso.errors import StoreUnavailable
 from sso.oidc import OpenIdProvider
 
-from . import logs
+from . import certificates, logs
+from .alarms.controls import CONTROLS
+from .alarms.standing import Standing
 from .assembly import journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
 from .audit.event import AuditEvent, EventType
-from .audit.journal import Journal
+from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
 from .central.connection import central_of
-from .central.ship import CONTROL as CENTRAL
 from .central.ship import Shipper
 from .clock import SteadyClock
 from .config import Config
@@ -39,7 +40,7 @@ from .metrics import Metrics
 from .ops import Readings
 from .pages import Rooms, pages_of
 from .pipeline import Pipeline
-from .presence import CONTROL, Presence
+from .presence import Presence
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .sessions import Seat, Sessions
@@ -49,7 +50,7 @@ from .systems import System
 from .upstreams import UpstreamSessions
 from .vault import OperatorKeys, Vault
 
-_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY = 300.0, 30.0, 10.0  # seconds
+_SWEEP_EVERY, _IDLE_EVERY, _PROVIDER_EVERY, _CERTIFICATES_EVERY = 300.0, 30.0, 10.0, 3600.0  # seconds
 
 
 @dataclass(slots=True)
@@ -75,7 +76,8 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         shipper = _shipper(config, post, data_dir, clock, stack)
-        journal = await _journal(config, post, data_dir, metrics, clock, stack)
+        standing = Standing(post.writer(config.gateway.name), now)
+        journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
         store = open_store(config, seal, journal.alarm, beside=post.of > 1)
         stack.push_async_callback(store.close)
         await store.begin()
@@ -137,8 +139,8 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
                                         _every(_PROVIDER_EVERY, presence.watch),
                                         _every(_SWEEP_EVERY, lambda: upstreams.sweep(systems))))  # fmt: skip
         if post.first:
-            _chores(data_dir if shipper is None else None, journal, store, vault, now, stack)
-        readings = Readings(metrics, engine, journal, store)
+            _chores(config, data_dir if shipper is None else None, journal, store, vault, now, stack)
+        readings = Readings(metrics, engine, journal, store, standing.by, systems, standing, shipper)
         running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
@@ -146,6 +148,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
 
 
 def _chores(
+    config: Config,
     searched: Path | None,
     journal: Journal,
     store: Store,
@@ -157,7 +160,11 @@ def _chores(
     if searched is not None:
         search = SearchCopy(searched, journal.alarm)
         stack.push_async_callback(asyncio.to_thread, search.close)
-    stack.enter_context(_background(_every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault)))
+    stack.enter_context(
+        _background(
+            _every(_SWEEP_EVERY, lambda: store.sweep(now())), _rewrapping(vault), _certificates(config, journal, now)
+        )
+    )
 
 
 def _provider(config: Config, http: httpx2.AsyncClient, now: Callable[[], float]) -> OpenIdProvider:
@@ -184,9 +191,10 @@ def _shipper(
     central, own = central_of(config), post.writer(config.gateway.name)
     if central is None or not (post.first or _waits(config)):
         return None
-    others = post.beside(config.gateway.name) if _waits(config) else frozenset()
+    beside = post.beside(config.gateway.name)
+    others = beside if _waits(config) else frozenset()
     mine = (lambda folder: folder not in others) if post.first else (lambda folder: folder == own)
-    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, now=clock)
+    shipper = Shipper(data_dir, central, config.gateway.name, own=own, mine=mine, beside=beside, now=clock)
     stack.push_async_callback(asyncio.to_thread, shipper.close)
     return shipper
 
@@ -196,7 +204,7 @@ def _waits(config: Config) -> bool:
 
 
 async def _journal(
-    config: Config, post: Post, data_dir: Path, metrics: Metrics, clock: SteadyClock, stack: contextlib.AsyncExitStack
+    config: Config, post: Post, data_dir: Path, alarm: Alarm, clock: SteadyClock, stack: contextlib.AsyncExitStack
 ) -> Journal:
     key = journal_key(config)
     journal = Journal.open(
@@ -206,7 +214,7 @@ async def _journal(
         name=post.writer(config.gateway.name),
         reserve=post.share(config.audit.reserve),
         segment=config.audit.segment,
-        alarm=journal_alarm(metrics),
+        alarm=alarm,
     )
     stack.push_async_callback(journal.close)
     await journal.start()
@@ -227,28 +235,16 @@ async def _loaded(config: Config, bundle: Bundle, journal: Journal, systems: lis
         logs.log().warning("an unsafe setting is on", setting=name)
 
 
-_CONTROLS = (
-    CENTRAL,
-    "clock",
-    "configuration",
-    CONTROL,
-    "journal",
-    "journal-reserve",
-    "redis",
-    "search-copy",
-    "session-store",
-    "shift-copy",
-)
-
-
-def journal_alarm(metrics: Metrics) -> Callable[[str, str], None]:
-    """Metrics and a log line, from whatever thread notices. Said before anything is refused."""
+def journal_alarm(metrics: Metrics, *hears: Alarm) -> Alarm:
+    """Metrics, a log line and whoever else hears, from whatever thread notices. Said before anything is refused."""
 
     def alarm(what: str, state: str) -> None:
         metrics.alarms.labels(what).set(0 if state == "ok" else 1)
         logs.log().warning("control", control=what, state=state)
+        for hear in hears:
+            hear(what, state)
 
-    for control in _CONTROLS:
+    for control in CONTROLS:
         metrics.alarms.labels(control).set(0)
     return alarm
 
@@ -295,6 +291,17 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except StoreUnavailable as error:
             logs.log().error("the session store did not take a write", error=error)
+
+
+async def _certificates(config: Config, journal: Journal, now: Callable[[], float]) -> None:
+    """At the start and each hour: whether one ends soon."""
+    known = "ok"
+    while True:
+        word = await asyncio.to_thread(certificates.state, config, now())
+        if word != known:
+            journal.alarm(certificates.CONTROL, word)
+        known = word
+        await asyncio.sleep(_CERTIFICATES_EVERY)
 
 
 async def _rewrapping(vault: Vault) -> None:

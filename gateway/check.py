@@ -20,6 +20,7 @@ from sso.errors import SignOnError
 from sso.oidc import OpenIdProvider
 from sso.seal import Seal
 
+from .alarms.ways import ways_of
 from .assembly import journal_key, provider_settings, seal_of, systems_of, vault_seal_of
 from .config import Config
 from .credentials import SealedFiles, personal
@@ -41,6 +42,7 @@ async def problems(config: Config, *, live: bool) -> list[str]:
         lambda: journal_key(config),
         lambda: provider_settings(config.sso),
         lambda: systems_of(config),
+        lambda: ways_of(config.alarms),
     ):
         try:
             made = step()

@@ -18,6 +18,7 @@ from sso.errors import StoreUnavailable
 from sso.seal import new_key
 
 from . import config as configuration
+from .alarms.commands import alarm_commands
 from .assembly import seal_of
 from .audit.recovery import JournalDamaged
 from .auditing import audit_search, audit_verify
@@ -29,6 +30,7 @@ from .judging import policy_check, policy_explain
 from .observing import device_report
 from .reviewing import emergency_forget, emergency_list, emergency_reviewed
 from .revisions import database_commands
+from .status import status_command
 from .vaulting import vault_commands
 
 WELL, WANTING, CANNOT = 0, 1, 2
@@ -158,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
     groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     for name, does in (
+        ("alarm", "try how alarms are told"),
         ("audit", "ask and prove the journal"),
         ("badge", "bring in and release clinicians' badges"),
         ("database", "know and move the revision of the database"),
@@ -222,6 +225,8 @@ def _parser() -> argparse.ArgumentParser:
     _audit_commands(command)
     _emergency_commands(command)
     vault_commands(command)
+    alarm_commands(command)
+    status_command(command)
     database_commands(command)
     return parser
 

@@ -112,6 +112,7 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Guarded = Annotated[str, AfterValidator(_guarded)]
+MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
 
 
@@ -304,6 +305,35 @@ class AuditTable(_Table):
     ack: Literal["local", "local+central"] = "local"
 
 
+class AlarmsTable(_Table):
+    mail_to: list[MailAddress] = []
+    mail_from: MailAddress | None = None
+    mail_server: Endpoint | None = None
+    mail_tls: Literal["starttls", "tls"] = "starttls"
+    mail_user: str | None = None
+    mail_password: Secret | None = None
+    mail_ca_file: str | None = None
+    webhook_url: Origin | None = None
+    webhook_key: Secret | None = None
+    webhook_ca_file: str | None = None
+    repeat_after: Annotated[Seconds, Field(ge=60)] = 3600.0
+    minimum: Literal["warning", "critical"] = "warning"
+
+    @model_validator(mode="after")
+    def _whole(self) -> AlarmsTable:
+        if len({bool(self.mail_to), self.mail_from is not None, self.mail_server is not None}) > 1:
+            raise ValueError("`mail_to`, `mail_from` and `mail_server` go together")
+        if (self.mail_user is None) != (self.mail_password is None):
+            raise ValueError("`mail_user` and `mail_password` go together")
+        if (self.webhook_url is None) != (self.webhook_key is None):
+            raise ValueError("`webhook_url` and `webhook_key` go together: what is not signed could be anybody's")
+        if self.webhook_url is not None:
+            url = urlsplit(self.webhook_url)
+            if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+                raise ValueError("`webhook_url` must be https")
+        return self
+
+
 class SystemTable(_Table):
     name: Name
     title: str
@@ -359,6 +389,7 @@ class Config(_Table):
     zones: list[ZoneTable] = []
     policies: PoliciesTable = PoliciesTable()
     audit: AuditTable = AuditTable()
+    alarms: AlarmsTable = AlarmsTable()
     systems: list[SystemTable] = []
 
     @model_validator(mode="after")

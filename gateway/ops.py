@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from policies.engine import CedarEngine
 from sso.errors import StoreUnavailable
 
+from .alarms.standing import Standing
 from .audit.journal import Journal
+from .central.ship import Shipper
 from .metrics import Families, Metrics
+from .state import worker_state
 from .stores.base import Store
+from .systems import System
 
 _PATIENCE = 0.5  # seconds for the store, well within the parent's own
 
@@ -22,6 +27,10 @@ class Readings:
     engine: CedarEngine
     journal: Journal
     store: Store
+    writer: str
+    systems: Mapping[str, System]
+    standing: Standing
+    shipper: Shipper | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def parts(self) -> dict[str, Any]:
@@ -38,6 +47,10 @@ class Readings:
             and parts["journal"] in ("ok", "alarm", "break-glass-only")
         )
         return {"ready": ready, **parts}
+
+    async def state(self) -> dict[str, Any]:
+        """More than whether it is ready, for a person to read."""
+        return {**await self.parts(), **worker_state(self.writer, self.journal, self.systems, self.shipper)}
 
     def figures(self) -> Families:
         self.metrics.journal_queue.set(self.journal.waiting)

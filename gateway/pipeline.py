@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
-from connectors.errors import SystemMisbehaves
+from connectors.errors import SystemMisbehaves, SystemUnavailable
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.decision import Deny, Permit
 from policies.engine import PolicyEngine
@@ -100,7 +100,10 @@ class Pipeline:
         try:
             async with system.bulkhead:
                 response, live = await self._exchange(system, inbound, seat, access.resource, permit, receipt)
-        except BaseException:
+            system.heard.answered = self._now()
+        except BaseException as error:
+            if isinstance(error, SystemUnavailable | WriteUnknown):
+                system.heard.silent = self._now()
             self._journal.completed(receipt, 0, 0, "incomplete" if inbound.method in SAFE else "write-aborted")
             raise
         try:

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class Heard:
+    """When it last answered, and when it last did not; seconds since the epoch. Nothing is asked for it."""
+
+    answered: float | None = None
+    silent: float | None = None
+
+
+@dataclass(slots=True)
 class System:
     """One `[[systems]]` entry, opened."""
 
@@ -31,6 +39,7 @@ class System:
     share: Share
     state: State
     keepable: frozenset[str] = field(default_factory=frozenset)
+    heard: Heard = field(default_factory=Heard)
     # The connector's optional powers, looked up once: asking a protocol costs microseconds on every request.
     logs_on: LogsOn | None = field(init=False)
     translates: Translates | None = field(init=False)

@@ -18,8 +18,10 @@ from connectors.base import Credential, Share
 from connectors.errors import CredentialRefused, SystemUnavailable
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.model import AccessRequest, Action, PatientRef, Resource
+from sso.errors import StoreUnavailable
 from sso.flight import Flight
 
+from . import logs
 from .credentials import CredentialSource
 from .errors import JournalUnavailable, OpenElsewhere, OtherPatient, WriteNotSent
 from .leases import Leases
@@ -249,9 +251,12 @@ class UpstreamSessions:
         for system in systems.values():
             if system.logs_on is None or (system.share is Share.SHIFT and not whole_shift):
                 continue
-            live = await self._log_ons.now(self._key(seat, system))
-            if live is not None and (whole_shift or live.holder == seat.session.id):
-                await self._end(live, system, by="sign-off")
+            try:
+                live = await self._log_ons.now(self._key(seat, system))
+                if live is not None and (whole_shift or live.holder == seat.session.id):
+                    await self._end(live, system, by="sign-off")
+            except StoreUnavailable as error:  # the others are ended all the same; this one will expire there by itself
+                logs.log().error("a log-on could not be ended", system=system.name, error=error)
 
     async def sweep(self, systems: dict[str, System]) -> None:
         """Log off for sessions that are over without a sign-off: left idle, or past their shift's end. Called every few minutes.

@@ -55,6 +55,10 @@ else
   want redis-sentinel redis-sentinel
   want /usr/share/postgresql-common postgresql
   want ip iproute2
+  want keepalived keepalived
+  want haproxy haproxy
+  want curl curl
+  want systemd-analyze systemd
   want php php-cli php-xml php-mbstring php-gd
   want /usr/share/dokuwiki/doku.php dokuwiki
   want node nodejs

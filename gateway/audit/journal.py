@@ -124,6 +124,11 @@ class Journal:
         return self._writer.waiting
 
     @property
+    def reserve_used(self) -> float:
+        """0 to 1."""
+        return self._writer.reserve_used
+
+    @property
     def state(self) -> str:
         """`ok`, `alarm`, `break-glass-only`, `used`, or the reason why nothing can be written."""
         try:

@@ -62,6 +62,11 @@ class Writer:
     def waiting(self) -> int:
         return len(self._queue)
 
+    @property
+    def reserve_used(self) -> float:
+        """0 to 1."""
+        return self._reserve.used
+
     def put(self, entry: Queued, *, later: bool = False) -> None:
         """Queue an event, from any thread; `later`: with the next group, or within a quarter of a second.
 

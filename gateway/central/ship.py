@@ -15,6 +15,7 @@ from pathlib import Path
 from .. import logs
 from ..audit.segment import SegmentName, writers
 from ..audit.synced import synced
+from ..audit.verify import held
 from .arriving import arrive
 from .claims import Told, claimed, installation, tell
 from .connection import Central, CentralUnavailable, Connection, closed, within
@@ -41,16 +42,18 @@ class Shipper:
         *,
         own: str = "",
         mine: Callable[[str], bool] = lambda folder: True,
+        beside: frozenset[str] = frozenset(),
         now: Callable[[], float] = time.time,
     ) -> None:
         """`gateway`: its name; `own`: the folder of the writer whose events are waited for; `mine`: which writers' folders are sent
-        from here; `now`: seconds since the epoch."""
+        from here; `beside`: writers that end with this one, whose last records are waited for; `now`: seconds since the epoch."""
         self._data_dir = data_dir
         self._central = central
         self._gateway = gateway
         self._now = now
         self._alarm: Callable[[str, str], None] = lambda control, state: None
         self._mine = mine
+        self._beside = [data_dir / "journal" / name for name in beside if mine(name)]
         self._waiting = Waiting(own)
         self._followed: dict[str, Following] = {}
         self._connection: Connection | None = None
@@ -80,6 +83,12 @@ class Shipper:
         """Why the last try failed; empty where it did not."""
         return self._failing
 
+    @property
+    def behind(self) -> float:
+        """Seconds for which something waits that is not there; 0: all that is durable here is there too."""
+        since = self._behind_since
+        return 0.0 if since is None else time.monotonic() - since
+
     # What `audit.ack = "local+central"` asks of it.
 
     def ready(self) -> None:
@@ -107,8 +116,12 @@ class Shipper:
             self._waiting.rouse.clear()
             pause = self._once()
         until = time.monotonic() + _LAST
-        while (self._once() < _AGAIN and self._left) and time.monotonic() < until:
-            pass
+        while time.monotonic() < until:
+            writing = any(held(folder) for folder in self._beside)
+            if self._once() >= _AGAIN or not (self._left or writing):
+                break
+            self._waiting.rouse.wait(_SOON)
+            self._waiting.rouse.clear()
         closed(self._connection)
 
     def _once(self) -> float:

@@ -6,14 +6,19 @@ It answers no request and holds no secret's use: what could go wrong with a requ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from policies.errors import BundleError
 
 from .. import logs
+from ..alarms.sending import sending
+from ..alarms.standing import Standing
+from ..alarms.ways import telling_of, ways_of
 from ..audit.retired import give_back_reserves
 from ..edge.listening import listening
 from ..edge.server import server
@@ -57,7 +62,9 @@ class Captain:
         self._ending, self._asked = asyncio.Event(), asyncio.Event()
         self._rejected = False  # the newest configuration was
         self._leaving: asyncio.Task[None] | None = None
-        self._bridge = Bridge(lambda: self._crews, self._ending.is_set)
+        self._standing = Standing(taken.config.gateway.name, time.time)
+        self._bridge = Bridge(lambda: self._crews, self._ending.is_set, self._standing)
+        self._bell = contextlib.ExitStack()
         self._crew = self._another(taken, second=False)
         self._crews = [self._crew]  # all that run: first the one that serves
 
@@ -74,12 +81,20 @@ class Captain:
         bridge = server(self._bridge.app, listen=place, rejected=lambda source, reason: None, drain=1)
         telling = loop.create_task(bridge.serve_quietly([ops]), name="operators")
         try:
+            self._ring(self._taken)
             await self._until_ending()
         finally:
             await self._end()
+            await asyncio.to_thread(self._bell.close)
             bridge.should_exit = True
             await telling
         return 0
+
+    def _ring(self, taken: Taken) -> None:
+        """From now on alarms go where `taken` says."""
+        config = taken.config
+        ways = ways_of(config.alarms)
+        self._bell.enter_context(sending(ways, telling_of(config), self._bridge.reports, self._standing))
 
     async def _until_ending(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,6 +134,8 @@ class Captain:
             if asked or not taken.same(self._taken):
                 await self._check(taken)
                 self._hand_over(await self._begun(taken), taken)
+                await asyncio.to_thread(self._bell.close)
+                self._ring(taken)
         except (ConfigError, BundleError) as error:
             self._reject(list(error.problems))
         else:

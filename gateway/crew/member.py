@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import Any
 
+from ..alarms.standing import Report
 from ..metrics import Families
 from .orders import Line
 from .recruits import Recruits
@@ -25,6 +26,7 @@ class Member:
         self.begun, self.over = asyncio.Event(), asyncio.Event()
         self.since = self.heard = time.monotonic()
         self.figures: Families = []  # as far as they were asked for, or told at the end
+        self.reports: list[Report] = []  # of its controls, with the last beat
         self.process = process
         self._hearing = asyncio.get_running_loop().create_task(self._hear(), name=f"worker-{number}")
 
@@ -42,6 +44,8 @@ class Member:
             if "ready" in message:
                 self.ready, self.since = True, self.heard
                 self.begun.set()
+            elif "beat" in message:
+                self.reports = [Report.of(fields) for fields in message["beat"]]
             elif "cannot" in message:
                 self.why = message["cannot"]
             elif "last" in message:
@@ -58,7 +62,7 @@ class Member:
             await self.process.wait()
         if not (self.ready or self.why):
             self.why = [f"a worker ended while it began (status {self.process.returncode}): its log says why"]
-        self.ready = False
+        self.ready, self.reports = False, []
         self.begun.set()
         self.over.set()
         await self.line.close()
@@ -67,12 +71,12 @@ class Member:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
-    async def parts(self, patience: float) -> dict[str, Any]:
-        """What it says of itself; that it says nothing, where it does not."""
+    async def parts(self, patience: float, what: str = "parts") -> dict[str, Any]:
+        """What it says of itself (`state`: all of it); that it says nothing, where it does not."""
         said: dict[str, Any] = {"ready": False}
         if self.ready:
             try:
-                said = await self.line.ask("parts", patience)
+                said = await self.line.ask(what, patience)
             except TimeoutError:
                 said = {"ready": False, "answers": "no"}
         return {**said, "pid": self.process.pid}

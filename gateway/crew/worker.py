@@ -123,7 +123,7 @@ class Worker:
         self._line.say(ready=True)
         while True:
             await asyncio.sleep(BEAT)
-            self._line.say(beat=True)
+            self._line.say(beat=[report.fields() for report in self._running.readings.standing.reports()])
 
     async def _obey(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -151,7 +151,14 @@ class Worker:
 
     async def _answer(self, question: dict[str, Any]) -> None:
         readings = self._running.readings
-        self._line.answer(question, await readings.parts() if question["ask"] == "parts" else readings.figures())
+        match question["ask"]:
+            case "parts":
+                said: Any = await readings.parts()
+            case "state":
+                said = await readings.state()
+            case _:
+                said = readings.figures()
+        self._line.answer(question, said)
 
     def _reject(self, problems: list[str]) -> None:
         journal = self._running.journal

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..outbox import Outbox
 from . import descriptors
+from .accepting import Acceptor
 from .cycle import Cycle
 from .deadlines import Deadlines
 from .framing import LONGEST_HEAD, LONGEST_LINE, Head, Refused, read, status
@@ -336,6 +337,19 @@ class LanyardServer(uvicorn.Server):
 
     deadlines = Deadlines()
     protocol: type[LanyardProtocol] = LanyardProtocol
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Sockets that it is given may be others' too: connections are taken one by one."""
+        if sockets is None:
+            await super().startup()
+            return
+        await self.lifespan.startup()
+
+        def protocol() -> asyncio.Protocol:
+            return self.protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        self.servers = [Acceptor(one, protocol, self.config.ssl) for one in sockets]  # type: ignore[misc]  # as much of a server as is asked of it
+        self.started = True
 
     async def sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -27,7 +27,7 @@ STORE = "sessions.db"
 def open_store(
     config: Config, seal: Seal, alarm: Callable[[str, str], None] = lambda *_: None, *, beside: bool = False
 ) -> Store:
-    """`alarm`: as the stores say. `beside`: others may write there too: by a command, or as one of several workers.
+    """`alarm`: as the stores say. `beside`: other processes may write there too: for a command, or for one of several workers.
 
     Raises ConfigError, StoreUnavailable.
     """

@@ -72,10 +72,17 @@ def secret_of(client_id: str) -> str:
 
 @contextmanager
 def oidc_provider(
-    clients: list[dict[str, Any]], *, users: dict[str, dict[str, Any]] | None = None, origin: str | None = None
+    clients: list[dict[str, Any]],
+    *,
+    users: dict[str, dict[str, Any]] | None = None,
+    origin: str | None = None,
+    host: str | None = None,
 ) -> Iterator[OidcProvider]:
-    """The certified provider with these clients. `origin`: its issuer by another name, e.g. `http://idp.localhost:{port}`."""
-    config = {"clients": clients, "users": users or USERS, "origin": origin}
+    """The certified provider with these clients. `origin`: its issuer by another name, e.g. `http://idp.localhost:{port}`.
+
+    `host`: the address that it listens on, in place of 127.0.0.1.
+    """
+    config = {"clients": clients, "users": users or USERS, "origin": origin, "host": host}
     with node(
         _FOLDER, "op.mjs", {"CONFIG": json.dumps({name: value for name, value in config.items() if value})}
     ) as said:

@@ -18,12 +18,13 @@ class SlowWay:
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side closes it."""
-        with contextlib.closing(writer.transport), contextlib.suppress(OSError):
+        with contextlib.ExitStack() as ends, contextlib.suppress(OSError):
+            ends.callback(writer.transport.abort)
             answers, asks = await asyncio.open_connection("127.0.0.1", self.server)
-            with contextlib.closing(asks.transport):
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pass(reader, asks, lambda: 0.0))
-                    group.create_task(self._pass(answers, writer, self.delay_now))
+            ends.callback(asks.transport.abort)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass(reader, asks, lambda: 0.0))
+                group.create_task(self._pass(answers, writer, self.delay_now))
 
     def delay_now(self) -> float:
         """As it is when the bytes come."""

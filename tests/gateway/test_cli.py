@@ -66,6 +66,8 @@ def test_the_commands_are_known() -> None:
         "audit verify",
         "audit search",
         "downtime",
+        "alarm test",
+        "status",
         "vault import",
         "vault release",
         "vault rewrap",

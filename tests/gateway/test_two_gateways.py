@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.leases import Leases
 from gateway.log_on import LogOn
 from gateway.proxy.limits import Bulkhead
+from gateway.store_places import database_place
+from gateway.stores.postgres import PostgresStore
 from gateway.stores.sqlite import SqliteStore
 from sso.errors import StoreUnavailable
 from sso.seal import Seal, new_key
+from tests.counterparts.postgres import PASSWORD, PostgresServer
 
 from .test_upstreams import NOTE, Shelf, Ward, asked, html, opens, seat
 
@@ -432,9 +436,20 @@ async def test_alone_on_a_store_nothing_is_asked_of_it() -> None:
 
 
 async def test_one_log_on_over_a_store_on_disk(tmp_path: Path) -> None:
-    """F22: two processes' stores in one file, fifty first requests at each, then an answer through each."""
+    """F22: two processes' stores in one file."""
     seal = Seal.of(new_key().encode())
-    stores = [SqliteStore(tmp_path / "lanyard.db", seal, shared=True) for _ in range(2)]
+    await one_log_on(*(SqliteStore(tmp_path / "lanyard.db", seal, shared=True) for _ in range(2)))
+
+
+@pytest.mark.counterpart
+async def test_one_log_on_over_a_database(postgres: PostgresServer) -> None:
+    """F22: two machines' stores in one PostgreSQL."""
+    seal, place = Seal.of(new_key().encode()), database_place(postgres.new_database(f"two-{secrets.token_hex(4)}"))
+    await one_log_on(*(PostgresStore(place, PASSWORD, seal) for _ in range(2)))
+
+
+async def one_log_on(*stores: SqliteStore | PostgresStore) -> None:
+    """Fifty first requests at each gateway, an answer through each, a sign-off, and a credential that is refused."""
     a = Ward(shelf=stores[0])
     b = Ward(shelf=stores[1], old=a.old)
     slow(a)

@@ -18,6 +18,7 @@ from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.log_on import LogOn
 from gateway.log_on_calls import Tried, nobody_notes
 from gateway.sessions import Seat
+from gateway.stores.postgres import PostgresStore
 from gateway.stores.sqlite import SqliteStore
 from gateway.systems import System
 from gateway.upstreams import UpstreamSessions
@@ -169,7 +170,7 @@ class Ward:
     def __init__(
         self,
         share: Share = Share.SESSION,
-        shelf: Shelf | SqliteStore | None = None,
+        shelf: Shelf | SqliteStore | PostgresStore | None = None,
         tried: Tried = nobody_notes,
         old: OldSystem | None = None,
     ) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -33,9 +34,11 @@ class Page:
 
 
 class Browser:
-    def __init__(self) -> None:
+    def __init__(self, trusted: ssl.SSLContext | bool = True, *, resolves: bool = False) -> None:
+        """`resolves`: names are looked up as everybody does; otherwise each is this machine."""
         self.cookies: dict[str, dict[str, str]] = {}
-        self._http = httpx2.Client(trust_env=False, timeout=20)
+        self._http = httpx2.Client(trust_env=False, timeout=20, verify=trusted)
+        self._resolves = resolves
 
     def close(self) -> None:
         self._http.close()
@@ -101,7 +104,8 @@ class Browser:
         if jar:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        target = f"{parts.scheme}://127.0.0.1:{port}{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+        host = parts.hostname if self._resolves else "127.0.0.1"
+        target = f"{parts.scheme}://{host}:{port}{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
         self._http.cookies.clear()
         answer = self._http.request(method, target, headers=sent, content=body or None)
         self._keep(parts.netloc, answer)

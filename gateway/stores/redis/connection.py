@@ -26,6 +26,7 @@ from .scripts import Script
 _MOST = 32  # connections at once
 _FAILURES = 5  # in a row, before nobody waits any more
 _PROBE_EVERY = 1.0  # seconds
+_MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
 
 
 class Circuit:
@@ -136,7 +137,7 @@ class Server:
             self._circuit.answered()
             raise StoreFull("Redis is full: give it more memory (`maxmemory`)") from None
         except (RedisError, TimeoutError, OSError) as error:
-            if isinstance(error, NoPermissionError) or "ACL failure" in str(error):
+            if isinstance(error, NoPermissionError) or any(words in str(error) for words in _MAY_NOT):
                 raise StoreUnavailable("the Redis user may not do what is needed: docs/redis.md says what is") from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()

@@ -71,13 +71,14 @@ class TestOverAFile(OnServers):
         return SqliteStore(self._path, Seal([KEY]), shared=True)
 
 
+@pytest.fixture(scope="module")
+def database(postgres: PostgresServer) -> str:
+    return postgres.new_database(f"replicated-{secrets.token_hex(4)}")
+
+
 @pytest.mark.counterpart
 class TestOverPostgres(OnServers):
     """Redis and PostgreSQL, as in production."""
-
-    @pytest.fixture(scope="class")
-    def database(self, postgres: PostgresServer) -> str:
-        return postgres.new_database(f"replicated-{secrets.token_hex(4)}")
 
     @pytest.fixture
     async def _emptied(self, postgres: PostgresServer, database: str) -> None:
