@@ -37,7 +37,7 @@ def main() -> int:
         write(ROWS)
         return 0
     rows.SLACK = rows.SLACK if given.short else 1.0
-    chosen = [row for row in ROWS if not given.fault or row.id in given.fault]
+    chosen = [row for row in ROWS if (not given.fault or row.id in given.fault) and (row.short or not given.short)]
     outcomes = {row.id: _run(row, row.short if given.short else row.long) for row in chosen}
     _keep(outcomes)
     Console(width=180).print(_shown(chosen, outcomes))
