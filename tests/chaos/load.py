@@ -66,6 +66,10 @@ class Wire:
             elif writer is not None:
                 writer.close()
             return 0, b""
+        except asyncio.CancelledError:
+            if writer is not None:
+                writer.close()
+            raise
         if again:
             self._kept.append(streams)
         else:

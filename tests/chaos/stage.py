@@ -90,6 +90,11 @@ class Stage:
     links: dict[str, Link] = field(default_factory=dict)  # `database` and `redis`: on the way from all gateways
     desks: list[Desk] = field(default_factory=list)
     cookies: list[str] = field(default_factory=list)
+    every: list[Desk] = field(default_factory=list)  # also of those who went
+
+    async def close(self) -> None:
+        for desk in self.every:
+            await _closed(desk)
 
     @property
     def gateway(self) -> Hospital:
@@ -116,6 +121,7 @@ class Stage:
     async def _sign_on(self, numbers: range) -> None:
         for number in numbers:
             desk = Desk(self.balancer.port, self.url, self.issuer, {})
+            self.every.append(desk)
             await desk.follow(await desk.sign_on(subject(number)))
             self.desks.append(desk)
             self.cookies.append(await self._entered(desk))
@@ -146,12 +152,14 @@ class Stage:
         desk = Desk(self.balancer.port, self.url, self.issuer, {})
 
         async def sign_on() -> int:
-            got = await desk.ask("GET", "/sign-on/start")
-            if got.status == 303:
-                got = await desk._come_back(got.location, "newcomer")
-            if got.status == 303:
-                got = await desk.follow(got, "newcomer")
-            await desk.close()
+            try:
+                got = await desk.ask("GET", "/sign-on/start")
+                if got.status == 303:
+                    got = await desk._come_back(got.location, "newcomer")
+                if got.status == 303:
+                    got = await desk.follow(got, "newcomer")
+            finally:
+                await _closed(desk)
             return got.status
 
         return int(self.loop.do(sign_on()))
@@ -204,10 +212,13 @@ class Stage:
                 other = Desk(self.balancer.port, self.url, self.issuer, {})
                 host = self.system.partition("://")[2]
                 other._cookies = desk._cookies | {host: {}}  # whoever comes without one is given another
-                with contextlib.suppress(OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+                try:
                     self.cookies[number] = await self._entered(other)
                     desk._cookies[host] = other._cookies[host]
-                    await other.close()
+                except (OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+                    continue  # a gateway that is away just now: the next time is soon enough
+                finally:
+                    await _closed(other)
 
     def events(self, kind: str, *places: Hospital) -> list[dict[str, Any]]:
         """The fields of each event of a kind in these gateways' segments; without any: in all."""
@@ -228,9 +239,7 @@ class Stage:
         """What one of the clinicians' browsers is told; on a new connection where the old one has gone."""
 
         async def ask() -> Got:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await desk.close()
-            desk._streams = None
+            await _closed(desk)
             async with asyncio.timeout(15):
                 return await desk.ask(given.get("method", "GET"), url, given.get("form"))
 
@@ -249,6 +258,15 @@ class Stage:
     def verified(self) -> bool:
         """Whether every gateway's journal is whole."""
         return all(one.lanyard("audit", "verify").returncode == 0 for one in self.gateways)
+
+
+async def _closed(desk: Desk) -> None:
+    """Its connection, whether the other side is there or not: the next question opens another."""
+    streams, desk._streams = desk._streams, None
+    if streams is not None:
+        streams[1].close()
+        with contextlib.suppress(OSError):
+            await streams[1].wait_closed()
 
 
 def until(true: Callable[[], Any], within: float = PATIENCE, what: str = "it") -> float:
@@ -311,12 +329,13 @@ def stage(
         loop, records, front = Loop(), Records(), free_port()
         open_ones.callback(loop.close)
         loop.do(records.start())
-        open_ones.callback(records.close)
+        open_ones.callback(lambda: loop.do(records.close()))
         issuer = open_ones.enter_context(provider())
         (folder / "pas.credentials").write_text(old.credentials((folder / "seal.key").read_bytes(), issuer))
         names = [f"gateway-{letter}" for letter in "abcdefgh"[:gateways]]
         places = [_configured(folder, name, front, issuer, records.port, **tables) for name in names]
         made = Stage(folder, places, Balancer(folder, front, [one.port for one in places]), records, issuer, loop)
+        open_ones.callback(lambda: loop.do(made.close()))
         open_ones.enter_context(_stores(made, stores))
         for one in places:
             one.write()
@@ -337,10 +356,10 @@ def _stores(made: Stage, stores: str) -> Iterator[None]:
     with contextlib.ExitStack() as open_ones:
         if stores:
             made.database = open_ones.enter_context(postgres_server())
-            _linked(made, "database", made.database.port, postgres.PASSWORD)
+            _linked(made, open_ones, "database", made.database.port, postgres.PASSWORD)
         if stores == "redis":
             made.redis = open_ones.enter_context(redis_server(made.folder))
-            _linked(made, "redis", made.redis.port, redis_servers.PASSWORD)
+            _linked(made, open_ones, "redis", made.redis.port, redis_servers.PASSWORD)
         if stores == "sentinels":
             made.sentinels = open_ones.enter_context(sentinels(made.folder))
             (made.folder / "redis.password").write_text(redis_servers.PASSWORD)
@@ -354,9 +373,10 @@ def _stores(made: Stage, stores: str) -> Iterator[None]:
                 made.loop.do(link.cut())
 
 
-def _linked(made: Stage, name: str, port: int, password: str) -> None:
+def _linked(made: Stage, open_ones: contextlib.ExitStack, name: str, port: int, password: str) -> None:
     link = made.links[name] = Link(port)
     made.loop.do(link.open())
+    open_ones.callback(lambda: made.loop.do(link.cut()))
     (made.folder / f"{name}.password").write_text(password)
     url = (
         f"postgresql://{postgres.USER}@127.0.0.1:{link.port}/lanyard"

@@ -67,6 +67,8 @@ def crowd(folder: Path, dose: Dose) -> Outcome:
             writer = max((one for one in place.iterdir() if one.is_dir()), key=lambda one: len(segments(one)))
             began = len(segments(writer))
             idle, turned = here.loop.do(_idle(here.gateway.port))
+            rushed = time.time()
+            until(lambda: here.loop.do(_new(here)) == 204 or time.time() > rushed + 10, 25)  # the rush is over
             crowded = time.time()
             until(lambda: len(segments(writer)) >= began + 2 or _alarmed(here), 60, "a new segment")
             time.sleep(dose.seconds)
@@ -76,6 +78,7 @@ def crowd(folder: Path, dose: Dose) -> Outcome:
             back = time.time() - left
         outcome = judge(here, load)
         outcome.figures |= {"idle connections": _CROWD, "turned away with 503": turned}
+        outcome.within("seconds until a newcomer is served beside the crowd", crowded - rushed, 2.0)
         outcome.within("seconds until anybody is let in again", back, 5.0)
         outcome.must(turned > _CROWD / 2, f"only {turned} of {_CROWD} were turned away early")
         outcome.must(not _alarmed(here), "the journal could not be written")
@@ -120,15 +123,18 @@ async def _leave(writers: list[asyncio.StreamWriter]) -> None:
 
 async def _new(here: Stage) -> int:
     """What a newcomer's connection is told."""
+    writer = None
     try:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection("127.0.0.1", here.gateway.port)
             host = here.url.partition("://")[2]
             writer.write(f"GET /sign-on HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\n\r\n".encode())
             status = int((await reader.read(12))[9:12])
-            writer.close()
     except (OSError, TimeoutError, ValueError):
         return 0
+    finally:
+        if writer is not None:
+            writer.close()
     return 204 if status == 200 else status
 
 
