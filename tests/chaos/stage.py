@@ -164,16 +164,6 @@ class Stage:
 
         return int(self.loop.do(sign_on()))
 
-    def leave(self) -> None:
-        """Every browser is closed."""
-
-        async def close() -> None:
-            for desk in self.desks:
-                with contextlib.suppress(OSError):
-                    await desk.close()
-
-        self.loop.do(close())
-
     def settle(self, load: Load) -> None:
         """What was asked is answered, or given up."""
         until(lambda: load.waiting == 0, 30, "the last answer")
@@ -345,7 +335,6 @@ def stage(
             open_ones.callback(_ended, one)
             one.start()
         made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
-        open_ones.callback(made.leave)
         made.sign_on(clinicians)
         yield made
 
@@ -366,11 +355,7 @@ def _stores(made: Stage, stores: str) -> Iterator[None]:
             for one in made.gateways:
                 secret = {"file": str(made.folder / "redis.password")}
                 one.config["gateway"] |= {"redis_url": made.sentinels.url, "redis_password": secret}
-        try:
-            yield
-        finally:
-            for link in made.links.values():
-                made.loop.do(link.cut())
+        yield
 
 
 def _linked(made: Stage, open_ones: contextlib.ExitStack, name: str, port: int, password: str) -> None:
