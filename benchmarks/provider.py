@@ -84,6 +84,9 @@ class Stub:
             "refresh_token": code,
         }
 
+    async def wait(self, path: str) -> None:
+        """Before what is asked there is answered."""
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -91,7 +94,9 @@ class Stub:
                 begun = time.perf_counter()
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
                 body = (await reader.readexactly(int(headers.get("content-length", "0")))).decode()
-                said = json.dumps(self._answer(urlsplit(head[0].split(" ")[1]).path, headers, body)).encode()
+                path = urlsplit(head[0].split(" ")[1]).path
+                said = json.dumps(self._answer(path, headers, body)).encode()
+                await self.wait(path)
                 kind = b"content-type: application/json\r\ncache-control: no-store\r\n"
                 writer.write(b"HTTP/1.1 200 OK\r\n%scontent-length: %d\r\n\r\n%s" % (kind, len(said), said))
                 await writer.drain()
@@ -100,10 +105,10 @@ class Stub:
 
 
 @contextlib.contextmanager
-def stub_provider() -> Iterator[str]:
-    """Its issuer."""
+def stub_provider(module: str = "benchmarks.provider") -> Iterator[str]:
+    """Its issuer. `module`: whose `serve` it is."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.provider", str(port)]
+    command = [sys.executable, "-m", module, str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         try:
@@ -130,12 +135,17 @@ def _told(issuer: str) -> dict[str, float]:
     return found
 
 
-async def main(port: int) -> None:
-    server = await asyncio.start_server(Stub(f"http://127.0.0.1:{port}").serve, "127.0.0.1", port)
+async def _listening(kind: type[Stub], port: int) -> None:
+    server = await asyncio.start_server(kind(f"http://127.0.0.1:{port}").serve, "127.0.0.1", port)
     print("ready", flush=True)
     await server.serve_forever()
 
 
-if __name__ == "__main__":
+def serve(kind: type[Stub]) -> None:
+    """At the port that the command line names, until it is ended."""
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(int(sys.argv[1])))
+        asyncio.run(_listening(kind, int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    serve(Stub)

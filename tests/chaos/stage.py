@@ -19,12 +19,12 @@ from sso.seal import new_key
 from tests.counterparts import postgres, redis_servers
 from tests.counterparts.postgres import PostgresServer, postgres_server
 from tests.counterparts.redis_servers import RedisServer, Sentinels, redis_server, sentinels
+from tests.counterparts.small_disk import small_disk
 from tests.gateway.audit.accesses import events
 from tests.journey.hospital import Hospital, system
 
 from . import old
 from .balancer import Balancer, balancer
-from .disks import small_disk
 from .links import Link
 from .load import Load
 from .provider import CLIENT, provider

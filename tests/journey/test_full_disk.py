@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import re
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.counterparts.small_disk import fill, small_disk
 
 from .browser import Browser
 from .fhir_server import Caller, FhirServer, fhir_server
@@ -88,31 +89,8 @@ def until(true: Callable[[], bool]) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(place)], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        message = f"a disk that can be filled needs the right to mount one: {mounted.stderr.strip()}"
-        if os.environ.get("CI") and os.getuid() == 0:
-            pytest.fail(message)
-        pytest.skip(message)
-    try:
+    with small_disk(tmp_path / "disk", ROOM) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Take whatever is left, as a neighbour's log would."""
-    path = disk / "somebody-else's"
-    with path.open("ab", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"x" * size)
-    return path
 
 
 def test_a_full_disk_alarms_then_refuses_and_comes_back_by_itself(tmp_path: Path, disk: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ..disks import fill
+from tests.counterparts.small_disk import fill
+
 from ..load import Load
 from ..row import Dose, Outcome, Row, gap, judge
 from ..stage import Stage, stage, until

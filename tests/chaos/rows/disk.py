@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from gateway.audit.segment import segments
+from tests.counterparts.small_disk import fill
 
-from ..disks import fill
 from ..load import Load
 from ..row import Dose, Outcome, Row, gap, judge
 from ..stage import Stage, stage, until
