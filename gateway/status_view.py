@@ -67,8 +67,8 @@ def _rows(found: Found, now: float) -> Iterator[tuple[str, Text]]:
         Text(f"{len(state['workers']) - len(away)} of {len(state['workers'])} ready", _WARN if away else ""),
     )
     yield "stores", _marked(f"{state['stores']}: {state['store']}", well=state["store"] == "ok")
-    for name, journal in state["journal_writers"].items():
-        yield f"journal {name}"[:_LABEL], _journal(journal)
+    for number, (name, journal) in enumerate(state["journal_writers"].items()):
+        yield "journal" if number == 0 else "", _journal(name, journal)
     if (central := state.get("central")) is not None:
         yield "central copy", _central(central)
     for number, one in enumerate(state["systems"]):
@@ -86,9 +86,9 @@ def _why(state: dict[str, Any]) -> str:
     return ", ".join(reasons)
 
 
-def _journal(journal: dict[str, Any]) -> Text:
+def _journal(name: str, journal: dict[str, Any]) -> Text:
     used = round(journal["reserve_used"] * 100)
-    words = f"{journal['state']}, {journal['waiting']} waiting, {used} % of the reserve used"
+    words = f"{name}: {journal['state']}, {journal['waiting']} waiting, {used} % of the reserve used"
     return _marked(words, well=journal["state"] == "ok")
 
 

@@ -72,6 +72,14 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
     assert "\x1b" not in text_of(found)
 
 
+def test_a_writer_s_whole_name_stands_before_how_it_is() -> None:
+    """However long it is: two of one machine differ at the end."""
+    writers = {f"ward-gateway-north-{n}": {"state": "ok", "waiting": n, "reserve_used": 0.0} for n in (1, 2)}
+    text = text_of(Found("127.0.0.1:9090", said(journal_writers=writers)))
+    assert "ward-gateway-north-1: ok, 1 waiting" in text
+    assert "ward-gateway-north-2: ok, 2 waiting" in text
+
+
 def test_an_alarm_that_stands_comes_with_what_to_do() -> None:
     """The worst first, each with since when, what it means, what to do and the page; exit 1."""
     found = Found("127.0.0.1:9090", said(reports=alarmed(("search-copy", "failing"), ("identity-provider", "failing"))))
