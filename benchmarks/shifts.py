@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.assembly import seal_of
 from gateway.config import Config, load
+from gateway.keys import seal_of
 from gateway.sessions import Sessions
 from gateway.stores.opening import open_store
 

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 import psycopg
 
-from ..assembly import secret
 from ..config import Config
+from ..keys import secret
 from ..store_places import DatabasePlace, database_place
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
