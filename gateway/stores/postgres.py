@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Float, cast, extract, func
@@ -25,6 +27,7 @@ from .base import Heard
 from .circuit import Circuit
 from .connections import allow, engine_of, what_was_said, within
 from .migrating import known, migrate
+from .own_time import own_time
 from .sql import SqlStore
 
 T = TypeVar("T")
@@ -110,11 +113,20 @@ class PostgresStore(SqlStore):
         if self._circuit.open:
             why = self._circuit.why or "does not answer: it is asked again every second"
             raise StoreUnavailable(f"the database {self._name} {why}")
+        begun = inf
+
+        def begin() -> T:
+            nonlocal begun
+            begun = time.monotonic()
+            return self._heeded(attempt)
+
+        running = self._threads.submit(begin)
         try:
-            async with asyncio.timeout(lasts + 0.1):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._heeded, attempt)
+            async with own_time(lasts + 0.1):
+                return await asyncio.wrap_future(running)
         except TimeoutError:
-            self._circuit.failed()
+            if time.monotonic() - begun >= lasts:  # else it waited for a thread, which says nothing of the server
+                self._circuit.failed()
             raise StoreUnavailable("the store did not answer in time") from None
 
     def _heeded(self, attempt: Callable[[], T]) -> T:

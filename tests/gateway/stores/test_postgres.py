@@ -215,6 +215,35 @@ async def test_nobody_waits_for_a_server_that_is_away(server: PostgresServer, ho
     assert said == ["failing", "ok"]
 
 
+async def test_whoever_waits_for_others_says_nothing_of_the_server(gateways: Gateways) -> None:
+    """More is asked at once than is done in time: some are refused, and everybody asks on (F23)."""
+    said: list[str] = []
+    store = opened(gateways.url, lambda _, state: said.append(state))
+    slow = [store._do(lambda c: c.exec_driver_sql("SELECT pg_sleep(0.6)").scalar()) for _ in range(30)]
+    done = await asyncio.gather(*slow, return_exceptions=True)
+    assert sum(isinstance(one, StoreUnavailable) for one in done) > 6, "too little was asked"
+    assert await store.session("session-1") is None
+    await store.close()
+    assert said == []
+
+
+async def test_an_answer_that_waits_for_a_late_loop_is_taken(gateways: Gateways) -> None:
+    """Nobody fails because this machine is busy (F23)."""
+    store = gateways.stores[0]
+    await store.put_session(session())
+
+    async def ask(number: int) -> None:
+        await asyncio.sleep(number * 0.02)
+        assert await store.session("session-1") == session()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(30):
+            group.create_task(ask(number))
+        for _ in range(4):
+            time.sleep(1.2)  # nobody else comes to anything meanwhile
+            await asyncio.sleep(0.01)
+
+
 async def test_a_server_that_was_started_again_is_noticed_by_nobody(server: PostgresServer) -> None:
     """Its old connections are dead: what was asked over one is asked again over a new one."""
     said: list[str] = []
