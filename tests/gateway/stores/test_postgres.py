@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from sqlalchemy.event import listen
 
 from gateway.store_places import database_place
 from gateway.stores.base import Store, key_hash
@@ -189,6 +190,33 @@ async def until_it_answers(store: PostgresStore) -> None:
                 return
             except StoreUnavailable:
                 await asyncio.sleep(0.05)
+
+
+async def test_a_sign_on_is_one_statement(gateways: Gateways) -> None:
+    """Whoever signs on waits for one answer; who joins a shift for more, and gets the same."""
+    store, asked = gateways.stores[0], list[str]()
+    listen(store._engine, "before_cursor_execute", lambda _c, _u, statement, *_: asked.append(statement))
+    await store.put_device(enrolled())
+    place = (await store.heard(None)).place
+    asked.clear()
+    await store.seat(shift(), session(), MAIN, token_hash("cookie"))
+    assert len(asked) == 1
+    kept = await store.by_token(token_hash("cookie"))
+    assert kept is not None
+    assert (kept.session, kept.shift, kept.host) == (session(), shift(), MAIN)
+    assert [one.id for one in await store.sessions_on("device-1")] == ["session-1"]
+    assert (await gateways.open().heard(place)).keys == {key_hash("shift-1"), key_hash("session-1")}
+    await store.seat(shift(renewed=1), session("session-2"), MAIN, token_hash("another"))
+    assert await store.shift("shift-1") == shift(renewed=1)
+    assert [one.id for one in await store.of_shift("shift-1")] == ["session-1", "session-2"]
+
+
+async def test_a_seat_that_is_written_again_comes_to_the_same(gateways: Gateways) -> None:
+    """Whoever did not hear that it was written writes it once more, and is not refused for ever."""
+    store = gateways.stores[0]
+    for _ in range(2):
+        await store.seat(shift(), session(), MAIN, token_hash("cookie"))
+    assert len(await store.of_shift("shift-1")) == 1
 
 
 @pytest.mark.parametrize("how", ["stands still", "is dead"])
