@@ -13,7 +13,9 @@ from sso.shift import Shift
 
 
 def shift_value(shift: Shift) -> dict[str, Any]:
-    return _with_principal(asdict(shift), shift.principal)
+    """Of one that has ended, without the provider's tokens: nobody asks for them any more."""
+    value = _with_principal(asdict(shift), shift.principal)
+    return value if shift.ended is None else {**value, "id_token": "", "refresh_token": ""}
 
 
 def shift_of(value: dict[str, Any]) -> Shift:

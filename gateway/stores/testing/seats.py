@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 from sso.session import token_hash
 
@@ -73,6 +74,14 @@ class SeatContract(Opened):
         assert kept_shift is not None
         assert (kept.ended, kept.end_reason) == (T0 + 5, "signed-off")
         assert (kept_shift.ended, kept_shift.end_reason) == (T0 + 5, "signed-off")
+
+    async def test_a_shift_s_tokens_go_with_its_end(self) -> None:
+        """Whoever ends it has them in hand; a store keeps none of one that is over."""
+        tokens: dict[str, Any] = {"id_token": "head.claims.signature", "refresh_token": "refresh-me"}
+        await self.store.seat(shift(**tokens), session(), MAIN, token_hash("token"))
+        assert await self.store.shift("shift-1") == shift(**tokens)
+        await self.store.put_shift(shift(**tokens, ended=T0 + 5, end_reason="signed-off"))
+        assert await (await self.open()).shift("shift-1") == shift(ended=T0 + 5, end_reason="signed-off")
 
     async def test_what_was_last_seen_is_written(self) -> None:
         """Idle time goes on from there after a restart."""
