@@ -23,7 +23,8 @@ _AT_ONCE = 16  # sign-ons into a store that others share
 _SCRIPT = """
 local cookies = {}
 for line in io.lines("%s") do cookies[#cookies + 1] = line end
-local c, p, r = 0, 0, 0
+math.randomseed(os.time())
+local c, p, r = math.random(#cookies), 0, 0
 request = function()
   c = c %% #cookies + 1; p = (p + 7) %% %d; r = (r + 1) %% %d
   return wrk.format("GET", "%s" .. r .. "/patient/" .. (100000 + p) .. "?view=summary", {
