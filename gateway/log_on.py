@@ -31,6 +31,7 @@ class LogOn:
     version: int = 0  # as it was last read or written
     id: str = field(default_factory=lambda: secrets.token_hex(16))  # the session's own may be any system's
     pages: Pages = field(default_factory=dict)
+    idle: bool = False  # since it was last looked for who is
     shown: int = 0  # how many pages: with another one on a screen the system may be at another patient
     current: CurrentPatient = field(init=False)
 
