@@ -16,15 +16,18 @@ from gateway.app import seal_of
 from gateway.config import Config
 from gateway.log_on import LogOn
 from gateway.sessions import Seat, Sessions
+from gateway.store_places import redis_place
 from gateway.stores.base import Store
-from gateway.stores.opening import open_redis
+from gateway.stores.redis.connection import Server
 from gateway.stores.redis.store import RedisStore
+from tests.counterparts.redis_servers import PASSWORD
 
 from .seats import seat_one
 
 T = TypeVar("T")
 
 _AT_ONCE = 16
+_PATIENCE = 10.0  # seconds: on a busy machine nobody is to begin again
 _COOKIE = {
     "name": "SID",
     "value": "",
@@ -69,7 +72,8 @@ class Crowd:
         asyncio.run(self._each(self._seats, one))
 
     async def _each(self, of: Iterable[T], do: Callable[[RedisStore, T], Awaitable[None]]) -> None:
-        store = RedisStore(open_redis(self._config), seal_of(self._config))
+        place = redis_place(str(self._config.gateway.redis_url))
+        store = RedisStore(Server(place, password=PASSWORD, timeout=_PATIENCE), seal_of(self._config))
         waiting = iter(of)
 
         async def one_after_another() -> None:

@@ -43,9 +43,12 @@ class Ward:
     kept: Stores
     config: Config
 
-    def look(self, rotating: Path, seconds: int = SECONDS) -> Figures:
+    def load(self, rotating: Path, seconds: int) -> Figures:
+        return wrk(self.ours.url, self.ours.process.pid, connections=16, seconds=seconds, script=rotating)
+
+    def look(self, rotating: Path) -> Figures:
         """Raises RuntimeError where one failed."""
-        found = wrk(self.ours.url, self.ours.process.pid, connections=16, seconds=seconds, script=rotating)
+        found = self.load(rotating, SECONDS)
         if found.errors:
             raise RuntimeError(f"{found.errors} requests failed")
         return found
@@ -90,7 +93,7 @@ def _ward(folder: Path, to: int, name: str) -> Iterator[Ward]:
 def _warm(ward: Ward, rotating: Path) -> None:
     """In one run that comes by everybody, each of whom is read from the stores once: that is not what is measured."""
     seconds = 5
-    while ward.look(rotating, seconds).requests < MANY * 1.05:
+    while ward.load(rotating, seconds).requests < MANY * 1.05:
         seconds *= 2
         if seconds > _LONGEST:
             raise RuntimeError("not every shift could be served")

@@ -22,6 +22,7 @@ MARK = b"__Host-lanyard-at"  # set by a page's guard script as a form leaves it
 _REMEMBERED, KEPT = 1024, 256  # pages, and patients: here, and for other gateways
 _MOST_MARKED = 8  # patients of one page
 
+_NONE: frozenset[bytes] = frozenset()
 Patients = frozenset[PatientRef]
 Pages = dict[bytes, tuple[PatientRef, ...]]  # by address, the latest last, with whom each was about
 
@@ -36,7 +37,7 @@ class CurrentPatient:
     salt: str
     pages: Pages = field(default_factory=dict)
     _at: tuple[PatientRef, ...] = ()
-    _several: frozenset[bytes] = frozenset()  # pages that were about one patient, and then about another
+    _several: frozenset[bytes] = _NONE  # pages that were about one patient, and then about another
     _refs: dict[PatientRef, PatientRef] = field(default_factory=dict)  # those whose marks went out, the latest last
 
     @property
@@ -69,7 +70,8 @@ class CurrentPatient:
         if len(self.pages) > _REMEMBERED:
             oldest = next(iter(self.pages))
             del self.pages[oldest]
-            self._several -= {oldest}
+            if oldest in self._several:
+                self._several -= {oldest}
 
     def known(self) -> dict[str, Any]:
         """What forms are judged by, but for `at`, in plain values: of the latest pages."""
@@ -85,7 +87,8 @@ class CurrentPatient:
         """What another gateway's `known` says, in the place of what was known here."""
         refs = [PatientRef(*ref) for ref in known["refs"]]
         self.pages.update({bytes.fromhex(page): tuple(refs[n] for n in of) for page, of in known["pages"]})
-        self._several = frozenset(bytes.fromhex(page) for page in known["several"])
+        several = [bytes.fromhex(page) for page in known["several"]]
+        self._several = frozenset(several) if several else _NONE  # an empty one of its own takes as much as eight
         self._refs = {refs[n]: refs[n] for n in known["marked"]}
 
     def marks(self, patients: Patients) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.base import UpstreamSession
@@ -41,7 +43,7 @@ class LogOn:
     @classmethod
     def of(cls, key: Key, kept: bytes, version: int) -> LogOn:
         """From another gateway, or from before a restart."""
-        value = json.loads(kept)
+        value = json.loads(kept, object_pairs_hook=_with_names_once)
         session = UpstreamSession(value["id"], key[2], value["state"])
         pages: Pages = {bytes.fromhex(p): () for p in value.get("pages", ())}
         live = cls(
@@ -86,6 +88,11 @@ class LogOn:
 
     def knows(self, target: bytes) -> bool:
         return address(target) in self.pages
+
+
+def _with_names_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Thousands of log-ons name what they are made of alike."""
+    return {sys.intern(name): value for name, value in pairs}
 
 
 @lru_cache(maxsize=64)
