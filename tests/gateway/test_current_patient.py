@@ -115,7 +115,7 @@ def test_of_many_pages_the_newest_are_remembered(current: CurrentPatient, shown:
     """A shift of many clicks takes no more room."""
     for number in range(3000):
         shown(frozenset({PatientRef("system:pas", f"H{number}")}), b"/%d" % number)
-    assert len(current._pages) == len(current._marked) == 1024
+    assert len(current.pages) == len(current._refs) == 1024
 
 
 def test_another_gateway_judges_alike(current: CurrentPatient, shown: Shown) -> None:
@@ -124,7 +124,8 @@ def test_another_gateway_judges_alike(current: CurrentPatient, shown: Shown) -> 
     for n in range(300):
         shown(B, b"/page/%d" % n)
     shown(A)
-    other = CurrentPatient("s1", at=current.at)
+    other = CurrentPatient("s1")
+    other.at = current.at
     other.learn(json.loads(json.dumps(current.known())))
     forms = [form(mark) for mark in marks] + [form()]
     for judge in (CurrentPatient.elsewhere, CurrentPatient.unsure, CurrentPatient.about):

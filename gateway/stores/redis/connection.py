@@ -160,7 +160,9 @@ def _client(
         "decode_responses": True,
     }
     tls: dict[str, Any] = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    own = {**waits, "db": place.database, "username": place.user or None, "password": password or None}
+    # A character of ours is a byte there: what is sealed is no text. User and password are what they are in UTF-8.
+    user, word = (text.encode() if text else None for text in (place.user, password))
+    own = {**waits, "db": place.database, "username": user, "password": word, "encoding": "latin-1"}
     own |= {"redis_connect_func": greet, "max_connections": 2 * _MOST, **(tls if place.tls else {})}
     if not place.master:
         (host, port) = place.hosts[0]

@@ -15,7 +15,8 @@ import redis
 
 from gateway.store_places import RedisPlace, redis_place
 from gateway.stores.redis.connection import Server
-from gateway.stores.redis.scripts import APPLY_IF_ROOM, READ
+from gateway.stores.redis.owned import APPLY_IF_ROOM
+from gateway.stores.redis.scripts import READ
 from sso.errors import StoreFull, StoreUnavailable
 from tests.counterparts.redis_servers import RedisServer, redis_server
 from tests.counterparts.slow_way import slow_way
