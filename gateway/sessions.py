@@ -208,9 +208,8 @@ class Sessions:
 
     async def seat_of(self, session_id: str) -> Seat | None:
         """The live session with this id, at no host. Raises StoreUnavailable."""
-        now = self._now()
-        await self._look(now)
-        session = self._sessions.get(session_id)
+        await self.hear()
+        now, session = self._now(), self._sessions.get(session_id)
         if session is None and (kept := await self._store.session(session_id)) is not None:
             session = self._adopted(kept)
         if session is not None:
@@ -221,6 +220,17 @@ class Sessions:
         if shift is None or not shift.live(now):
             return None
         return Seat(session, self._known.shift(shift), "")
+
+    async def anew(self, seat: Seat) -> Seat:
+        """This seat as other gateways have left it; the very same where they have not changed it. Raises StoreUnavailable."""
+        if not self._store.shared:
+            return seat
+        await self.hear()
+        known = self._sessions.get(seat.session.id), self._shifts.get(seat.shift.id)
+        if known[0] is seat.session and known[1] is seat.shift:
+            return seat
+        latest = await self.seat_of(seat.session.id)
+        return seat if latest is None else replace(seat, session=latest.session, shift=latest.shift)
 
     def touch(self, seat: Seat) -> None:
         """The clinician did something: the idle time begins again. Written within half a minute."""

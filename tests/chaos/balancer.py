@@ -63,9 +63,7 @@ class Balancer:
         user = "user root;" if os.geteuid() == 0 else ""
         reads = "" if self.alternating else "GET reads; HEAD reads; OPTIONS reads;"
         self._path.write_text(
-            _CONFIGURATION.format(
-                root=self.folder, port=self.port, servers=servers, user=user, away=AWAY, reads=reads
-            )
+            _CONFIGURATION.format(root=self.folder, port=self.port, servers=servers, user=user, away=AWAY, reads=reads)
         )
 
     def take_out(self, *ports: int) -> None:
