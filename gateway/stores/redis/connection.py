@@ -35,12 +35,12 @@ class Circuit:
     def __init__(self, alarm: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._alarm = alarm
         self._clock = clock
-        self._failures = 0
+        self.failures = 0  # in a row
         self._probe = 0.0
 
     @property
     def open(self) -> bool:
-        return self._failures >= _FAILURES
+        return self.failures >= _FAILURES
 
     def lets_through(self) -> bool:
         if not self.open:
@@ -52,15 +52,15 @@ class Circuit:
         return True
 
     def failed(self) -> None:
-        self._failures += 1
-        if self._failures == _FAILURES:
+        self.failures += 1
+        if self.failures == _FAILURES:
             self._probe = self._clock() + _PROBE_EVERY
             self._alarm("session-store", "failing")
 
     def answered(self) -> None:
         if self.open:
             self._alarm("session-store", "ok")
-        self._failures = 0
+        self.failures = 0
 
 
 class Server:
@@ -130,8 +130,11 @@ class Server:
             running.exception()  # where nobody waits for it any more, it is nobody's
 
     async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        before = self._circuit.failures
         try:
             async with asyncio.timeout(self._deadline), self._room:
+                if self._circuit.failures > before:  # others found out while this one waited for room: once is enough
+                    raise StoreUnavailable("Redis did not answer whoever asked it just now")
                 answer = await work()
         except OutOfMemoryError:
             self._circuit.answered()
