@@ -116,7 +116,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         )
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)
-        pipeline = Pipeline(engine, journal, transport, upstreams, (), now)
+        pipeline = Pipeline(engine, journal, transport, upstreams, (), now, sessions.anew)
         ending = _Ending(upstreams, systems)
         pages = pages_of(
             Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,

@@ -105,8 +105,11 @@ class Server:
             running.exception()  # where nobody waits for it any more, it is nobody's
 
     async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        before = self._circuit.failures
         try:
             async with own_time(self._deadline), self._room:
+                if self._circuit.failures > before:  # others found out while this one waited for room: once is enough
+                    raise StoreUnavailable("Redis did not answer whoever asked it just now")
                 answer = await work()
         except OutOfMemoryError:
             self._circuit.answered()

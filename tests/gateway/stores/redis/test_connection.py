@@ -157,6 +157,21 @@ async def test_a_server_that_hangs_is_given_up_within_a_second(tmp_path: Path) -
         await server.close()
 
 
+async def test_whoever_waits_for_room_does_not_find_out_once_more(tmp_path: Path) -> None:
+    """More than there is room for at once, of a server that stands still: nobody waits longer than for one answer."""
+    with redis_server(tmp_path) as running:
+        server = Server(redis_place(running.url), password=running.password, timeout=2.0)
+        await server.run(READ, ["key"])
+        running.stand_still()
+        begun = time.monotonic()
+        told = await asyncio.gather(*(server.run(READ, ["key"]) for _ in range(64)), return_exceptions=True)
+        assert {type(one) for one in told} == {StoreUnavailable}
+        assert time.monotonic() - begun < 3.5, "twice as long as an answer is waited for"
+        running.go_on()
+        await _until_it_answers(server)
+        await server.close()
+
+
 async def test_a_server_that_was_killed_is_back_when_it_is(tmp_path: Path) -> None:
     """Without a restart, by a connection of its own; it is known to have begun anew (F09)."""
     with redis_server(tmp_path) as running:
