@@ -24,7 +24,7 @@ from . import changes
 from .base import Heard
 from .circuit import Circuit
 from .connections import allow, engine_of, what_was_said, within
-from .migrating import known, migrate
+from .migrating import migrate, usable
 from .sql import SqlStore
 
 T = TypeVar("T")
@@ -79,8 +79,8 @@ class PostgresStore(SqlStore):
 
     def _prepare(self) -> None:
         with within(_STARTING), self._engine.connect() as c:
-            found = known(c)
-            if found.revision != found.latest:
+            found = usable(c)
+            if found.revision != found.latest and not found.later:
                 with within(_PATIENCE):
                     migrate(c, found.latest)
 
