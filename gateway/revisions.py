@@ -15,7 +15,7 @@ from . import config as configuration
 from .config import Config
 from .errors import ConfigError
 from .stores.connections import engine_of, what_was_said, within
-from .stores.migrating import known, migrate, standing
+from .stores.migrating import migrate, standing, usable
 from .stores.opening import database_of
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ def database_status(given: argparse.Namespace) -> int:
     """Exit 1 where they differ."""
     found = _with_database(given, standing)
     print(f"database: {found.revision or 'empty'}; this release: {found.latest}")
+    if found.lends_itself:
+        print("the database is of the release after this one, which may go on with it: to be upgraded, or brought back")
     return 0 if found.revision == found.latest else 1
 
 
@@ -50,7 +52,7 @@ def database_problems(config: Config, *, live: bool) -> list[str]:
     try:
         database_of(config)
         if live:
-            _asked(config, known)
+            _asked(config, usable)
     except ConfigError as error:
         return list(error.problems)
     except StoreUnavailable as error:

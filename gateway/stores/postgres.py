@@ -28,7 +28,7 @@ from . import at_once, changes
 from .base import Heard, key_hash
 from .circuit import Circuit
 from .connections import allow, engine_of, what_was_said, within
-from .migrating import known, migrate
+from .migrating import migrate, usable
 from .own_time import own_time
 from .sql import SqlStore
 
@@ -83,8 +83,8 @@ class PostgresStore(SqlStore):
 
     def _prepare(self) -> None:
         with within(_STARTING), self._engine.connect() as c:
-            found = known(c)
-            if found.revision != found.latest:
+            found = usable(c)
+            if found.revision != found.latest and not found.later:
                 with within(_PATIENCE):
                     migrate(c, found.latest)
 
