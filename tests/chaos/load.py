@@ -104,9 +104,9 @@ class Load:
     cookies: list[str]  # the Cookie line of each clinician there
     rate: float
     looks: list[Look] = field(default_factory=list)
-    seen_meanwhile: list[tuple[int, bytes]] = field(
-        default_factory=list
-    )  # pages that somebody went to during the fault
+    # During the fault: pages that somebody went to, and how many records the system was asked for.
+    seen_meanwhile: list[tuple[int, bytes]] = field(default_factory=list)
+    asked_meanwhile: int = 0
     waiting: int = 0
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _over: bool = False

@@ -8,8 +8,9 @@ from pathlib import Path
 from tests.counterparts.small_disk import fill
 
 from ..load import Load
+from ..opening import stage
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 from .disk import ENDS, RESERVE
 
 _ALARM = 'lanyard_alarm{control="central-journal"}'

@@ -11,8 +11,9 @@ from gateway.audit.segment import segments
 from tests.counterparts.small_disk import fill
 
 from ..load import Load
+from ..opening import stage
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 ENDS = ("break-glass-only", "used", "reserve-used", "disk-full")
 RESERVE = {"reserve": "3MiB", "segment": "128KiB"}

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from gateway.audit.segment import segments
 
+from ..opening import stage
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 _CROWD = 2000
 _BLOCKED = "the event loop is blocked"

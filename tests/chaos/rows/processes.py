@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tests.journey.hospital import Hospital
 
+from ..opening import stage
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 _SHARE = 0.01  # of requests may fail where another replica serves
 

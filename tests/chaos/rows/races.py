@@ -12,9 +12,10 @@ from benchmarks.desk import Desk
 
 from .. import old
 from ..load import Load, Look, Wire
+from ..opening import stage
 from ..provider import asked, slow
 from ..row import Dose, Outcome, Row, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 _AT_ONCE = 25  # at each gateway
 

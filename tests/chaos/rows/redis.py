@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..load import Load
+from ..opening import stage
+from ..progress import strikes, wait
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 _CERTAIN = 1.2  # seconds after which nobody believes what was read before
 
@@ -18,11 +20,11 @@ def gone(folder: Path, dose: Dose) -> Outcome:
     with _hospital(folder, dose) as here, here.load(dose.rate) as load:
         assert here.redis is not None
         times = []
-        for _ in range(dose.times):
-            times.append(_away(here, load, dose, here.redis.stand_still, here.redis.go_on))
-            times.append(_away(here, load, dose, here.redis.kill, here.redis.begin, renewed=True))
+        for _ in strikes(dose.times):
+            times.append(away(here, load, dose, here.redis.stand_still, here.redis.go_on))
+            times.append(away(here, load, dose, here.redis.kill, here.redis.begin, renewed=True))
         load.end()
-        return _judged(here, load, times)
+        return judge_refusals(here, load, times)
 
 
 def slow(folder: Path, dose: Dose) -> Outcome:
@@ -32,16 +34,16 @@ def slow(folder: Path, dose: Dose) -> Outcome:
         return lambda: setattr(here.links["redis"], "delay", seconds)
 
     with _hospital(folder, dose) as here, here.load(dose.rate) as load:
-        times = [_away(here, load, dose, set_to(2.0), set_to(0.0)) for _ in range(dose.times)]
+        times = [away(here, load, dose, set_to(2.0), set_to(0.0)) for _ in strikes(dose.times)]
         load.end()
-        return _judged(here, load, times)
+        return judge_refusals(here, load, times)
 
 
 def _hospital(folder: Path, dose: Dose):  # type: ignore[no-untyped-def]  # as stage()
     return stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build or "nothing")
 
 
-def _away(
+def away(
     here: Stage,
     load: Load,
     dose: Dose,
@@ -59,7 +61,9 @@ def _away(
     time.sleep(_CERTAIN)
     page = here.answers(here.desks[0], f"{here.url}/")
     load.seen_meanwhile.append((page.status, page.body))
-    time.sleep(dose.seconds)
+    asked = len(here.records.asked)
+    wait(dose.seconds)
+    load.asked_meanwhile += len(here.records.asked) - asked
     end()
     back = time.time()
     if renewed:
@@ -76,12 +80,15 @@ def _renewed(here: Stage) -> bool:
     return True
 
 
-def _judged(here: Stage, load: Load, times: list[float]) -> Outcome:
+def judge_refusals(here: Stage, load: Load, times: list[float]) -> Outcome:
     here.settle(load)
     outcome = judge(here, load)
     refused = [look for look in load.looks if not look.right]
     outcome.within("longest wait for a refusal in seconds", max((look.took for look in refused), default=0.0), 1.0)
     outcome.within("seconds to serve again", max(times), 2.0)
+    outcome.must(
+        load.asked_meanwhile == 0, f"{load.asked_meanwhile} records were asked for while nobody could be looked up"
+    )
     outcome.must(set(load.statuses()) <= {200, 201, 401, 503}, f"answers with {sorted(load.statuses())}")
     pages = [status for status, _ in load.seen_meanwhile]
     outcome.must(set(pages) <= {200, 503}, f"whoever navigates meanwhile is told {pages}")

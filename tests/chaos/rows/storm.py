@@ -8,8 +8,9 @@ from pathlib import Path
 
 from benchmarks.desk import Desk
 
+from ..opening import stage
 from ..row import Dose, Outcome, Row, judge
-from ..stage import Stage, stage
+from ..stage import Stage
 
 _RATES = ((10.0, 50.0), (60.0, 25.0), (300.0, 10.0))  # until which second, how many sign-ons a second
 
