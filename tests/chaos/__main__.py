@@ -35,6 +35,7 @@ def main() -> int:
     options.add_argument("--short", action="store_true", help="as `make test` does it")
     options.add_argument("--times", type=int, help="how often it strikes, instead of what the row says")
     options.add_argument("--seconds", type=float, help="between strikes or in all, likewise")
+    options.add_argument("--events", type=int, help="in the journal before, likewise")
     options.add_argument("--rate", type=float, help="requests a second, likewise")
     options.add_argument("--page", action="store_true", help="write the table of docs/faults.md anew")
     given = options.parse_args()
@@ -43,7 +44,9 @@ def main() -> int:
         return 0
     rows.SLACK = rows.SLACK if given.short else 1.0
     progress.told = not given.short
-    changed = {name: value for name in ("times", "seconds", "rate") if (value := getattr(given, name)) is not None}
+    changed = {
+        name: value for name in ("times", "seconds", "rate", "events") if (value := getattr(given, name)) is not None
+    }
     chosen = [row for row in ROWS if (not given.fault or row.id in given.fault) and (row.short or not given.short)]
     outcomes = {row.id: _run(row, row.short if given.short else row.long, changed) for row in chosen}
     _keep(outcomes)

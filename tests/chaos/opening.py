@@ -88,7 +88,9 @@ def stage(
             if disk:
                 open_ones.enter_context(small_disk(one.folder / "data", disk))
             open_ones.callback(_ended, one)
-            one.start()
+            one.begin()
+        for one in places:
+            one.wait()
         made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
         made.sign_on(clinicians)
         yield made

@@ -26,6 +26,15 @@ from .records import Records
 
 PATIENCE = 20.0
 _RENEW_EVERY = 120.0  # seconds
+# Each portion is a transaction, and a writer's portions are sent one after the other.
+_OUT_OF_ORDER = """
+WITH portion AS (
+  SELECT writer, epoch, xmin::text::bigint AS number, min(seq) AS first, max(seq) AS last, count(*) AS many FROM journal.event
+  GROUP BY 1, 2, 3)
+SELECT count(*) FROM (
+  SELECT first - lag(last) OVER (PARTITION BY writer, epoch ORDER BY number) AS step, last - first + 1 - many AS holes FROM portion) found
+WHERE coalesce(step, 1) <> 1 OR holes <> 0
+"""
 
 
 class Loop:
@@ -122,11 +131,26 @@ class Stage:
 
     def central(self) -> tuple[int, int]:
         """How many events the central journal holds, and how many the gateways' own segments do."""
+        return self.arrived(), self.written()
+
+    def arrived(self) -> int:
+        """How many events the central journal holds."""
+        return self._counted("SELECT count(*) FROM journal.event")
+
+    def written(self) -> int:
+        """How many the gateways' own segments do."""
+        return sum(len(events(one.folder / "data")) for one in self.gateways)
+
+    def out_of_order(self) -> int:
+        """How many portions came into the central journal before an earlier one of their writer, or with a hole."""
+        return self._counted(_OUT_OF_ORDER)
+
+    def _counted(self, asked: str) -> int:
         assert self.database is not None
         with self.database.connect() as c:
-            row = c.execute("SELECT count(*) FROM journal.event").fetchone()
+            row = c.execute(asked.encode()).fetchone()
         assert row is not None
-        return int(str(row[0])), sum(len(events(one.folder / "data")) for one in self.gateways)
+        return int(str(row[0]))
 
     async def _entered(self, desk: Desk) -> str:
         await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
@@ -241,7 +265,7 @@ class Stage:
 
     def verified(self) -> bool:
         """Whether every gateway's journal is whole."""
-        return all(one.lanyard("audit", "verify").returncode == 0 for one in self.gateways)
+        return all(one.verified() for one in self.gateways)
 
 
 async def _closed(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.counterparts.redis_servers import RedisServer
 
 from ..opening import stage
+from ..progress import strikes
 from ..row import Dose, Outcome, Row
 from ..stage import Stage, until
 
@@ -18,7 +19,7 @@ def failed_over(folder: Path, dose: Dose) -> Outcome:
         folder, gateways=2, clinicians=dose.clinicians, stores="sentinels", build=dose.build or "nothing"
     ) as here:
         outcome, times = Outcome(), []
-        for _ in range(dose.times):
+        for _ in strikes(dose.times):
             times.append(_fail_over(here, outcome))
         outcome.within("longest fail-over in seconds", max(times), 10.0)
         outcome.shifts_lost = here.shifts_lost()

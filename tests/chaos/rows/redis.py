@@ -12,6 +12,8 @@ from ..progress import strikes, wait
 from ..row import Dose, Outcome, Row, gap, judge
 from ..stage import Stage, until
 
+_FILLED = 0.85  # of the memory: the alarm is at 80 %
+_PROBE = 10  # questions: a probe each second, with what a new connection says, and those of the first moment
 _CERTAIN = 1.2  # seconds after which nobody believes what was read before
 
 
@@ -29,14 +31,37 @@ def gone(folder: Path, dose: Dose) -> Outcome:
 
 def slow(folder: Path, dose: Dose) -> Outcome:
     """Each of its answers comes two seconds late."""
-
-    def set_to(seconds: float) -> Callable[[], None]:
-        return lambda: setattr(here.links["redis"], "delay", seconds)
-
     with _hospital(folder, dose) as here, here.load(dose.rate) as load:
-        times = [away(here, load, dose, set_to(2.0), set_to(0.0)) for _ in strikes(dose.times)]
+        times, marks = [], list[tuple[float, int]]()
+
+        def set_to(seconds: float) -> Callable[[], None]:
+            def do() -> None:
+                marks.append((time.time(), _questions(here)))
+                here.links["redis"].delay = seconds
+
+            return do
+
+        for _ in strikes(dose.times):
+            times.append(away(here, load, dose, set_to(2.0), set_to(0.0)))
         load.end()
-        return judge_refusals(here, load, times)
+        outcome = judge_refusals(here, load, times)
+        spans = list(zip(marks[::2], marks[1::2], strict=True))
+        asked = max((after - before) / (ended - begun) for (begun, before), (ended, after) in spans) / len(
+            here.gateways
+        )
+        outcome.alone("questions a second that Redis gets from a gateway meanwhile", asked, _PROBE)
+        refusal = max(load.slowest(begun + _CERTAIN, ended, share=0.95) for (begun, _), (ended, _) in spans)
+        outcome.alone("slowest of twenty refusals once the circuit is open, in ms", refusal * 1e3, 50.0)
+    return outcome
+
+
+def _questions(here: Stage) -> int:
+    """How many Redis has been asked since its start."""
+    assert here.redis is not None
+    client = here.redis.client()
+    asked = int(client.info("stats")["total_commands_processed"])  # type: ignore[index]  # not asynchronous here
+    client.close()
+    return asked
 
 
 def _hospital(folder: Path, dose: Dose):  # type: ignore[no-untyped-def]  # as stage()
@@ -102,9 +127,11 @@ def full(folder: Path, dose: Dose) -> Outcome:
         client = here.redis.client()
         with here.load(dose.rate) as load:
             used = int(client.info("memory")["used_memory"])  # type: ignore[index]  # not asynchronous here
-            client.config_set("maxmemory", used // 2)
-            time.sleep(dose.seconds)
+            client.config_set("maxmemory", int(used / _FILLED))
             until(lambda: here.alarmed("redis"), what="the alarm")
+            early = here.newcomer()
+            client.config_set("maxmemory", used // 2)
+            wait(dose.seconds)
             newcomer = here.newcomer()
             client.config_set("maxmemory", 0)
             time.sleep(dose.seconds)
@@ -114,6 +141,7 @@ def full(folder: Path, dose: Dose) -> Outcome:
         outcome.figures["evicted keys"] = evicted
         outcome.must(evicted == 0, f"{evicted} keys were evicted")
         outcome.must(outcome.failed == 0, f"{outcome.failed} requests of those who were there failed")
+        outcome.must(early == 200, f"whoever signs on while there is room is told {early}")
         outcome.must(newcomer == 503, f"whoever signs on meanwhile is told {newcomer}")
         here.sign_on(1)
     return outcome
@@ -133,7 +161,7 @@ F09 = Row(
 F10 = Row(
     "F10",
     "Redis answers two seconds late",
-    "as F09: the circuit opens, nobody waits longer than 1 s, one probe a second",
+    "as F09: the circuit opens, nobody waits longer than 1 s, once it is open nobody waits (50 ms) but the one who looks, once a second",
     "“Your session could not be read”: the page tries again by itself",
     "the limit of 250 ms for each command taken out: whoever asks waits for two seconds and more",
     slow,
@@ -143,7 +171,7 @@ F10 = Row(
 F13 = Row(
     "F13",
     "Redis has no memory left",
-    "0 keys evicted, alarm, everybody who is signed on works on; a new sign-on is told 503; a server that may "
+    "alarm at 80 %; 0 keys evicted, everybody who is signed on works on; a new sign-on is told 503; a server that may "
     "evict is refused at the start",
     "for a newcomer: “Your session could not be read”",
     "a server with `allkeys-lru`, which the start refuses (`tests/gateway/stores`)",
