@@ -1,7 +1,7 @@
-"""The table of faults, in the long form: `python -m tests.chaos [--fault F09]… [--short] [--page]`.
+"""The table of faults, in the long form: `python -m tests.chaos [--fault F09]… [--short] [--times N] [--seconds N] [--rate N] [--page]`.
 
-Prints a row for each fault and writes benchmarks/chaos.json. 1 where a promise was not kept. `--page` writes the table of
-docs/faults.md anew instead.
+Says how far each one is, prints a row for each, and writes benchmarks/chaos.json. 1 where a promise was not kept. `--page` writes the
+table of docs/faults.md anew instead.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from . import progress
 from . import row as rows
 from .page import write
 from .row import Dose, Outcome, Row
@@ -31,14 +33,22 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="make chaos")
     options.add_argument("--fault", action="append", default=[], help="only this one, e.g. F09; may be repeated")
     options.add_argument("--short", action="store_true", help="as `make test` does it")
+    options.add_argument("--times", type=int, help="how often it strikes, instead of what the row says")
+    options.add_argument("--seconds", type=float, help="between strikes or in all, likewise")
+    options.add_argument("--events", type=int, help="in the journal before, likewise")
+    options.add_argument("--rate", type=float, help="requests a second, likewise")
     options.add_argument("--page", action="store_true", help="write the table of docs/faults.md anew")
     given = options.parse_args()
     if given.page:
         write(ROWS)
         return 0
     rows.SLACK = rows.SLACK if given.short else 1.0
+    progress.told = not given.short
+    changed = {
+        name: value for name in ("times", "seconds", "rate", "events") if (value := getattr(given, name)) is not None
+    }
     chosen = [row for row in ROWS if (not given.fault or row.id in given.fault) and (row.short or not given.short)]
-    outcomes = {row.id: _run(row, row.short if given.short else row.long) for row in chosen}
+    outcomes = {row.id: _run(row, row.short if given.short else row.long, changed) for row in chosen}
     _keep(outcomes)
     Console(width=180).print(_shown(chosen, outcomes))
     for id_, outcome in outcomes.items():
@@ -47,10 +57,13 @@ def main() -> int:
     return 0 if chosen and all(outcome.kept for outcome in outcomes.values()) else 1
 
 
-def _run(row: Row, dose: Dose | None) -> Outcome:
+def _run(row: Row, dose: Dose | None, changed: dict[str, float]) -> Outcome:
     if dose is None:
         return Outcome(broken=["there is no short form"])
-    begun = time.monotonic()
+    dose, begun = replace(dose, **changed), time.monotonic()
+    print(
+        f"· {row.id} {row.fault}: {dose.times} times, {dose.rate:g}/s, {dose.seconds:g} s", file=sys.stderr, flush=True
+    )
     with tempfile.TemporaryDirectory(prefix=f"{row.id}-") as folder:
         try:
             outcome = row.run(Path(folder), dose)

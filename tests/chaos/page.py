@@ -25,6 +25,6 @@ def red(rows: Iterable[Row]) -> str:
 def write(rows: Iterable[Row]) -> None:
     """Put both into the page, where they stand."""
     text, listed = PAGE.read_text("utf-8"), list(rows)
-    for begins, now in ((r"\| \|.*", table(listed)), (r"- F\d\d.*", red(listed))):
-        text = re.sub(rf"^{begins}(?:\n(?:\||- [FR]).*)*", lambda _, now=now: now, text, count=1, flags=re.MULTILINE)
+    for begins, now in ((r"\| \|.*", table(listed)), (r"- [FK]\d\d.*", red(listed))):
+        text = re.sub(rf"^{begins}(?:\n(?:\||- [FK]).*)*", lambda _, now=now: now, text, count=1, flags=re.MULTILINE)
     PAGE.write_text(text, "utf-8")

@@ -19,6 +19,7 @@ from demo.ports import free_port
 
 from .own_process import OwnProcess
 from .processes import missing
+from .small_disk import small_disk
 
 USER, PASSWORD = "lanyard", "only-for-tests"
 _FAST = (
@@ -113,9 +114,12 @@ def begun(folder: Path, user: str | None, *options: str, durable: bool = False) 
 
 
 @contextlib.contextmanager
-def postgres_server(*options: str, durable: bool = False) -> Iterator[PostgresServer]:
-    """A server with a database `lanyard` of a user `lanyard`, who may make more. `options` as `name=value`; `durable`: it syncs."""
-    with own_folder() as (folder, user):
+def postgres_server(*options: str, durable: bool = False, room: str = "") -> Iterator[PostgresServer]:
+    """A server with a database `lanyard` of a user `lanyard`, who may make more. `options` as `name=value`; `durable`: it syncs;
+    `room`: how large its disk is, where it has one of its own."""
+    with own_folder() as (folder, user), small_disk(folder / "data", room) if room else contextlib.nullcontext():
+        if room and user is not None:
+            os.chown(folder / "data", pwd.getpwnam(user).pw_uid, -1)
         secret = folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)

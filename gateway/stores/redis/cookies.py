@@ -101,9 +101,17 @@ class CookieKeys(SessionKeys):
         raise StoreUnavailable("too many wrote the same at once")
 
     async def keep_only(self, session_id: str, hashes: frozenset[str]) -> None:
-        """Every other cookie of this session is worth nothing from here on."""
+        """Every other cookie of this session that lasts is worth nothing from here on.
+
+        Where there is such a one, or none that lasts, cookies were taken back that this server has not heard of: then those for a few
+        minutes, of which nobody else knows, go too. Otherwise they stay, and whoever is at work notices nothing.
+        """
         session, plan = named(session_id), Plan()
-        for other in (await self._tokens(session)).keys() - {short(hashed) for hashed in hashes}:
+        tokens, kept = await self._tokens(session), {short(hashed) for hashed in hashes}
+        lasting = {name for name, (_, until) in tokens.items() if until == inf}
+        if lasting and lasting <= kept:
+            return
+        for other in tokens.keys() - kept:
             self._plan_burial(plan, session, other)
         await self._plans.apply([plan])
 
