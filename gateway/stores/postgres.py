@@ -225,8 +225,7 @@ class PostgresStore(SqlStore):
 
     def _tell(self, c: Connection, *keys: str) -> None:
         if self._tells and keys:
-            c.execute(func.pg_advisory_xact_lock(*at_once.LOCK).select())
-            changes.tell(c, self._origin, keys)
+            changes.trim(c, at_once.tell(c, self._origin, keys))
 
     def _clock(self) -> ColumnElement[float]:
         return cast(extract("epoch", func.clock_timestamp()), Float)
