@@ -25,7 +25,8 @@ from ..own_time import own_time
 from .scripts import Script
 from .timely import NamedConnection, NamedTlsConnection, PlainConnection, TlsConnection
 
-_MOST = 32  # connections at once
+_MOST = 16  # connections at once
+_AT_FIRST = 4  # of them are made before anybody waits for one
 _FAILURES = 5  # in a row, before nobody waits any more
 _PROBED_EVERY = 1.0  # seconds
 _MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
@@ -77,6 +78,10 @@ class Server:
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | float] = ()) -> Any:
         """What the script answers. Raises StoreFull, StoreUnavailable."""
         return await self._do(lambda: self._evaluate(script, keys, args))
+
+    async def begin(self) -> None:
+        """Make some connections. Raises StoreUnavailable."""
+        await asyncio.gather(*(self.info() for _ in range(_AT_FIRST)))
 
     async def info(self) -> dict[str, Any]:
         """Raises StoreUnavailable."""
@@ -134,7 +139,7 @@ class Server:
     async def _greet(self, connection: Connection) -> None:
         """A new connection: is it the server that takes writes, and is its history the one that we know?"""
         await connection.on_connect()
-        await connection.send_command("INFO", check_health=False)
+        await connection.send_command("INFO", "server", "replication", check_health=False)
         said = _fields(str(await connection.read_response()))
         if said.get("role") != "master":
             raise NotConnected("this server is a replica")

@@ -47,6 +47,10 @@ class RedisStore(CodeKeys, CookieKeys, LeaseKeys):
         self._name = secrets.token_hex(8)
         self._plans = Plans(server, self._name)
 
+    async def begin(self) -> None:
+        """Whoever comes first waits for no connection. Raises StoreUnavailable."""
+        await self._server.begin()
+
     async def close(self) -> None:
         await self._server.close()
 

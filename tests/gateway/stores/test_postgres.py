@@ -192,6 +192,17 @@ async def until_it_answers(store: PostgresStore) -> None:
                 await asyncio.sleep(0.05)
 
 
+async def test_whoever_comes_first_finds_every_connection_made(gateways: Gateways) -> None:
+    """In a rush they would all be made at once, while those who are at work wait."""
+    store, made = gateways.stores[0], list[object]()
+    listen(store._engine, "connect", lambda connection, _: made.append(connection))
+    await store.begin()
+    known = len(made)
+    assert known >= 5
+    await asyncio.gather(*(store.session("session-1") for _ in range(20)))
+    assert len(made) == known
+
+
 async def test_a_sign_on_is_one_statement(gateways: Gateways) -> None:
     """Whoever signs on waits for one answer; who joins a shift for more, and gets the same."""
     store, asked = gateways.stores[0], list[str]()
