@@ -143,7 +143,7 @@ def settled(pid: int) -> None:
 
 
 def _ready(running: subprocess.Popen[bytes], ops: int, log: Path) -> None:
-    for _ in range(400):
+    for _ in range(2400):  # two minutes: others may use the machine
         if running.poll() is not None:
             raise RuntimeError(f"the gateway ended: {log.read_text()[-1000:]}")
         try:

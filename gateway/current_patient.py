@@ -7,6 +7,7 @@ by the page's address, which two tabs may share.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from .proxy.guarding import navigates
 
 MARK = b"__Host-lanyard-at"  # set by a page's guard script as a form leaves it
 _REMEMBERED, KEPT = 1024, 256  # pages, and patients: here, and for other gateways
+ADDRESS = 16  # bytes of a page's
 _MOST_MARKED = 8  # patients of one page
 
 _NONE: frozenset[bytes] = frozenset()
@@ -74,20 +76,28 @@ class CurrentPatient:
                 self._several -= {oldest}
 
     def known(self) -> dict[str, Any]:
-        """What forms are judged by, but for `at`, in plain values: of the latest pages."""
+        """What forms are judged by, but for `at`, in plain values: of the latest pages, in few bytes, for each page is written with it."""
         numbers: dict[PatientRef, int] = {}
-        pages = [(page, refs) for page, refs in self.pages.items() if refs][-KEPT:]
-        of = [[page.hex(), [numbers.setdefault(ref, len(numbers)) for ref in refs]] for page, refs in pages]
+        spaces: dict[str, int] = {}
+        pages = list(self.pages.items())[-KEPT:]
+        about = [[numbers.setdefault(ref, len(numbers)) for ref in refs] for _, refs in pages]
         marked = [numbers.setdefault(ref, len(numbers)) for ref in list(self._refs)[-KEPT:]]
-        several = [page.hex() for page, _ in pages if page in self._several]
-        refs = [(ref.namespace, ref.value) for ref in numbers]
-        return {"refs": refs, "pages": of, "several": several, "marked": marked}
+        return {
+            "pages": base64.b64encode(b"".join([page for page, _ in pages])).decode(),
+            "about": about,
+            "several": [n for n, (page, _) in enumerate(pages) if page in self._several] if self._several else [],
+            "marked": marked,
+            "refs": [(spaces.setdefault(ref.namespace, len(spaces)), ref.value) for ref in numbers],
+            "spaces": list(spaces),
+        }
 
     def learn(self, known: dict[str, Any]) -> None:
         """What another gateway's `known` says, in the place of what was known here."""
-        refs = [PatientRef(*ref) for ref in known["refs"]]
-        self.pages.update({bytes.fromhex(page): tuple(refs[n] for n in of) for page, of in known["pages"]})
-        several = [bytes.fromhex(page) for page in known["several"]]
+        refs = [PatientRef(known["spaces"][n], value) for n, value in known["refs"]]
+        joined = base64.b64decode(known["pages"])
+        pages = [joined[at : at + ADDRESS] for at in range(0, len(joined), ADDRESS)]
+        self.pages.update({page: tuple(refs[n] for n in of) for page, of in zip(pages, known["about"], strict=True)})
+        several = [pages[n] for n in known["several"]]
         self._several = frozenset(several) if several else _NONE  # an empty one of its own takes as much as eight
         self._refs = {refs[n]: refs[n] for n in known["marked"]}
 

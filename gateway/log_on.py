@@ -15,7 +15,7 @@ from connectors.base import UpstreamSession
 from connectors.messages import InboundRequest
 from policies.model import PatientRef
 
-from .current_patient import KEPT, CurrentPatient, Pages
+from .current_patient import ADDRESS, KEPT, CurrentPatient, Pages
 
 Key = tuple[str, str, str]  # (kind of owner, owner, system)
 
@@ -65,19 +65,20 @@ class LogOn:
 
     def kept(self, *, whole: bool) -> bytes:
         """`whole`: with all that a form is judged by, for other gateways. Else what has to survive a restart."""
-        value = {
+        value: dict[str, Any] = {
             "log_on": self.id,
             "id": self.session.id,
             "state": self.session.state,
             "holder": self.holder,
             "generation": self.generation,
             "again": self.again,
-            "pages": [p.hex() for p in list(self.pages)[-KEPT:]] if self.again or whole else [],
             "shown": self.shown,
             "at": sorted((ref.namespace, ref.value) for ref in self.current.at),
         }
         if whole:
             value["current"] = self.current.known()
+        elif self.again:
+            value["pages"] = [page.hex() for page in list(self.pages)[-KEPT:]]
         return json.dumps(value).encode()
 
     def showed(self, target: bytes) -> None:
@@ -98,7 +99,7 @@ def _with_names_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def address(target: bytes) -> bytes:
     """A page by the target that it was asked for with; one object for whoever remembers it just now."""
-    return hashlib.blake2b(target, digest_size=16).digest()
+    return hashlib.blake2b(target, digest_size=ADDRESS).digest()
 
 
 def came_from(inbound: InboundRequest) -> bytes:
