@@ -32,8 +32,8 @@ class Refused:
 class LogOnTries:
     """Every method raises StoreUnavailable."""
 
-    def __init__(self, store: CodeStore, now: Callable[[], float], *, shared: bool) -> None:
-        """`shared`: whether there may be other gateways."""
+    def __init__(self, store: CodeStore, now: Callable[[], float], *, shared: Callable[[], bool]) -> None:
+        """`shared`: whether there are other gateways, just now."""
         self._shared = shared
         self._store = store
         self._now = now
@@ -65,14 +65,14 @@ class LogOnTries:
 
     async def was_typed(self, key: Key, credential: Credential, how: ConnectorError | None) -> None:
         """So that the second of two clicks that went to two gateways is no second try."""
-        if not self._shared:
+        if not self._shared():
             return
         code = key_hash(*key, fingerprint(credential))
         await self._store.put_code(_TYPED, code, _said(how) if how is not None else b"", self._now() + _QUIET)
 
     async def just_typed(self, key: Key, credential: Credential) -> bool:
         """Whether it was, and is good. Raises as the system refused it."""
-        if not self._shared:
+        if not self._shared():
             return False
         kept = await self._store.read_code(_TYPED, key_hash(*key, fingerprint(credential)), self._now())
         if kept:
