@@ -247,7 +247,7 @@ async def test_a_script_that_may_not_run_says_what_to_do(redis_running: RedisSer
 
 
 async def test_a_server_that_takes_no_writes_is_told_as_one_that_fails(tmp_path: Path) -> None:
-    """It answers, and keeps nothing: without its replicas here, or without its disk. That is an alarm, and nobody is told that it is full."""
+    """It answers, and keeps nothing: without its replicas, or without its disk. An alarm says so, and nobody is told that it is full."""
     heard: list[tuple[str, str]] = []
     with redis_server(tmp_path) as running, running.client() as client:
         server = Server(
