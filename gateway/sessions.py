@@ -581,6 +581,10 @@ class Sessions:
                 raise StoreUnavailable("the store did not answer whoever asked it just now")
             yield
 
+    def believe_nothing(self) -> None:
+        """What was heard last says nothing of what is to be heard next."""
+        self._place = None
+
     async def _listen(self, now: float) -> None:
         self._listened += 1
         try:

@@ -15,7 +15,14 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import (
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from sso.errors import StoreFull, StoreUnavailable
 
@@ -29,6 +36,7 @@ _MOST = 16  # connections at once
 _AT_FIRST = 4  # of them are made before anybody waits for one
 _FAILURES = 5  # in a row, before nobody waits any more
 _PROBED_EVERY = 1.0  # seconds
+_TAKES_NOTHING = "MISCONF", "NOREPLICAS", "MASTERDOWN"  # its disk, or its replicas, are not as it was told to have them
 _MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
 
 
@@ -122,6 +130,9 @@ class Server:
         except (RedisError, TimeoutError, OSError) as error:
             if isinstance(error, NoPermissionError) or any(words in str(error) for words in _MAY_NOT):
                 raise StoreUnavailable("the Redis user may not do what is needed: docs/redis.md says what is") from None
+            if isinstance(error, ReadOnlyError) or str(error).startswith(_TAKES_NOTHING):
+                self._circuit.failed()
+                raise StoreUnavailable(f"Redis takes no writes: {str(error)[:80]}") from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None

@@ -254,6 +254,25 @@ async def test_a_script_that_may_not_run_says_what_to_do(redis_running: RedisSer
     await server.close()
 
 
+async def test_a_server_that_takes_no_writes_is_told_as_one_that_fails(tmp_path: Path) -> None:
+    """It answers, and keeps nothing: without its replicas, or without its disk. An alarm says so, and nobody is told that it is full."""
+    heard: list[tuple[str, str]] = []
+    with redis_server(tmp_path) as running, running.client() as client:
+        server = Server(
+            redis_place(running.url), password=running.password, timeout=5.0, alarm=lambda *said: heard.append(said)
+        )
+        client.config_set("min-replicas-to-write", 1)
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="takes no writes") as told:
+                await server.run(READ, ["key"])
+            assert not isinstance(told.value, StoreFull)
+        assert heard == [("session-store", "failing")]
+        client.config_set("min-replicas-to-write", 0)
+        await _until_it_answers(server)
+        assert heard[-1] == ("session-store", "ok")
+        await server.close()
+
+
 async def test_what_does_not_fit_any_more_is_refused_as_such(tmp_path: Path) -> None:
     """And nobody thinks that the server is gone (F13)."""
     with redis_server(tmp_path) as running, running.client() as client:
