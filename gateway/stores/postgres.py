@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _DEADLINE = 0.9  # seconds for one answer
 _PATIENCE = 60.0  # seconds for a chore
-_STARTING = 3.0  # seconds to look what is there
+_STARTING = 5.0  # seconds to look what is there, also where the first of two servers does not answer
 _THREADS = 6
 _TELLING = (0x6C616E79, 1)  # the lock under which changes are told, so that their order is that of the commits
 _AGAIN = ("40001", "40P01", "25006")  # the server undid it: for another's sake, or because it is no primary any more
