@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 _DEADLINE = 0.9  # seconds for one answer
 _PATIENCE = 60.0  # seconds for a chore
-_STARTING = 3.0  # seconds to look what is there
+_STARTING = 5.0  # seconds to look what is there, also where the first of two servers does not answer
 _THREADS = 6
 _FULL = "53100"
 _TOGETHER = 0.5  # seconds that the first connection waits for the last

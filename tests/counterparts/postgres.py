@@ -103,7 +103,7 @@ def begun(folder: Path, user: str | None, *options: str, durable: bool = False) 
     """The server of `folder/data`, on a port of its own, until the block ends."""
     port = free_port()
     settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=64MB", *options)
-    command = [str(programs() / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
+    command = ["env", f"HOME={folder}", str(programs() / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
     command += [word for one in (*settings, *(() if durable else _FAST)) for word in ("-c", one)]
     server = PostgresServer(command, port, folder / "log", user, folder / "data")
     try:

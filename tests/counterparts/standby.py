@@ -18,10 +18,11 @@ def standby_of(
     with own_folder() as (folder, owner):
         where = [f"--host={host}", f"--port={primary.port}", f"--username={user}", f"--pgdata={folder}/data"]
         how = ["--write-recovery-conf", "--create-slot", f"--slot={slot}", "--wal-method=stream", "--checkpoint=fast"]
-        subprocess.run(
-            [programs() / "pg_basebackup", *where, *how, "--no-sync"],
-            check=True, capture_output=True, user=owner, group=owner, cwd=folder, env={**os.environ, "PGPASSWORD": PASSWORD},
+        copied = subprocess.run(
+            [programs() / "pg_basebackup", *where, *how, "--no-sync"], capture_output=True, text=True,
+            check=False, user=owner, group=owner, cwd=folder, env={**os.environ, "PGPASSWORD": PASSWORD, "HOME": str(folder)},
         )  # fmt: skip
+        assert copied.returncode == 0, copied.stderr
         with begun(folder, owner, *options) as server:
             yield server
 

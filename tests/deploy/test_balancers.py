@@ -44,7 +44,9 @@ class Front:
         made.sock = self.trusted.wrap_socket(plain, server_hostname=host)
         return made
 
-    def ask(self, method: str = "GET", path: str = "/", body: bytes | None = None, **headers: str) -> tuple[int, str]:
+    def ask(
+        self, method: str = "GET", path: str = "/", *, body: bytes | None = None, **headers: str
+    ) -> tuple[int, str]:
         with contextlib.closing(self.connection()) as browser:
             answer = self.asked(browser, method, path, body, **headers)
             return answer.status, answer.read().decode()
@@ -107,8 +109,8 @@ def answers(front: Front) -> bool:
 
 def test_its_own_gateway_is_asked_and_told_who_asks(front: Front) -> None:
     """The browser's address is set, and what a browser writes there itself, or of a certificate, does not arrive."""
-    forged = {"x_forwarded_for": "192.0.2.66", "x_forwarded_proto": "http", "x_ssl_client_verify": "SUCCESS"}
-    assert front.ask(**forged) == (200, front.own.address)
+    forged = front.ask(x_forwarded_for="192.0.2.66", x_forwarded_proto="http", x_ssl_client_verify="SUCCESS")
+    assert forged == (200, front.own.address)
     (one,) = front.own.seen
     assert one.headers["x-forwarded-for"] == "127.0.0.1"
     assert one.headers["x-forwarded-proto"] == "https"

@@ -37,12 +37,12 @@ def place(*servers: PostgresServer) -> DatabasePlace:
     return database_place(f"postgresql://lanyard@{hosts}/lanyard")
 
 
-def asked(primary: Primary) -> int:
+def asked(primary: Primary, user: str = "lanyard") -> int:
     """The port of the server that it finds."""
 
     def connect(host: str, port: int) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
-            f"host={host} port={port} user=lanyard password={PASSWORD} dbname=lanyard connect_timeout=2 "
+            f"host={host} port={port} user={user} password={PASSWORD} dbname=lanyard connect_timeout=2 "
             "target_session_attrs=read-write"
         )
 
@@ -111,3 +111,29 @@ def test_the_central_journal_is_sent_to_nobody_who_only_reads(pair: Pair) -> Non
     primary, standby = pair
     with Central(place(standby, primary), PASSWORD).connect(1.0) as c:
         assert c.info.port == primary.port
+
+
+async def test_a_standby_that_confirms_loses_nothing() -> None:
+    """With `synchronous_standby_names = '*'`: what was acknowledged in the moment before the primary died is at the standby."""
+    with postgres_server(durable=True) as primary, standby_of(primary) as standby:
+        with primary.connect("postgres") as c:
+            c.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            c.execute("SELECT pg_reload_conf()")
+        store = PostgresStore(place(primary, standby), PASSWORD, Seal([b"k" * 32]))
+        try:
+            for n in range(20):
+                await store.put_session(session(f"session-{n}"))
+            primary.kill()
+        finally:
+            await store.close()
+        promote(standby)
+        with standby.connect() as c:
+            assert c.execute("SELECT count(*) FROM session").fetchone() == (20,)
+
+
+def test_a_role_without_powers_may_ask_who_is_primary(pair: Pair) -> None:
+    """The gateway's own is no superuser."""
+    primary, standby = pair
+    with primary.connect() as c:
+        c.execute("CREATE ROLE plain LOGIN PASSWORD 'only-for-tests'")
+    assert asked(Primary(place(standby, primary).hosts), "plain") == primary.port
