@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from .load import Load
@@ -119,6 +120,13 @@ def gap(load: Load, since: float) -> float:
     """Seconds from `since` (wall clock) to the first right answer to a question of after it."""
     answers = [look.came for look in load.looks if look.right and look.sent >= since]
     return min(answers, default=float("inf")) - since
+
+
+def failing(load: Load, struck: list[float]) -> float:
+    """For how many seconds after a strike what is asked fails, at most; until the next one, from which on it is that one's."""
+    bad = sorted(look.sent for look in load.looks if not look.right)
+    spans = pairwise([*struck, float("inf")])
+    return max((sent - at for at, end in spans for sent in bad if at <= sent < min(end, at + 10)), default=0.0)
 
 
 def _words(status: int) -> str:

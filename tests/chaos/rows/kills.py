@@ -9,7 +9,7 @@ from pathlib import Path
 from ..load import Load
 from ..opening import stage
 from ..progress import strikes
-from ..row import Dose, Outcome, Row, gap, judge
+from ..row import Dose, Outcome, Row, failing, gap, judge
 from ..stage import Stage, until
 from .failover import again, in_step
 
@@ -39,12 +39,6 @@ def killed_beside(folder: Path, dose: Dose) -> Outcome:
         outcome.must(sum(recovered) == dose.times, f"recoveries in the journals: {recovered}, of {dose.times}")
         outcome.must(set(load.statuses()) <= {0, 200, 201, 502}, f"answers with {sorted(load.statuses())}")
     return outcome
-
-
-def failing(load: Load, struck: list[float]) -> float:
-    """For how many seconds after a strike what is asked fails, at most."""
-    bad = sorted(look.sent for look in load.looks if not look.right)
-    return max((max((sent - at for sent in bad if at <= sent < at + 10), default=0.0) for at in struck), default=0.0)
 
 
 def primary_killed(folder: Path, dose: Dose) -> Outcome:
