@@ -158,15 +158,15 @@ class LogOns:
 
     async def share(self) -> None:
         """Others may read them from here on: all that is known of each is written. The store is `shared` already."""
-        for live in self.held():
+        for live in list(self._held.values()):
             async with self._changing.setdefault(live.key, asyncio.Lock()):
                 live.dirty = False
                 live.version = await self._put(live, None) or 0
 
     async def catch_up(self) -> None:
         """Nobody else writes any more: what others have changed is read. The store is `shared` still."""
-        for live in self.held():
-            await self.now(live.key)
+        for key, _ in self.known():
+            await self.now(key)
 
     async def _put(self, live: LogOn, after: int | None) -> int | None:
         return await self._store.put_upstream(live.key, live.kept(whole=self.shared), live.holder, after=after)
