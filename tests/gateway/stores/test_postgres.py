@@ -222,6 +222,18 @@ async def test_a_sign_on_is_one_statement(gateways: Gateways) -> None:
     assert [one.id for one in await store.of_shift("shift-1")] == ["session-1", "session-2"]
 
 
+async def test_a_cookie_that_is_another_session_s_seats_nobody(gateways: Gateways) -> None:
+    """Neither shift nor session is there then: two people are never behind one cookie."""
+    store = gateways.open()
+    await store.seat(shift(), session(), MAIN, token_hash("token"))
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift("shift-2"), session("session-2", "shift-2"), MAIN, token_hash("token"))
+    assert await store.shift("shift-2") is None
+    assert await store.session("session-2") is None
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift(), session("session-2"), MAIN, token_hash("token"))
+
+
 async def test_a_seat_that_is_written_again_comes_to_the_same(gateways: Gateways) -> None:
     """Whoever did not hear that it was written writes it once more, and is not refused for ever."""
     store = gateways.stores[0]
