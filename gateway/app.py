@@ -29,6 +29,7 @@ from .audit.search import SearchCopy
 from .central.connection import central_of
 from .central.ship import Shipper
 from .clock import SteadyClock
+from .company import Company
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
 from .crew.post import Post
@@ -62,6 +63,7 @@ class Running:
     readings: Readings
     journal: Journal
     rejected: Callable[[str, str], None]
+    company: Company
     closing: contextlib.AsyncExitStack
 
 
@@ -78,7 +80,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         shipper = _shipper(config, post, data_dir, clock, stack)
         standing = Standing(post.writer(config.gateway.name), now)
         journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
-        store = open_store(config, seal, journal.alarm, beside=post.of > 1)
+        store = open_store(config, seal, journal.alarm, beside=post.of > 1 or post.joins)
         stack.push_async_callback(store.close)
         await store.begin()
         if shipper is not None:  # the store has made its tables
@@ -115,7 +117,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         )
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)
-        pipeline = Pipeline(engine, journal, transport, upstreams, (), now)
+        pipeline = Pipeline(engine, journal, transport, upstreams, (), now, sessions.anew)
         ending = _Ending(upstreams, systems)
         pages = pages_of(
             Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,
@@ -141,7 +143,15 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         if post.first:
             _chores(config, data_dir if shipper is None else None, journal, store, vault, now, stack)
         readings = Readings(metrics, engine, journal, store, standing.by, systems, standing, shipper)
-        running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
+        running = Running(
+            config,
+            guard,
+            readings,
+            journal,
+            rejected,
+            Company(store, sessions, upstreams, always=max(post.of, config.gateway.workers) > 1),
+            contextlib.AsyncExitStack(),
+        )
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running

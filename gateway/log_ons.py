@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from .leases import Lease, Leases
@@ -20,13 +21,28 @@ from .stores.base import UpstreamStore
 Change = Callable[[LogOn], Awaitable[bool]]
 
 
+class SharedOrNot(UpstreamStore, Protocol):
+    """Where they are kept, and whether others write there."""
+
+    @property
+    def shared(self) -> bool: ...
+
+
+async def _as_it_is(live: LogOn) -> bool:
+    return True
+
+
 class LogOns:
-    def __init__(self, store: UpstreamStore, leases: Leases, *, shared: bool) -> None:
-        self.shared = shared
+    def __init__(self, store: SharedOrNot, leases: Leases) -> None:
         self._store = store
         self._leases = leases
         self._held: dict[Key, LogOn] = {}
         self._changing: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def shared(self) -> bool:
+        """Just now: another crew may come and go."""
+        return self._store.shared
 
     def turn(self, key: Key) -> AbstractAsyncContextManager[Lease]:
         """One at a time logs on and off under a key, at whichever gateway. Raises StoreUnavailable."""
@@ -81,6 +97,8 @@ class LogOns:
         """Do this to the log-on as it is by now, and keep what comes of it; the one it was done to. `work` says whether it changed
         anything, and may be asked again. None, and nothing is kept, where this log-on is over. Raises StoreUnavailable."""
         if not self.shared:
+            held = self._held.get(live.key)  # another object where it was read anew, when the store was shared
+            live = held if held is not None and held.id == live.id else live
             live.dirty |= await work(live)
             return live
         async with self._changing.setdefault(live.key, asyncio.Lock()):
@@ -116,7 +134,22 @@ class LogOns:
         """Write what has changed, where that was not done at once. Called every second and at the end."""
         for live in [one for one in self._held.values() if one.dirty]:
             live.dirty = False
-            await self._put(live, None)
+            if self.shared:  # changed just before it was
+                await self.change(live, _as_it_is)
+            else:
+                live.version = await self._put(live, None) or 0
+
+    async def share(self) -> None:
+        """Others may read them from here on: all that is known of each is written. The store is `shared` already."""
+        for live in self.held():
+            async with self._changing.setdefault(live.key, asyncio.Lock()):
+                live.dirty = False
+                live.version = await self._put(live, None) or 0
+
+    async def catch_up(self) -> None:
+        """Nobody else writes any more: what others have changed is read. The store is `shared` still."""
+        for live in self.held():
+            await self.now(live.key)
 
     async def _put(self, live: LogOn, after: int | None) -> int | None:
         return await self._store.put_upstream(live.key, live.kept(whole=self.shared), live.holder, after=after)

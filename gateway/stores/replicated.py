@@ -41,7 +41,7 @@ class Lasting(Store, Protocol):
 
 
 class ReplicatedStore(PassedOn):
-    """`alarm` hears `redis`: `evicts`, `filling` or `ok`."""
+    """`alarm` hears `redis`: `evicts`, `full`, `filling` or `ok`."""
 
     shared = True
 

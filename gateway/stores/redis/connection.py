@@ -15,20 +15,28 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import (
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from sso.errors import StoreFull, StoreUnavailable
 
 from ...store_places import RedisPlace
 from ..circuit import Circuit
 from ..own_time import own_time
-from .scripts import Script
+from .scripts import PROBE, PROBED, Script
 from .timely import NamedConnection, NamedTlsConnection, PlainConnection, TlsConnection
 
 _MOST = 16  # connections at once
 _AT_FIRST = 4  # of them are made before anybody waits for one
 _FAILURES = 5  # in a row, before nobody waits any more
 _PROBED_EVERY = 1.0  # seconds
+_TAKES_NOTHING = "MISCONF", "NOREPLICAS", "MASTERDOWN"  # its disk, or its replicas, are not as it was told to have them
 _MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
 
 
@@ -110,10 +118,11 @@ class Server:
             running.exception()  # where nobody waits for it any more, it is nobody's
 
     async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        before = self._circuit.failures
         try:
             async with own_time(self._deadline), self._room:
-                if self._circuit.open:  # since this began to wait
-                    raise StoreUnavailable("Redis does not answer")
+                if self._circuit.failures > before:  # others found out while this one waited for room: once is enough
+                    raise StoreUnavailable("Redis did not answer whoever asked it just now")
                 answer = await work()
         except OutOfMemoryError:
             self._circuit.answered()
@@ -121,6 +130,9 @@ class Server:
         except (RedisError, TimeoutError, OSError) as error:
             if isinstance(error, NoPermissionError) or any(words in str(error) for words in _MAY_NOT):
                 raise StoreUnavailable("the Redis user may not do what is needed: docs/redis.md says what is") from None
+            if isinstance(error, ReadOnlyError) or str(error).startswith(_TAKES_NOTHING):
+                self._circuit.failed()
+                raise StoreUnavailable(f"Redis takes no writes: {str(error)[:80]}") from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None
@@ -132,8 +144,9 @@ class Server:
         asyncio.run_coroutine_threadsafe(self._asked(), self._loop).result()
 
     async def _asked(self) -> None:
+        """As those who write: one that takes no writes is not back."""
         async with own_time(self._deadline):
-            await self._command("INFO", "server")
+            await self._evaluate(PROBE, [PROBED], [])
 
     async def _greet(self, connection: Connection) -> None:
         """A new connection: is it the server that takes writes, and is its history the one that we know?"""

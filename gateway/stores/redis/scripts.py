@@ -110,6 +110,10 @@ return done
 APPLY = _script(_APPLY)
 APPLY_IF_ROOM = _script(_APPLY, when_full=False)
 
+# Whether it takes writes, also where its memory is used up.
+PROBED = f"{PREFIX}probed"
+PROBE = _script("return redis.call('SET', KEYS[1], '', 'PX', 1000)")
+
 READ = _script("return redis.call('MGET', unpack(KEYS))")
 
 # What a list names, with what each stands for; names of what is gone are dropped.

@@ -169,6 +169,7 @@ def test_a_server_that_would_let_sessions_vanish_is_refused() -> None:
     assert "7.0 or later" in problems({**good, "redis_version": "6.0.16"})[0]
     assert len(problems({})) == 2
     assert state({**good, "used_memory": 80, "maxmemory": 100}) == "filling"
+    assert state({**good, "used_memory": 100, "maxmemory": 100}) == "full"
     assert state({**good, "used_memory": 79, "maxmemory": 100}) == "ok"
     assert state({**good, "used_memory": 79, "maxmemory": 0}) == "ok"
     assert state({"maxmemory_policy": "volatile-ttl"}) == "evicts"
@@ -193,6 +194,24 @@ async def test_a_policy_that_is_changed_while_we_run_is_said(
             client.config_set("maxmemory-policy", "noeviction")
     await memory.look()
     assert said == [("redis", "evicts"), ("redis", "ok")]
+
+
+async def test_how_full_a_server_is_is_said(
+    store: RedisStore, redis_running: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 80 % of its `maxmemory` on, and that nobody new is taken; and that there is room again (F13)."""
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr("gateway.stores.redis.memory._EVERY", 0.0)
+    memory = Memory(store, lambda *words: said.append(words))
+    with redis_running.client() as client:
+        used = int(client.info("memory")["used_memory"])
+        try:
+            for most in (int(used / 0.7), int(used / 0.85), used // 2, 0):
+                client.config_set("maxmemory", most)
+                await memory.look()
+        finally:
+            client.config_set("maxmemory", 0)
+    assert said == [("redis", "filling"), ("redis", "full"), ("redis", "ok")]
 
 
 async def test_of_many_who_write_at_once_none_is_lost(store: RedisStore, redis_running: RedisServer) -> None:
