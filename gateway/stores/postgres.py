@@ -41,6 +41,7 @@ _PATIENCE = 60.0  # seconds for a chore
 _STARTING = 3.0  # seconds to look what is there
 _THREADS = 6
 _TOGETHER = 0.5  # seconds that the first connection waits for the last
+_FULL = "53100"
 _AGAIN = ("40001", "40P01", "25006")  # the server undid it: for another's sake, or because it is no primary any more
 
 
@@ -150,6 +151,8 @@ class PostgresStore(SqlStore):
         try:
             done = attempt()
         except (OperationalError, InterfaceError, NoConnection) as error:
+            if _state(error) == _FULL:  # it answers, and what it holds can be read
+                raise StoreUnavailable("the database has no room left on its disk") from None
             self._circuit.failed()
             raise StoreUnavailable(f"the store did not answer: {type(error).__name__}") from None
         except SQLAlchemyError as error:
@@ -198,7 +201,7 @@ class PostgresStore(SqlStore):
                 return once()
 
     def _undone(self, error: DBAPIError) -> bool:
-        state = getattr(error.orig, "sqlstate", None)
+        state = _state(error)
         if state == "25006":
             self._engine.dispose()
         return error.connection_invalidated or state in _AGAIN
@@ -232,6 +235,11 @@ class PostgresStore(SqlStore):
 
     async def heard(self, since: str | None) -> Heard:
         return await self._ask(lambda c: changes.heard(c, self._origin, since))
+
+
+def _state(error: SQLAlchemyError) -> str | None:
+    """The code by which the server says what is wrong; None where it did not say."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _refused(said: str) -> bool:

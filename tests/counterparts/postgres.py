@@ -19,6 +19,7 @@ from demo.ports import free_port
 
 from .own_process import OwnProcess
 from .processes import missing
+from .small_disk import small_disk
 
 USER, PASSWORD = "lanyard", "only-for-tests"
 _FAST = (
@@ -85,15 +86,17 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
-def postgres_server(*options: str, durable: bool = False) -> Iterator[PostgresServer]:
-    """A server with a database `lanyard` of a user `lanyard`, who may make more. `options` as `name=value`; `durable`: it syncs."""
+def postgres_server(*options: str, durable: bool = False, room: str = "") -> Iterator[PostgresServer]:
+    """A server with a database `lanyard` of a user `lanyard`, who may make more. `options` as `name=value`; `durable`: it syncs;
+    `room`: how large its disk is, where it has one of its own."""
     bin_folder = programs()
     user = "postgres" if os.getuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    try:
-        if user is not None:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        data, secret = folder / "data", folder / "password"
+    data, secret = folder / "data", folder / "password"
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        for one in (folder, stack.enter_context(small_disk(data, room)) if room else folder):
+            os.chown(one, pwd.getpwnam(user).pw_uid if user is not None else -1, -1)
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
         subprocess.run(
@@ -106,12 +109,8 @@ def postgres_server(*options: str, durable: bool = False) -> Iterator[PostgresSe
         command = [str(bin_folder / "postgres"), "-D", str(data), "-p", str(port)]
         command += [word for one in (*settings, *(() if durable else _FAST)) for word in ("-c", one)]
         server = PostgresServer(command, port, folder / "log", user, data)
-        try:
-            server.begin()
-            with server.connect("postgres") as c:
-                c.execute("CREATE DATABASE lanyard")
-            yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        stack.callback(server.stop)
+        server.begin()
+        with server.connect("postgres") as c:
+            c.execute("CREATE DATABASE lanyard")
+        yield server

@@ -102,9 +102,17 @@ class CookieKeys(SessionKeys):
         raise StoreUnavailable("too many wrote the same at once")
 
     async def keep_only(self, session_id: str, hashes: frozenset[str]) -> None:
-        """Every other cookie of this session is worth nothing from here on."""
+        """Every other cookie of this session that lasts is worth nothing from here on.
+
+        Where there is such a one, or none that lasts, cookies were taken back that this server has not heard of: then those for a few
+        minutes, of which nobody else knows, go too. Otherwise they stay, and whoever is at work notices nothing.
+        """
         session, plan = key_hash(session_id), Plan()
-        for other in (await self._tokens(session)).keys() - hashes:
+        tokens = await self._tokens(session)
+        lasting = {hashed for hashed, (_, _, until) in tokens.items() if until == inf}
+        if lasting and lasting <= hashes:
+            return
+        for other in tokens.keys() - hashes:
             plan.bury(at(TOKEN, other))
             plan.unlist(at(TOKENS, session), other)
         await self._plans.apply([plan])

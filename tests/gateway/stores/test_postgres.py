@@ -310,6 +310,30 @@ async def test_a_table_that_somebody_holds_costs_a_second(gateways: Gateways, po
     assert await store.session("session-1") == session()
 
 
+async def test_a_full_disk_takes_nobody_new_and_lets_everybody_be_looked_up(gateways: Gateways) -> None:
+    """The server answers: however many writes it refuses, nobody is told that it is away (K04)."""
+    (store,) = gateways.stores
+    await store.put_shift(shift("at-work"))
+    with store._engine.connect() as c, c.begin():
+        c.exec_driver_sql(_NO_ROOM)
+    try:
+        for name in ("new", "newer", "newest", "too late"):
+            with pytest.raises(StoreUnavailable, match="no room"):
+                await store.put_shift(shift(name))
+        assert await store.shift("at-work") is not None
+    finally:
+        with store._engine.connect() as c, c.begin():
+            c.exec_driver_sql("DROP FUNCTION no_room CASCADE")
+
+
+# What a server says that cannot extend a file.
+_NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON shift EXECUTE FUNCTION no_room()
+"""
+
+
 async def test_a_gateway_that_starts_before_its_server_waits_for_it(server: PostgresServer) -> None:
     """It is unavailable until then, and its tables are made when it is there."""
     server.stop()
