@@ -13,13 +13,12 @@ from sqlalchemy import Connection, Table
 from .schema import seated_on, sessions, shifts, tokens
 
 
-def _new(table: Table, row: str, source: str, otherwise: str = " ON CONFLICT DO NOTHING") -> str:
-    """Insert what `row_column` of each column says, as often as there are rows in `source`; nothing where there is such a row, or what
-    `otherwise` says."""
+def _new(table: Table, row: str, source: str) -> str:
+    """Insert what `row_column` of each column says, as often as there are rows in `source`."""
     names = ", ".join(column.name for column in table.columns)
     types = (str(column.type).lower().replace("float", "float8") for column in table.columns)
     values = ", ".join(f"%({row}_{column.name})s::{kind}" for column, kind in zip(table.columns, types, strict=True))
-    return f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {source}{otherwise}"  # noqa: S608 - fixed words only
+    return f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {source}"  # noqa: S608 - fixed words only
 
 
 def _named(row: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -36,9 +35,9 @@ _KEYS = (
 )
 _TELL = f"WITH told AS MATERIALIZED ({_LOCK}) {_KEYS}"
 _SEATED = f"""
-, new AS ({_new(shifts, "shift", "usable")} RETURNING 1)
+, new AS ({_new(shifts, "shift", "usable")} ON CONFLICT DO NOTHING RETURNING 1)
 , sitting AS ({_new(sessions, "session", "new")})
-, cookie AS ({_new(tokens, "token", "new", otherwise="")})
+, cookie AS ({_new(tokens, "token", "new")})
 """
 _SEATED_TOLD = f", told AS MATERIALIZED ({_LOCK} FROM new) {_KEYS}"
 _ANYWHERE = f"WITH usable AS (SELECT 1){_SEATED}{_SEATED_TOLD}"

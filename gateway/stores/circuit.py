@@ -27,7 +27,7 @@ class Circuit:
         self._in_a_row = in_a_row
         self._every = every
         self._lock = threading.Lock()
-        self._failures = 0
+        self.failures = 0  # in a row
         self._closing = threading.Event()
         self.why = ""  # what is wrong, where a server that answers said it
         self._watcher: threading.Thread | None = None
@@ -44,24 +44,24 @@ class Circuit:
 
     def failed(self) -> None:
         with self._lock:
-            self._failures += 1
-            if self._failures == 1:
+            self.failures += 1
+            if self.failures == 1:
                 self._say(True)
-            if self._failures >= self._in_a_row:
+            if self.failures >= self._in_a_row:
                 self._watch()
 
     def answered(self) -> None:
-        if not self._failures:  # unlocked: this is asked after every answer
+        if not self.failures:  # unlocked: this is asked after every answer
             return
         with self._lock:
-            if self._failures and self._watcher is None:
-                self._failures = 0
+            if self.failures and self._watcher is None:
+                self.failures = 0
                 self._say(False)
 
     def trip(self) -> None:
         """It has never answered: nobody is to ask before it does."""
         with self._lock:
-            self._failures = self._in_a_row
+            self.failures = self._in_a_row
             self._say(True)
             self._watch()
 
@@ -80,7 +80,7 @@ class Circuit:
                 self.why = f"cannot be used: {error}" if isinstance(error, StoreUnavailable) else ""
                 continue
             with self._lock:
-                self._failures, self._watcher = 0, None
+                self.failures, self._watcher = 0, None
                 self._say(False)
             return
 

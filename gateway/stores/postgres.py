@@ -40,8 +40,8 @@ _DEADLINE = 0.9  # seconds for one answer
 _PATIENCE = 60.0  # seconds for a chore
 _STARTING = 5.0  # seconds to look what is there, also where the first of two servers does not answer
 _THREADS = 6
-_FULL = "53100"
 _TOGETHER = 0.5  # seconds that the first connection waits for the last
+_FULL = "53100"
 _AGAIN = ("40001", "40P01", "25006")  # the server undid it: for another's sake, or because it is no primary any more
 
 

@@ -29,7 +29,7 @@ from sso.errors import StoreFull, StoreUnavailable
 from ...store_places import RedisPlace
 from ..circuit import Circuit
 from ..own_time import own_time
-from .scripts import Script
+from .scripts import PROBE, PROBED, Script
 from .timely import NamedConnection, NamedTlsConnection, PlainConnection, TlsConnection
 
 _MOST = 16  # connections at once
@@ -144,8 +144,9 @@ class Server:
         asyncio.run_coroutine_threadsafe(self._asked(), self._loop).result()
 
     async def _asked(self) -> None:
+        """As those who write: one that takes no writes is not back."""
         async with own_time(self._deadline):
-            await self._command("INFO", "server")
+            await self._evaluate(PROBE, [PROBED], [])
 
     async def _greet(self, connection: Connection) -> None:
         """A new connection: is it the server that takes writes, and is its history the one that we know?"""

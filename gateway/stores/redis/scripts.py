@@ -32,6 +32,10 @@ def script(text: str, *, when_full: bool = True) -> Script:
     return Script(f"#!lua{' flags=allow-oom' if when_full else ''}\n{text}")
 
 
+# Whether it takes writes, also where its memory is used up.
+PROBED = f"{PREFIX}probed"
+PROBE = script("return redis.call('SET', KEYS[1], '', 'PX', 1000)")
+
 READ = script("return redis.call('MGET', unpack(KEYS))")
 
 # What a list names, with what each stands for; names of what is gone are dropped.

@@ -93,7 +93,7 @@ K02 = Row(
     "whoever cannot be looked up is told 503 within 1 s, 0 sent to sign on again; served within 10 s of the kill, with every shift "
     "from before (F11: also with those of a last second that the replica lost)",
     "“Your session could not be read” for some seconds: the page tries again by itself",
-    "the build `forgetful`, where the replica knows less (F11); without a circuit, whoever asks waits for longer",
+    "a fail-over that drops the cookies at systems, kept in Redis alone (`tests/gateway/stores/test_failing_over.py`): most are told 401",
     primary_killed,
     Dose(times=1, rate=80, seconds=0.5, clinicians=6),
     Dose(times=20, rate=200, seconds=2),

@@ -90,7 +90,7 @@ K04 = Row(
     "everybody who is signed on works on, alarm; a new sign-on for which there is no room any more is told 503; "
     "served within 5 s of there being room, without a restart",
     "for a newcomer: a page that says that the store does not answer",
-    "a gateway that takes a refused write for a dead server refuses everybody",
+    "a store that takes refused writes for a dead server refuses everybody (`tests/gateway/stores/test_postgres.py`)",
     full,
     Dose(rate=80, seconds=1, clinicians=6),
     Dose(rate=200, seconds=60),

@@ -242,6 +242,19 @@ async def test_a_seat_that_is_written_again_comes_to_the_same(gateways: Gateways
     assert len(await store.of_shift("shift-1")) == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_half_a_seat_is_never_left_behind(gateways: Gateways, known: bool) -> None:
+    """A cookie that is another session's seats nobody, by one statement (at a known device) or by several."""
+    store = gateways.stores[0]
+    if known:
+        await store.put_device(enrolled())
+    await store.seat(shift(), session(), MAIN, token_hash("cookie"))
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift("shift-2"), session("session-2", "shift-2"), MAIN, token_hash("cookie"))
+    assert await store.shift("shift-2") is None
+    assert await store.session("session-2") is None
+
+
 @pytest.mark.parametrize("how", ["stands still", "is dead"])
 async def test_nobody_waits_for_a_server_that_is_away(server: PostgresServer, how: str) -> None:
     """The first few wait for a second; then everybody is refused at once, until it answers again."""
