@@ -267,7 +267,9 @@ class UpstreamSessions:
         """
         for number, (key, holder) in enumerate(self._log_ons.known()):
             if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # a hundred thousand take a quarter of a second: requests have their turns between
+                await asyncio.sleep(
+                    0
+                )  # a hundred thousand take a quarter of a second: requests have their turns between
             if await self._seat_of(holder) is not None:
                 continue
             live = await self._log_ons.now(key)  # another session may have come to it, at another gateway
