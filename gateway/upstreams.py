@@ -8,6 +8,7 @@ write is never sent twice, and never unseen into a new upstream session).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .sessions import Seat
 
 SAFE = frozenset({"GET", "HEAD"})
+_AT_ONCE = 500  # log-ons that are looked through in one turn
 
 
 class LogOnStore(UpstreamStore, LeaseStore, CodeStore, Protocol):
@@ -272,7 +274,11 @@ class UpstreamSessions:
 
         Raises StoreUnavailable.
         """
-        for key, holder in self._log_ons.known():
+        for number, (key, holder) in enumerate(self._log_ons.known()):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(
+                    0
+                )  # a hundred thousand take a quarter of a second: requests have their turns between
             if await self._seat_of(holder) is not None:
                 continue
             live = await self._log_ons.now(key)  # another session may have come to it, at another gateway

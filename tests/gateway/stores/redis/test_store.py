@@ -14,8 +14,10 @@ from demo.ports import free_port
 from gateway.errors import ConfigError
 from gateway.store_places import redis_place
 from gateway.stores.redis.connection import Server
+from gateway.stores.redis.kept import short
 from gateway.stores.redis.memory import Memory, problems, state
-from gateway.stores.redis.scripts import READ
+from gateway.stores.redis.scripts import READ, at
+from gateway.stores.redis.sessions import TOKEN
 from gateway.stores.redis.store import RedisStore
 from gateway.stores.testing import MAIN, NURSE, PAS, T0, session, shift
 from sso.errors import StoreUnavailable
@@ -53,8 +55,8 @@ async def use(store: RedisStore, name: str = "n.okoye") -> None:
     await store.add_token(name, PAS, token_hash(f"{name}@pas2"), T0 + 600)
     await store.renew_tokens(name, MAIN, token_hash(f"{name}-2"), T0 + 9)
     await store.touch([session(name, own.id, last_seen=T0 + 99)])
-    for at in (T0 + 60, T0 + 70):
-        await store.put_code("enter", name, b"value", at)
+    for until in (T0 + 60, T0 + 70):
+        await store.put_code("enter", name, b"value", until)
         await store.read_code("enter", name, T0)
     await store.put_upstream((name, "pas"), b"jar", name)
     await store.upstream_version((name, "pas"))
@@ -77,6 +79,35 @@ def _read(client: object, key: str) -> str:
     kind = client.type(key)  # type: ignore[attr-defined]  # redis-py's own
     read = {"string": "get", "hash": "hgetall"}.get(kind)
     return str(getattr(client, read)(key)) if read else str(client.xrange(key))  # type: ignore[attr-defined]  # the same
+
+
+async def test_a_cookie_that_is_moved_to_another_session_opens_nothing(
+    store: RedisStore, redis_running: RedisServer
+) -> None:
+    """Whoever may write to Redis seats nobody in somebody else's place, though whose a cookie is stands there in the clear."""
+    for name in ("mine", "theirs"):
+        await store.seat(shift(f"shift-{name}"), session(name, f"shift-{name}"), MAIN, token_hash(name))
+    with redis_running.client() as client:
+        mine, theirs = (at(TOKEN, short(token_hash(name))) for name in ("mine", "theirs"))
+        owner = client.get(theirs).partition("\n")[0]
+        client.set(mine, f"{owner}\n{client.get(mine).partition(chr(10))[2]}")
+    with pytest.raises(StoreUnavailable):
+        await store.by_token(token_hash("mine"))
+    assert await store.by_token(token_hash("theirs")) is not None
+
+
+async def test_a_user_and_a_password_beyond_ascii_are_said_as_they_are(redis_running: RedisServer) -> None:
+    """In UTF-8, as every other client says them."""
+    name, word = "schl\u00fcssel", "pa\u00dfw\u014drt"
+    with redis_running.client() as client:
+        client.execute_command("ACL", "SETUSER", name.encode(), "on", f">{word}".encode(), "~*", "+@all")
+    server = server_of(redis_running, name, word)
+    try:
+        assert await server.run(READ, ["{lanyard}:key"]) == [None]
+    finally:
+        await server.close()
+        with redis_running.client() as client:
+            client.execute_command("ACL", "DELUSER", name.encode())
 
 
 async def test_nothing_outlives_its_shift_by_more_than_a_day(store: RedisStore, redis_running: RedisServer) -> None:
