@@ -9,11 +9,10 @@ import os
 from pathlib import Path
 
 from tests.chaos.row import Dose, Outcome, Row
+from tests.chaos.rows.leaving import F12
 from tests.chaos.rows.processes import F28
-from tests.chaos.rows.races import F12
 
 CANCELLED = int(os.environ.get("BENCH_CANCELLED", "2000"))
-_A_SECOND = 300  # that go away, about, at eight at a time
 _RATE = 100.0  # requests a second of those who stay
 
 
@@ -25,7 +24,7 @@ def rolling(folder: Path, to: int) -> dict[str, float]:
 
 def bleed(folder: Path, to: int) -> dict[str, float]:
     """Through Redis, PostgreSQL and the gateway, until so many have gone away. `to`: as in `rolling`."""
-    outcome = _done(F12, folder, Dose(rate=_RATE, seconds=max(2, CANCELLED / _A_SECOND), clinicians=20))
+    outcome = _done(F12, folder, Dose(times=CANCELLED, rate=_RATE, clinicians=20))
     return {
         "bleed.cancelled": outcome.figures["went away"],
         "bleed.wrong": outcome.wrong,

@@ -22,7 +22,7 @@ from sso.oidc import OpenIdProvider
 from . import certificates, logs
 from .alarms.controls import CONTROLS
 from .alarms.standing import Standing
-from .assembly import journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
+from .assembly import provider_settings, sites_of, systems_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
@@ -37,6 +37,7 @@ from .edge.guard import Guard
 from .errors import ConfigError
 from .gateway import Gateway
 from .installation import data_dir_of
+from .keys import journal_key, seal_of, vault_seal_of
 from .metrics import Metrics
 from .ops import Readings
 from .pages import Rooms, pages_of

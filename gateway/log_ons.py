@@ -2,8 +2,8 @@
 
 A clinician's requests may come to one gateway after another. So before each, it is looked whether the log-on has another version
 than the one held here; and what an answer changed in it is kept before that answer is let out, by whoever read the latest
-version: whoever did not reads it, and does the same again to that. With one process on the store none of this is needed: what has
-changed is written once a second.
+version: whoever did not reads it, and does the same again to that. What nobody used for some minutes is in the store alone. With one
+process on the store none of this is needed: what has changed is written once a second.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class LogOns:
         self._store = store
         self._leases = leases
         self._held: dict[Key, LogOn] = {}
+        self._let_go: dict[Key, str] = {}  # whose they were
         self._changing: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -48,9 +49,19 @@ class LogOns:
         """One at a time logs on and off under a key, at whichever gateway. Raises StoreUnavailable."""
         return self._leases.held("log-on", *key)
 
-    def held(self) -> list[LogOn]:
-        """Those that are known here, some of which others may have ended."""
-        return list(self._held.values())
+    def known(self) -> list[tuple[Key, str]]:
+        """Those that were used here, and by which session last as far as is known here. Others may have ended them."""
+        return [*((live.key, live.holder) for live in self._held.values()), *self._let_go.items()]
+
+    def let_go(self) -> None:
+        """Of those whom nobody has used since this was last called. Every few minutes."""
+        if not self.shared:
+            return
+        for key, live in list(self._held.items()):
+            if live.idle:
+                self._forget(key)
+                self._let_go[key] = live.holder
+            live.idle = True
 
     async def now(self, key: Key) -> LogOn | None:
         """As it is, wherever it was changed last. Raises StoreUnavailable."""
@@ -59,6 +70,7 @@ class LogOns:
             return held
         version = await self._store.upstream_version(key)
         if held is not None and held.version == version:
+            held.idle = False
             return held
         if version:
             return await self._read(key)
@@ -75,11 +87,16 @@ class LogOns:
             self._forget(key)
             return None
         version, value = found
-        self._held[key] = live = LogOn.of(key, value, version)
+        return self._hold(LogOn.of(key, value, version))
+
+    def _hold(self, live: LogOn) -> LogOn:
+        self._let_go.pop(live.key, None)
+        self._held[live.key] = live
         return live
 
     def _forget(self, key: Key) -> None:
         self._held.pop(key, None)
+        self._let_go.pop(key, None)
 
     async def made(self, live: LogOn, *, in_place_of: LogOn | None) -> bool:
         """Keep a new one, in its turn. False where the turn had passed meanwhile, and another one stands there."""
@@ -90,7 +107,7 @@ class LogOns:
                 return False
             after = other.version if other is not None else 0
         live.version = version
-        self._held[live.key] = live
+        self._hold(live)
         return True
 
     async def change(self, live: LogOn, work: Change) -> LogOn | None:
@@ -118,7 +135,7 @@ class LogOns:
         if version is None:
             return False
         live.version = version
-        self._held[live.key] = live
+        self._hold(live)
         return True
 
     async def end(self, live: LogOn) -> bool:
@@ -141,15 +158,15 @@ class LogOns:
 
     async def share(self) -> None:
         """Others may read them from here on: all that is known of each is written. The store is `shared` already."""
-        for live in self.held():
+        for live in list(self._held.values()):
             async with self._changing.setdefault(live.key, asyncio.Lock()):
                 live.dirty = False
                 live.version = await self._put(live, None) or 0
 
     async def catch_up(self) -> None:
         """Nobody else writes any more: what others have changed is read. The store is `shared` still."""
-        for live in self.held():
-            await self.now(live.key)
+        for key, _ in self.known():
+            await self.now(key)
 
     async def _put(self, live: LogOn, after: int | None) -> int | None:
         return await self._store.put_upstream(live.key, live.kept(whole=self.shared), live.holder, after=after)

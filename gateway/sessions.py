@@ -22,6 +22,7 @@ from sso.shift import Shift
 
 from .seats import HOST_LIFE, KnownSeats, Seat
 from .stores.base import Store
+from .stores.values import same
 
 __all__ = ["HOST_LIFE", "Meant", "Seat", "Sessions"]
 
@@ -397,6 +398,7 @@ class Sessions:
         shift = await self.latest(shift)
         self._renew(shift, signed_on, self._now(), raises=raises)
         await self._store.put_shift(shift)
+        shift.id_token = ""
         if session is None:
             return
         if session.proof == FEDERATED:
@@ -414,10 +416,15 @@ class Sessions:
         """The one object for this shift, brought up to what the store has. `shift`: a request's own, from before a reading."""
         known = self._shifts.get(kept.id, shift or kept)
         for one in {id(at): at for at in (known, shift or known)}.values():
-            merged = one.heard_of(kept)
+            merged = replace(one.heard_of(kept), id_token="")
             for part in fields(Shift):
                 setattr(one, part.name, getattr(merged, part.name))
         return known
+
+    async def hint(self, shift: Shift) -> str:
+        """The ID token of a shift that is about to be ended, for the provider's log-out page. Raises StoreUnavailable."""
+        kept = await self._store.shift(shift.id)
+        return kept.id_token if kept is not None else ""
 
     async def asked(self, shift: Shift) -> None:
         """Its clinician was asked to sign on at the provider, which is back: they are asked again when the claims would be."""
@@ -609,7 +616,11 @@ class Sessions:
         found = await self._store.by_token(token_hash(token))
         if found is None:
             return None
-        seat = Seat(self._adopted(found.session), self._known.shift(found.shift), found.host, found.until)
+        session, shift = self._adopted(found.session), self._known.shift(found.shift)
+        session.shift_id = shift.id  # one object in memory, and below
+        if session.provider_session == shift.provider_session:
+            session.provider_session = shift.provider_session
+        seat = Seat(session, shift, same(found.host), found.until)
         self._known.remember(token, seat)
         return seat
 

@@ -272,11 +272,14 @@ class UpstreamSessions:
 
         Raises StoreUnavailable.
         """
-        for held in self._log_ons.held():
-            live = await self._log_ons.now(held.key)
-            if live is not None and await self._seat_of(live.holder) is None:
+        for key, holder in self._log_ons.known():
+            if await self._seat_of(holder) is not None:
+                continue
+            live = await self._log_ons.now(key)  # another session may have come to it, at another gateway
+            if live is not None and (live.holder == holder or await self._seat_of(live.holder) is None):
                 with contextlib.suppress(JournalUnavailable):  # which has its own alarm
                     await self._end(live, systems[live.key[2]], by="session-over")
+        self._log_ons.let_go()
 
     async def _end(self, live: LogOn, system: System, *, by: str) -> None:
         """Whoever logs on next under this key does so behind the log-off: some systems allow one log-on at a time."""

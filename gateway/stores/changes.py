@@ -16,11 +16,14 @@ _TRIMMED_EVERY = 500
 
 def tell(c: Connection, origin: str, keys: tuple[str, ...]) -> None:
     """`origin`: whoever reads as this one hears nothing of it. The order of ids is to be that of commits: see to it before."""
-    last = 0
-    for key in keys:
-        last = c.execute(insert(changes).values(key=key, origin=origin).returning(changes.c.id)).scalar_one()
-        if last % _TRIMMED_EVERY == 0:
-            c.execute(delete(changes).where(changes.c.id <= last - _KEPT))
+    if rows := [{"key": key, "origin": origin} for key in keys]:
+        trim(c, max(c.execute(insert(changes).values(rows).returning(changes.c.id)).scalars()))
+
+
+def trim(c: Connection, last: int) -> None:
+    """Forget the oldest, now and then. `last`: the number of the latest; 0 for none."""
+    if last and last % _TRIMMED_EVERY < 2:
+        c.execute(delete(changes).where(changes.c.id <= last - _KEPT))
 
 
 def heard(c: Connection, origin: str, since: str | None) -> Heard:

@@ -1,6 +1,7 @@
 """A server that has failed several times in a row is not asked any more, until somebody beside has seen it answer.
 
-So a dead or standing server costs a few people a second each, and nobody after them.
+So a dead or standing server costs a few people a moment each, and nobody after them; and nobody's request is the one that tries. It is
+tried again at once, then ever more seldom: a server that only paused is not away for longer than it paused.
 """
 
 from __future__ import annotations
@@ -10,21 +11,31 @@ from collections.abc import Callable
 
 from sso.errors import StoreUnavailable
 
-_IN_A_ROW = 3
-_EVERY = 0.5  # seconds between probes
+_AT_FIRST = 0.05  # seconds until it is tried for the first time; twice as long each time
 
 
 class Circuit:
-    """Used from any thread. `probe` raises while the server does not answer; `say` hears True and False as it fails and answers."""
+    """Used from any thread. `probe` raises while the server does not answer, in a thread of its own; `say` hears True and False as it
+    fails and answers."""
 
-    def __init__(self, probe: Callable[[], None], say: Callable[[bool], None]) -> None:
+    def __init__(
+        self, probe: Callable[[], None], say: Callable[[bool], None], *, in_a_row: int = 3, every: float = 0.5
+    ) -> None:
+        """`every`: seconds between two tries, at the longest."""
         self._probe = probe
         self._say = say
+        self._in_a_row = in_a_row
+        self._every = every
         self._lock = threading.Lock()
         self._failures = 0
         self._closing = threading.Event()
         self.why = ""  # what is wrong, where a server that answers said it
         self._watcher: threading.Thread | None = None
+
+    @property
+    def failures(self) -> int:
+        """In a row, up to now."""
+        return self._failures
 
     @property
     def open(self) -> bool:
@@ -36,7 +47,7 @@ class Circuit:
             self._failures += 1
             if self._failures == 1:
                 self._say(True)
-            if self._failures >= _IN_A_ROW:
+            if self._failures >= self._in_a_row:
                 self._watch()
 
     def answered(self) -> None:
@@ -50,7 +61,7 @@ class Circuit:
     def trip(self) -> None:
         """It has never answered: nobody is to ask before it does."""
         with self._lock:
-            self._failures = _IN_A_ROW
+            self._failures = self._in_a_row
             self._say(True)
             self._watch()
 
@@ -60,7 +71,9 @@ class Circuit:
             self._watcher.start()
 
     def _look(self) -> None:
-        while not self._closing.wait(_EVERY):
+        wait = _AT_FIRST
+        while not self._closing.wait(min(wait, self._every)):
+            wait *= 2
             try:
                 self._probe()
             except Exception as error:  # whatever is wrong with it, it is asked again

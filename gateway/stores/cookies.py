@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from math import inf
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
+from sso.errors import StoreUnavailable
 from sso.session import Session
 from sso.shift import Shift
 
 from .base import Cookie, key_hash
-from .rows import Rows
+from .rows import Rows, put_new
 from .schema import sessions, shifts, tokens
 
 
@@ -71,9 +73,17 @@ class CookieRows(Rows):
         return session_id, host, until[0] if until and until[0] is not None else inf
 
     def _put_token(self, c: Connection, session_id: str, host: str, hashed: str, until: float = inf) -> None:
+        """Whoever is not sure that it was written writes again."""
+        row = self._token_row(session_id, host, hashed, until)
+        if not put_new(c, tokens, row):
+            whose = c.execute(select(tokens.c.session).where(tokens.c.hash == hashed)).scalar()
+            if whose != row["session"]:
+                raise StoreUnavailable("this cookie is another session's")
+
+    def _token_row(self, session_id: str, host: str, hashed: str, until: float = inf) -> dict[str, Any]:
         said = [session_id, host, until if until < inf else None]
         value = self._seal.seal(json.dumps(said).encode(), purpose=f"token:{hashed}")
-        c.execute(insert(tokens).values(hash=hashed, session=key_hash(session_id), value=value))
+        return {"hash": hashed, "session": key_hash(session_id), "value": value}
 
     async def forget_tokens(self, session_id: str) -> None:
         def work(c: Connection) -> None:

@@ -23,12 +23,14 @@ class LastSignOnRows(Rows):
         person = key_hash(p.issuer, p.subject)
         value = self._seal.seal(json.dumps(last_sign_on_value(found)).encode(), purpose=f"last-sign-on:{person}")
         row = {"person": person, "handle": _handle(found.handle), "forget": forget, "value": value}
+        await self._remember(row, [_name(name) for name in found.names])
 
+    async def _remember(self, row: dict[str, Any], names: list[str]) -> None:
         def work(c: Connection) -> None:
             put_row(c, last_sign_ons, row, "person")
-            c.execute(delete(login_names).where(login_names.c.person == person))
-            for name in found.names:
-                put_new(c, login_names, {"name": _name(name), "person": person})
+            c.execute(delete(login_names).where(login_names.c.person == row["person"]))
+            for name in names:
+                put_new(c, login_names, {"name": name, "person": row["person"]})
 
         await self._do(work)
 

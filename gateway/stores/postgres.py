@@ -7,10 +7,14 @@ a server that was started again is noticed by nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from math import inf
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Float, cast, extract, func
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -18,22 +22,26 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from sso.errors import StoreUnavailable
 from sso.seal import Seal, SealError
+from sso.session import Session
+from sso.shift import Shift
 
 from ..store_places import DatabasePlace
-from . import changes
-from .base import Heard
+from . import at_once, changes
+from .base import Heard, key_hash
 from .circuit import Circuit
 from .connections import allow, engine_of, what_was_said, within
-from .migrating import known, migrate
+from .migrating import migrate, usable
+from .own_time import own_time
 from .sql import SqlStore
 
 T = TypeVar("T")
 
 _DEADLINE = 0.9  # seconds for one answer
 _PATIENCE = 60.0  # seconds for a chore
-_STARTING = 3.0  # seconds to look what is there
+_STARTING = 5.0  # seconds to look what is there, also where the first of two servers does not answer
 _THREADS = 6
-_TELLING = (0x6C616E79, 1)  # the lock under which changes are told, so that their order is that of the commits
+_FULL = "53100"
+_TOGETHER = 0.5  # seconds that the first connection waits for the last
 _AGAIN = ("40001", "40P01", "25006")  # the server undid it: for another's sake, or because it is no primary any more
 
 
@@ -77,10 +85,22 @@ class PostgresStore(SqlStore):
             why = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
             raise StoreUnavailable(f"the database {self._name} cannot be used: {why}") from None
 
+    async def begin(self) -> None:
+        """Make every connection: in a rush, whoever comes first would wait for all of them."""
+        together = threading.Barrier(_THREADS)
+
+        def first(c: Connection) -> None:
+            changes.heard(c, self._origin, None)
+            with contextlib.suppress(threading.BrokenBarrierError):  # one that is away is waited for
+                together.wait(_TOGETHER)
+
+        with contextlib.suppress(StoreUnavailable):
+            await asyncio.gather(*(self._ask(first) for _ in range(_THREADS)))
+
     def _prepare(self) -> None:
         with within(_STARTING), self._engine.connect() as c:
-            found = known(c)
-            if found.revision != found.latest:
+            found = usable(c)
+            if found.revision != found.latest and not found.later:
                 with within(_PATIENCE):
                     migrate(c, found.latest)
 
@@ -110,11 +130,20 @@ class PostgresStore(SqlStore):
         if self._circuit.open:
             why = self._circuit.why or "does not answer: it is asked again every second"
             raise StoreUnavailable(f"the database {self._name} {why}")
+        begun = inf
+
+        def begin() -> T:
+            nonlocal begun
+            begun = time.monotonic()
+            return self._heeded(attempt)
+
+        running = self._threads.submit(begin)
         try:
-            async with asyncio.timeout(lasts + 0.1):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._heeded, attempt)
+            async with own_time(lasts + 0.1):
+                return await asyncio.wrap_future(running)
         except TimeoutError:
-            self._circuit.failed()
+            if time.monotonic() - begun >= lasts:  # else it waited for a thread, which says nothing of the server
+                self._circuit.failed()
             raise StoreUnavailable("the store did not answer in time") from None
 
     def _heeded(self, attempt: Callable[[], T]) -> T:
@@ -122,6 +151,8 @@ class PostgresStore(SqlStore):
         try:
             done = attempt()
         except (OperationalError, InterfaceError, NoConnection) as error:
+            if _state(error) == _FULL:  # it answers, and what it holds can be read
+                raise StoreUnavailable("the database has no room left on its disk") from None
             self._circuit.failed()
             raise StoreUnavailable(f"the store did not answer: {type(error).__name__}") from None
         except SQLAlchemyError as error:
@@ -132,7 +163,7 @@ class PostgresStore(SqlStore):
         return done
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        """Each statement by itself: no words before and after it."""
+        """Each statement by itself: no words before and after it. It may be run again."""
 
         def once() -> T:
             with self._reading.connect() as c:
@@ -170,21 +201,45 @@ class PostgresStore(SqlStore):
                 return once()
 
     def _undone(self, error: DBAPIError) -> bool:
-        state = getattr(error.orig, "sqlstate", None)
+        state = _state(error)
         if state == "25006":
             self._engine.dispose()
         return error.connection_invalidated or state in _AGAIN
 
+    async def seat(self, shift: Shift, session: Session, host: str, hashed: str) -> None:
+        """As SqlStore's; by one statement where the shift is a new one. Asked again, that finds its shift there and does nothing."""
+        if (
+            self._tells
+            and not shift.renewed
+            and await self._ask(lambda c: self._seat_new(c, shift, session, host, hashed))
+        ):
+            return
+        await super().seat(shift, session, host, hashed)
+
+    def _seat_new(self, c: Connection, shift: Shift, session: Session, host: str, hashed: str) -> bool:
+        token = self._token_row(session.id, host, hashed)
+        rows = {"shift": self._shift_row(shift), "session": self._session_row(session), "token": token}
+        last = at_once.seat(c, rows, key_hash(session.device.id) if session.device.id else "", self._origin)
+        changes.trim(c, last)
+        return bool(last)
+
+    async def _remember(self, row: dict[str, Any], names: list[str]) -> None:
+        await self._ask(lambda c: at_once.remember(c, row, names))
+
     def _tell(self, c: Connection, *keys: str) -> None:
         if self._tells and keys:
-            c.execute(func.pg_advisory_xact_lock(*_TELLING).select())
-            changes.tell(c, self._origin, keys)
+            changes.trim(c, at_once.tell(c, self._origin, keys))
 
     def _clock(self) -> ColumnElement[float]:
         return cast(extract("epoch", func.clock_timestamp()), Float)
 
     async def heard(self, since: str | None) -> Heard:
         return await self._ask(lambda c: changes.heard(c, self._origin, since))
+
+
+def _state(error: SQLAlchemyError) -> str | None:
+    """The code by which the server says what is wrong; None where it did not say."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _refused(said: str) -> bool:

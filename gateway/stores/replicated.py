@@ -75,8 +75,11 @@ class ReplicatedStore(PassedOn):
 
     async def begin(self) -> None:
         """Raises ConfigError where Redis is there and may not be used as it is set."""
+        await self._lasting.begin()
         with contextlib.suppress(StoreUnavailable):  # one that is away is waited for
             await self._memory.check()
+            await self._fast.begin()
+            await self._sure(self._fast.copied)
 
     async def watch(self) -> None:
         """Called every second: what Redis and the copy owe each other, and how full Redis is. Raises StoreUnavailable."""
@@ -107,10 +110,18 @@ class ReplicatedStore(PassedOn):
                 return
             known = await self._fast.copied()
             if known.history != history:
-                doubt = await self._write_again(known.place) if known.place else LOST
+                doubt = await (self._write_again(known.place) if known.place else self._anything_lost())
                 await self._fast.note_copied(history, doubt=OLD if known.doubt == OLD else doubt)
             self._doubt = (await self._fast.copied()).doubt
             self._known = history
+
+    async def _anything_lost(self) -> str:
+        """By a server that knows nothing of the copy: nothing, where the copy knows of nobody either. Else every sign-on asks both."""
+        with contextlib.suppress(StoreUnavailable):
+            written = await self._lasting.written_since("0")
+            if written is not None and not written.shifts and not written.sessions:
+                return ""
+        return LOST
 
     async def _write_again(self, place: str) -> str:
         """What was copied since then. Whatever was ended, locked or forgotten in the time that Redis lost is so again."""

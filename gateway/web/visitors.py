@@ -16,6 +16,8 @@ from ..edge import cookies
 from ..locks import Locks
 from ..sessions import Seat, Sessions
 
+_HEARD = "lanyard.heard"  # in the scope of a request for which the others were listened to
+
 
 class Visitors:
     def __init__(
@@ -39,10 +41,11 @@ class Visitors:
 
     async def _heard(self, request: Request) -> bytes | None:
         """Its cookie. Whoever brings one may have been sent here by another gateway, which has locked or unlocked them just now: were
-        that not known, the two would send them to and fro."""
+        that not known, the two would send them to and fro. Once for each request."""
         token = session_token(request)
-        if token is not None:
+        if token is not None and _HEARD not in request.scope:
             await self._sessions.hear()
+            request.scope[_HEARD] = True
         return token
 
     def source(self, request: Request) -> str:

@@ -60,6 +60,10 @@ class Balancer:
         one = len(self.gateways) == 1
         limits = "max_fails=0" if one else "max_fails=1 fail_timeout=1s"
         servers = " ".join(f"server 127.0.0.1:{port} {'down' if port in out else limits};" for port in self.gateways)
+        if not one:  # where each has just broken a connection, nginx would ask nobody for a second
+            servers += "".join(
+                f" server 127.0.0.1:{port} backup max_fails=0;" for port in self.gateways if port not in out
+            )
         user = "user root;" if os.geteuid() == 0 else ""
         reads = "" if self.alternating else "GET reads; HEAD reads; OPTIONS reads;"
         self._path.write_text(

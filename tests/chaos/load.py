@@ -27,16 +27,21 @@ class Look:
     came: float = 0.0
     status: int = 0  # 0: no whole answer
     body: bytes = b""
+    page: bytes = b""  # of ours, where it is one: what stands there for nobody else
 
     @property
     def right(self) -> bool:
-        """A whole answer of the system's, to this very question."""
-        return self.status in (200, 201) and json.loads(self.body)["id"] == self.mark
+        """A whole answer, to this very question."""
+        return self.status in (200, 201) and self._own
 
     @property
     def wrong(self) -> bool:
         """A whole answer to somebody else's question."""
-        return self.status in (200, 201) and json.loads(self.body)["id"] != self.mark
+        return self.status in (200, 201) and not self._own
+
+    @property
+    def _own(self) -> bool:
+        return (self.page or json.dumps({"id": self.mark})[1:-1].encode()) in self.body
 
     @property
     def took(self) -> float:
@@ -95,6 +100,14 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
     return int(head[0].split(" ")[1]), body, fields.get("connection") != "close"
 
 
+def navigation(host: str, target: str, cookie: str) -> bytes:
+    """What a browser asks that goes to a page."""
+    return (
+        f"GET {target} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\naccept: text/html\r\nsec-fetch-site: same-origin\r\n"
+        "sec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\nuser-agent: Mozilla/5.0 (X11)\r\n\r\n"
+    ).encode()
+
+
 @dataclass
 class Load:
     """Runs on a loop until told to end; `looks` grows as answers come."""
@@ -104,9 +117,9 @@ class Load:
     cookies: list[str]  # the Cookie line of each clinician there
     rate: float
     looks: list[Look] = field(default_factory=list)
-    seen_meanwhile: list[tuple[int, bytes]] = field(
-        default_factory=list
-    )  # pages that somebody went to during the fault
+    # During the fault: pages that somebody went to, and how many records the system was asked for.
+    seen_meanwhile: list[tuple[int, bytes]] = field(default_factory=list)
+    asked_meanwhile: int = 0
     waiting: int = 0
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _over: bool = False

@@ -43,8 +43,8 @@ def credentials(key: bytes, issuer: str) -> str:
     return seal_credentials(json.dumps(entries).encode(), "pas", Seal.of(key))
 
 
-async def answer(log_ons: Counter[str], method: bytes, target: bytes, body: bytes) -> bytes:
-    """The whole answer."""
+async def answer(log_ons: Counter[str], method: bytes, target: bytes, head: bytes, body: bytes) -> bytes:
+    """The whole answer; a page says for whom it is."""
     if method == b"POST":
         said = parse_qs(body.decode())
         user, word = said["user"][0], said["word"][0]
@@ -53,7 +53,10 @@ async def answer(log_ons: Counter[str], method: bytes, target: bytes, body: byte
         if word != user.replace("u", "w"):
             return _answer(b"403 Forbidden", b"no")
         return _answer(b"302 Found", b"", b"location: /home\r\nset-cookie: old=%s; Path=/\r\n" % user.encode())
-    return _answer(b"200 OK", _FORM if target == b"/login" else b"<!doctype html><title>old</title><p>a page")
+    whose = head.partition(b"old=")[2].partition(b"\r")[0].partition(b";")[0]
+    return _answer(
+        b"200 OK", _FORM if target == b"/login" else b"<!doctype html><title>old</title><p>for %s</p>" % whose
+    )
 
 
 def _answer(status: bytes, body: bytes, more: bytes = b"") -> bytes:

@@ -23,7 +23,7 @@ class Provider(Stub):
 
     def __init__(self, issuer: str) -> None:
         super().__init__(issuer)
-        self.grants: Counter[str] = Counter()
+        self.grants: Counter[str] = Counter()  # and of all questions, as `asked`
         self.takes = 0.0
 
     def _answer(self, path: str, headers: dict[str, str], body: str) -> dict[str, Any]:
@@ -32,6 +32,7 @@ class Provider(Stub):
         if path.startswith("/slow/"):
             self.takes = float(path.rpartition("/")[2])
             return {}
+        self.grants["asked"] += 1
         if path == "/token":
             asked = dict(parse_qsl(body))
             self.grants[asked["grant_type"]] += 1
@@ -49,7 +50,7 @@ def provider() -> AbstractContextManager[str]:
 
 
 def asked(issuer: str) -> dict[str, int]:
-    """How often each grant was asked for."""
+    """How often each grant was asked for; `asked`: all questions."""
     with urllib.request.urlopen(f"{issuer}/asked", timeout=5) as answer:
         return dict(json.load(answer))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ class Records:
 
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    asked_at: dict[str, float] = field(default_factory=dict)  # by the last part of what was asked for
     written: Counter[str] = field(default_factory=Counter)  # the marks of writes, and how often each came whole
     log_ons: Counter[str] = field(default_factory=Counter)  # tries at the login page, by user name and word
     halves: int = 0  # writes whose body did not come to its end
@@ -49,13 +51,14 @@ class Records:
         mark = target.decode().rpartition("/")[2]
         if not target.startswith((b"/Patient", b"/Observation")):
             return await old.answer(
-                self.log_ons, method, target, await self._body(head, reader) if method == b"POST" else b""
+                self.log_ons, method, target, head, await self._body(head, reader) if method == b"POST" else b""
             )
         if method == b"POST":
             mark = json.loads(await self._body(head, reader))["note"][0]["text"]
             self.written[mark] += 1
         else:
             self.asked.append(target.decode())
+            self.asked_at[mark] = time.time()
         if self.delay:
             await asyncio.sleep(self.delay)
         body = json.dumps({"resourceType": "Patient" if method == b"GET" else "Observation", "id": mark}).encode()

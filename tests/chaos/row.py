@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from .load import Load
@@ -19,6 +20,7 @@ class Dose:
     rate: float = 100.0
     seconds: float = 1.0
     clinicians: int = 20
+    events: int = 0  # in the journal before
     build: str = ""  # another of tests/chaos/builds.py than the row's own, which is known to be bad
 
 
@@ -52,6 +54,24 @@ class Outcome:
         self.figures[name] = round(value, 3)
         self.must(value <= most * SLACK, f"{name}: {value:.3f}, where at most {most:g} is promised")
 
+    def alone(self, name: str, value: float, most: float) -> None:
+        """A part of the promise of a moment, which other tests' work would take: shown, and judged in the long form."""
+        self.figures[name] = round(value, 3)
+        self.must(SLACK > 1 or value <= most, f"{name}: {value:.3f}, where at most {most:g} is promised")
+
+    def at_least(self, name: str, value: float, least: float) -> None:
+        """Likewise, the other way round."""
+        self.figures[name] = round(value, 3)
+        self.must(SLACK > 1 or value >= least, f"{name}: {value:.3f}, where at least {least:g} is promised")
+
+    def add(self, other: Outcome) -> None:
+        """What came of another part. Figures of one name: the larger one."""
+        for name in ("requests", "failed", "shifts_lost", "unaudited", "wrong"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.seen += other.seen
+        self.figures |= {name: max(value, self.figures.get(name, value)) for name, value in other.figures.items()}
+        self.broken += other.broken
+
 
 @dataclass(frozen=True)
 class Row:
@@ -74,7 +94,11 @@ def judge(stage: Stage, *loads: Load) -> Outcome:
     for look in looks:
         outcome.seen[_words(look.status)] += 1
         entry = intents.get(look.mark)
-        if look.right and (entry is None or entry.at > look.came or entry.subject != subject(look.clinician)):
+        if (
+            look.right
+            and not look.page
+            and (entry is None or entry.at > look.came or entry.subject != subject(look.clinician))
+        ):
             outcome.unaudited += 1
     outcome.requests = len(looks)
     outcome.failed = sum(not look.right for look in looks)
@@ -96,6 +120,13 @@ def gap(load: Load, since: float) -> float:
     """Seconds from `since` (wall clock) to the first right answer to a question of after it."""
     answers = [look.came for look in load.looks if look.right and look.sent >= since]
     return min(answers, default=float("inf")) - since
+
+
+def failing(load: Load, struck: list[float]) -> float:
+    """For how many seconds after a strike what is asked fails, at most; until the next one, from which on it is that one's."""
+    bad = sorted(look.sent for look in load.looks if not look.right)
+    spans = pairwise([*struck, float("inf")])
+    return max((sent - at for at, end in spans for sent in bad if at <= sent < min(end, at + 10)), default=0.0)
 
 
 def _words(status: int) -> str:

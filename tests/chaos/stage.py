@@ -14,24 +14,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.desk import Desk, Got
-from demo.ports import free_port
-from sso.seal import new_key
-from tests.counterparts import postgres, redis_servers
-from tests.counterparts.postgres import PostgresServer, postgres_server
-from tests.counterparts.redis_servers import RedisServer, Sentinels, redis_server, sentinels
-from tests.counterparts.small_disk import small_disk
+from tests.counterparts.postgres import PostgresServer
+from tests.counterparts.redis_servers import RedisServer, Sentinels
 from tests.gateway.audit.accesses import events
-from tests.journey.hospital import Hospital, system
+from tests.journey.hospital import Hospital
 
-from . import old
-from .balancer import Balancer, balancer
+from .balancer import Balancer
 from .links import Link
 from .load import Load
-from .provider import CLIENT, provider
 from .records import Records
 
 PATIENCE = 20.0
 _RENEW_EVERY = 120.0  # seconds
+# Each portion is a transaction, and a writer's portions are sent one after the other.
+_OUT_OF_ORDER = """
+WITH portion AS (
+  SELECT writer, epoch, xmin::text::bigint AS number, min(seq) AS first, max(seq) AS last, count(*) AS many FROM journal.event
+  GROUP BY 1, 2, 3)
+SELECT count(*) FROM (
+  SELECT first - lag(last) OVER (PARTITION BY writer, epoch ORDER BY number) AS step, last - first + 1 - many AS holes FROM portion) found
+WHERE coalesce(step, 1) <> 1 OR holes <> 0
+"""
 
 
 class Loop:
@@ -128,11 +131,26 @@ class Stage:
 
     def central(self) -> tuple[int, int]:
         """How many events the central journal holds, and how many the gateways' own segments do."""
+        return self.arrived(), self.written()
+
+    def arrived(self) -> int:
+        """How many events the central journal holds."""
+        return self._counted("SELECT count(*) FROM journal.event")
+
+    def written(self) -> int:
+        """How many the gateways' own segments do."""
+        return sum(len(events(one.folder / "data")) for one in self.gateways)
+
+    def out_of_order(self) -> int:
+        """How many portions came into the central journal before an earlier one of their writer, or with a hole."""
+        return self._counted(_OUT_OF_ORDER)
+
+    def _counted(self, asked: str) -> int:
         assert self.database is not None
         with self.database.connect() as c:
-            row = c.execute("SELECT count(*) FROM journal.event").fetchone()
+            row = c.execute(asked.encode()).fetchone()
         assert row is not None
-        return int(str(row[0])), sum(len(events(one.folder / "data")) for one in self.gateways)
+        return int(str(row[0]))
 
     async def _entered(self, desk: Desk) -> str:
         await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
@@ -247,7 +265,7 @@ class Stage:
 
     def verified(self) -> bool:
         """Whether every gateway's journal is whole."""
-        return all(one.lanyard("audit", "verify").returncode == 0 for one in self.gateways)
+        return all(one.verified() for one in self.gateways)
 
 
 async def _closed(desk: Desk) -> None:
@@ -267,114 +285,3 @@ def until(true: Callable[[], Any], within: float = PATIENCE, what: str = "it") -
             raise AssertionError(f"{what} did not come within {within:.0f} s")
         time.sleep(0.02)
     return time.monotonic() - begun
-
-
-def _configured(folder: Path, name: str, balancer_port: int, issuer: str, records: int, **tables: Any) -> Hospital:
-    place = folder / name
-    place.mkdir()
-    port, ops = free_port(), free_port()
-    gateway = {
-        "public_url": f"http://records.localhost:{balancer_port}", "listen": f"127.0.0.1:{port}", "ops_listen": f"127.0.0.1:{ops}",
-        "data_dir": str(place / "data"), "name": name, "trusted_proxies": ["127.0.0.1/32"],
-    }  # fmt: skip
-    config: dict[str, Any] = {
-        "gateway": gateway,
-        "keys": {key: {"file": str(folder / f"{key}.key")} for key in ("seal", "journal")},
-        "sso": {"issuer": issuer, "client_id": CLIENT, "client_secret": {"file": str(folder / "client.secret")},
-                "claims": {"roles": "roles"}, "recheck": "12h"},
-        "audit": {"reserve": "16MiB", "segment": "2MiB"},
-        "zones": [{"name": "ward", "cidrs": ["127.0.0.0/8"], "posture": "on-site"}],
-        "systems": [
-            system("records", "fhir", f"http://127.0.0.1:{records}", helpdesk="1234"),
-            system("pas", "webform", f"http://127.0.0.1:{records}", options=old.OPTIONS, credentials=str(folder / "pas.credentials")),
-        ],
-    }  # fmt: skip
-    for table, changes in tables.items():
-        config[table] = {**config.get(table, {}), **changes}
-    made = Hospital(place, port, ops, issuer, config)
-    made.write()
-    return made
-
-
-@contextlib.contextmanager
-def stage(
-    folder: Path,
-    *,
-    gateways: int = 1,
-    clinicians: int = 20,
-    build: str = "nothing",
-    disk: str = "",
-    stores: str = "",
-    **tables: Any,
-) -> Iterator[Stage]:
-    """Everything runs and everybody is signed on.
-
-    `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is; `stores`: `postgres`, `redis`, or `sentinels`
-    (and PostgreSQL with either).
-    """
-    for key in ("seal", "journal"):
-        (folder / f"{key}.key").write_text(new_key())
-    (folder / "client.secret").write_text("nobody asks for it")
-    with contextlib.ExitStack() as open_ones:
-        loop, records, front = Loop(), Records(), free_port()
-        open_ones.callback(loop.close)
-        loop.do(records.start())
-        open_ones.callback(lambda: loop.do(records.close()))
-        issuer = open_ones.enter_context(provider())
-        (folder / "pas.credentials").write_text(old.credentials((folder / "seal.key").read_bytes(), issuer))
-        names = [f"gateway-{letter}" for letter in "abcdefgh"[:gateways]]
-        places = [_configured(folder, name, front, issuer, records.port, **tables) for name in names]
-        made = Stage(folder, places, Balancer(folder, front, [one.port for one in places]), records, issuer, loop)
-        open_ones.callback(lambda: loop.do(made.close()))
-        open_ones.enter_context(_stores(made, stores))
-        for one in places:
-            one.write()
-            one.program = ("tests.chaos.builds", build, str(made.control))
-            if disk:
-                open_ones.enter_context(small_disk(one.folder / "data", disk))
-            open_ones.callback(_ended, one)
-            one.start()
-        made.balancer = open_ones.enter_context(balancer(folder, front, [one.port for one in places]))
-        made.sign_on(clinicians)
-        yield made
-
-
-@contextlib.contextmanager
-def _stores(made: Stage, stores: str) -> Iterator[None]:
-    """Servers of this stage's own, since it breaks them, each behind a link."""
-    with contextlib.ExitStack() as open_ones:
-        if stores:
-            made.database = open_ones.enter_context(postgres_server())
-            _linked(made, open_ones, "database", made.database.port, postgres.PASSWORD)
-        if stores == "redis":
-            made.redis = open_ones.enter_context(redis_server(made.folder))
-            _linked(made, open_ones, "redis", made.redis.port, redis_servers.PASSWORD)
-        if stores == "sentinels":
-            made.sentinels = open_ones.enter_context(sentinels(made.folder))
-            (made.folder / "redis.password").write_text(redis_servers.PASSWORD)
-            for one in made.gateways:
-                secret = {"file": str(made.folder / "redis.password")}
-                one.config["gateway"] |= {"redis_url": made.sentinels.url, "redis_password": secret}
-        yield
-
-
-def _linked(made: Stage, open_ones: contextlib.ExitStack, name: str, port: int, password: str) -> None:
-    link = made.links[name] = Link(port)
-    made.loop.do(link.open())
-    open_ones.callback(lambda: made.loop.do(link.cut()))
-    (made.folder / f"{name}.password").write_text(password)
-    url = (
-        f"postgresql://{postgres.USER}@127.0.0.1:{link.port}/lanyard"
-        if name == "database"
-        else f"redis://127.0.0.1:{link.port}/0"
-    )
-    for one in made.gateways:
-        one.config["gateway"] |= {
-            f"{name}_url": url,
-            f"{name}_password": {"file": str(made.folder / f"{name}.password")},
-        }
-
-
-def _ended(place: Hospital) -> None:
-    if place.process is not None and place.process.poll() is None:
-        place.stop()

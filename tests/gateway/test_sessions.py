@@ -102,6 +102,26 @@ async def test_a_cookie_seats_at_its_own_host_only(ward: Ward) -> None:
     assert await sessions.seated(there, MAIN) is None
 
 
+async def test_an_id_token_is_not_held_and_is_there_when_its_shift_ends(ward: Ward) -> None:
+    """Neither by whoever signed them on nor by another gateway; also after another sign-on has brought a later one."""
+    (sessions, _), (other, _) = ward.gateway(shared=True), ward.gateway(shared=True)
+    seat, token, _ = await sessions.sign_on(
+        replace(proof(), id_token="first"), Device(), MAIN, idle=IDLE, previous=None
+    )
+    found = await other.seated(token.encode(), MAIN)
+    assert found is not None
+    assert (seat.shift.id_token, found.shift.id_token) == ("", "")
+    assert await other.hint(found.shift) == "first"
+    await other.confirmed(found.shift, replace(proof(), id_token="second"), found.session)
+    assert found.shift.id_token == ""
+    assert await sessions.hint(seat.shift) == "second"
+    await sessions.writing(seat)
+    await sessions.provider_away(seat.shift)
+    assert await other.hint(seat.shift) == "second"
+    await sessions.end_shift(seat.shift, "signed-off")
+    assert await sessions.hint(seat.shift) == ""
+
+
 async def test_a_cookie_at_a_system_s_host_lapses_and_its_session_does_not(ward: Ward) -> None:
     """After five minutes it seats nobody, here or at another gateway; the main host's still does, and the session is not locked by it."""
     sessions, _ = ward.gateway()

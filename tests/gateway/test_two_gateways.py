@@ -231,6 +231,27 @@ async def test_both_sweeps_log_off_once() -> None:
     assert types.count(EventType.UPSTREAM_LOGGED_OFF) == 1
 
 
+async def test_what_nobody_uses_for_a_while_is_let_go_and_found_again() -> None:
+    """It is the same log-on, at the same patient; and who is over by then is logged off all the same."""
+    ward, _ = two()
+    systems = {"pas": ward.system}
+    await looks_at(ward, "H1")
+    before = await through(ward)
+    await ward.sessions.sweep(systems)
+    assert await through(ward) is before, "it was used since"
+    for _ in range(3):
+        await ward.sessions.sweep(systems)
+    again = await through(ward)
+    assert again is not before
+    assert (again.id, again.current.at, len(ward.old.log_ons)) == (before.id, before.current.at, 1)
+    for _ in range(3):
+        await ward.sessions.sweep(systems)
+    assert ward.old.log_offs == []
+    ward.over.add("one")
+    await ward.sessions.sweep(systems)
+    assert ward.old.log_offs == ["s1"]
+
+
 async def test_one_for_each_clinician_is_one_for_both_gateways() -> None:
     """Open on another device, at another gateway: said; once that one is locked, taken over, and the first has it no more."""
     a, b = two(Share.ONE_PER_CLINICIAN)

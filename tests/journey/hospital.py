@@ -59,14 +59,22 @@ class Hospital:
         self.path.write_text(tomli_w.dumps(self.config))
 
     def start(self) -> None:
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """The gateway's process; `wait` is for its being ready."""
         log = self.folder / f"gateway-{len(self.logs)}.log"
         self.logs.append(log)
         with log.open("wb") as out:
             command = [sys.executable, "-m", *self.program, "serve", "--config", str(self.path)]
             self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
-        until = time.monotonic() + 60
+
+    def wait(self) -> None:
+        """Raises RuntimeError where it does not become ready."""
+        log, until = self.logs[-1], time.monotonic() + 60
         while time.monotonic() < until:
-            if self.process.poll() is not None:
+            if self.process is None or self.process.poll() is not None:
                 raise RuntimeError(f"the gateway ended: {log.read_text()}")
             if _ready(self.ops_port):
                 return
@@ -101,16 +109,20 @@ class Hospital:
             with refused:
                 return refused.code, json.load(refused)
 
-    def lanyard(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def lanyard(self, *arguments: str, within: float = 60) -> subprocess.CompletedProcess[str]:
         """The command line, on this hospital's configuration."""
         command = [sys.executable, "-m", "gateway.cli", *arguments, "--config", str(self.path)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=within)
 
     def events(self, **wanted: str) -> list[dict[str, Any]]:
         """Events from the journal, oldest first, by `lanyard audit search`."""
         options = [f"--{name}={value}" for name, value in wanted.items()]
-        said = _told("audit", "search", "--json", "--limit=100000", *options, "--config", str(self.path))
+        _, said = _told("audit", "search", "--json", "--limit=100000", *options, "--config", str(self.path))
         return [json.loads(line) for line in said.splitlines()][::-1]
+
+    def verified(self) -> bool:
+        """Whether `lanyard audit verify` finds the journal whole."""
+        return _told("audit", "verify", "--config", str(self.path))[0] == 0
 
     def log(self) -> str:
         return "".join(path.read_text() for path in self.logs)
@@ -124,12 +136,12 @@ class Hospital:
         return browser.submit(form, login=login, password=provider.USERS[login]["password"], otp=otp)
 
 
-def _told(*arguments: str) -> str:
-    """What the command line prints. In a thread of this process: a process of its own takes a second to begin, and runs a loop."""
+def _told(*arguments: str) -> tuple[int, str]:
+    """What the command line ends with, and prints. In a thread of this process: one of its own takes a second to begin."""
     said = io.StringIO()
-    with ThreadPoolExecutor(1) as beside, contextlib.redirect_stdout(said):
-        beside.submit(cli.main, arguments).result(60)
-    return said.getvalue()
+    with ThreadPoolExecutor(1) as beside, contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+        code = beside.submit(cli.main, arguments).result(60)
+    return code, said.getvalue()
 
 
 def _ready(port: int) -> bool:

@@ -7,11 +7,10 @@ come in time is closed, never used again: the next one to use it would read some
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from redis.asyncio import Connection, ConnectionPool, Redis, Sentinel, SSLConnection
+from redis.asyncio import Connection, ConnectionPool, Redis, Sentinel
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -28,47 +27,17 @@ from redis.exceptions import (
 from sso.errors import StoreFull, StoreUnavailable
 
 from ...store_places import RedisPlace
+from ..circuit import Circuit
+from ..own_time import own_time
 from .scripts import Script
+from .timely import NamedConnection, NamedTlsConnection, PlainConnection, TlsConnection
 
-_MOST = 32  # connections at once
+_MOST = 16  # connections at once
+_AT_FIRST = 4  # of them are made before anybody waits for one
 _FAILURES = 5  # in a row, before nobody waits any more
-_PROBE_EVERY = 1.0  # seconds
+_PROBED_EVERY = 1.0  # seconds
 _TAKES_NOTHING = "MISCONF", "NOREPLICAS", "MASTERDOWN"  # its disk, or its replicas, are not as it was told to have them
 _MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
-
-
-class Circuit:
-    """Open after five failures in a row: from then on one caller a second finds out whether the server is back."""
-
-    def __init__(self, alarm: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._alarm = alarm
-        self._clock = clock
-        self.failures = 0  # in a row
-        self._probe = 0.0
-
-    @property
-    def open(self) -> bool:
-        return self.failures >= _FAILURES
-
-    def lets_through(self) -> bool:
-        if not self.open:
-            return True
-        now = self._clock()
-        if now < self._probe:
-            return False
-        self._probe = now + _PROBE_EVERY
-        return True
-
-    def failed(self) -> None:
-        self.failures += 1
-        if self.failures == _FAILURES:
-            self._probe = self._clock() + _PROBE_EVERY
-            self._alarm("session-store", "failing")
-
-    def answered(self) -> None:
-        if self.open:
-            self._alarm("session-store", "ok")
-        self.failures = 0
 
 
 class Server:
@@ -84,9 +53,14 @@ class Server:
         timeout: float = 0.25,
         alarm: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
-        """`timeout`: seconds for a connection, and for an answer. `alarm` hears `session-store`, `failing` or `ok`."""
+        """`timeout`: seconds for a connection, and for an answer. `alarm` hears `session-store`, `failing` or `ok`, from any thread."""
         self._deadline = 3 * timeout  # of all together: sentinels, connection, answer
-        self._circuit = Circuit(alarm)
+        self._circuit = Circuit(
+            self._probe,
+            lambda failing: alarm("session-store", "failing" if failing else "ok"),
+            in_a_row=_FAILURES,
+            every=_PROBED_EVERY,
+        )
         self._room = asyncio.Semaphore(_MOST)
         self._running: set[asyncio.Task[Any]] = set()
         self._client = _client(place, password, sentinel_password, ca_file, timeout, self._greet)
@@ -99,6 +73,7 @@ class Server:
         return self._circuit.open
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._circuit.close)
         if self._running:
             await asyncio.wait(self._running, timeout=2 * self._deadline)
         await self._client.aclose()
@@ -111,6 +86,10 @@ class Server:
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | float] = ()) -> Any:
         """What the script answers. Raises StoreFull, StoreUnavailable."""
         return await self._do(lambda: self._evaluate(script, keys, args))
+
+    async def begin(self) -> None:
+        """Make some connections. Raises StoreUnavailable."""
+        await asyncio.gather(*(self.info() for _ in range(_AT_FIRST)))
 
     async def info(self) -> dict[str, Any]:
         """Raises StoreUnavailable."""
@@ -125,9 +104,10 @@ class Server:
 
     async def _do(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Whoever gives up waiting leaves the command to itself: its connection takes its answer, and nobody's next one."""
-        if not self._circuit.lets_through():
+        if self._circuit.open:
             raise StoreUnavailable("Redis does not answer")
-        running = asyncio.get_running_loop().create_task(self._in_time(work))
+        self._loop = asyncio.get_running_loop()
+        running = self._loop.create_task(self._in_time(work))
         self._running.add(running)
         running.add_done_callback(self._over)
         return await asyncio.shield(running)
@@ -140,7 +120,7 @@ class Server:
     async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
         before = self._circuit.failures
         try:
-            async with asyncio.timeout(self._deadline), self._room:
+            async with own_time(self._deadline), self._room:
                 if self._circuit.failures > before:  # others found out while this one waited for room: once is enough
                     raise StoreUnavailable("Redis did not answer whoever asked it just now")
                 answer = await work()
@@ -159,10 +139,18 @@ class Server:
         self._circuit.answered()
         return answer
 
+    def _probe(self) -> None:
+        """In the circuit's thread."""
+        asyncio.run_coroutine_threadsafe(self._asked(), self._loop).result()
+
+    async def _asked(self) -> None:
+        async with own_time(self._deadline):
+            await self._command("INFO", "server")
+
     async def _greet(self, connection: Connection) -> None:
         """A new connection: is it the server that takes writes, and is its history the one that we know?"""
         await connection.on_connect()
-        await connection.send_command("INFO", check_health=False)
+        await connection.send_command("INFO", "server", "replication", check_health=False)
         said = _fields(str(await connection.read_response()))
         if said.get("role") != "master":
             raise NotConnected("this server is a replica")
@@ -182,22 +170,32 @@ def _client(
     greet: Callable[[Connection], Any],
 ) -> Redis:
     waits: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
+        "limit": timeout,
+        "socket_timeout": None,
+        "socket_connect_timeout": None,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "driver_info": None,
         "decode_responses": True,
     }
     tls: dict[str, Any] = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    own = {**waits, "db": place.database, "username": place.user or None, "password": password or None}
+    # A character of ours is a byte there: what is sealed is no text. User and password are what they are in UTF-8.
+    user, word = (text.encode() if text else None for text in (place.user, password))
+    own = {**waits, "db": place.database, "username": user, "password": word, "encoding": "latin-1"}
     own |= {"redis_connect_func": greet, "max_connections": 2 * _MOST, **(tls if place.tls else {})}
     if not place.master:
         (host, port) = place.hosts[0]
-        kind = SSLConnection if place.tls else Connection
+        kind = TlsConnection if place.tls else PlainConnection
         return Redis(connection_pool=ConnectionPool(connection_class=kind, host=host, port=port, **own))
-    asking = {**waits, "password": sentinel_password or None, **({"ssl": True, **tls} if place.tls else {})}
+    asking = {**waits, "password": sentinel_password or None, **(tls if place.tls else {})}
     named: Any = Sentinel  # neither says its types
     pool: Any = SentinelConnectionPool
-    asked = named(list(place.hosts), sentinel_kwargs=asking)
-    return Redis(connection_pool=pool(place.master, asked, ssl=place.tls, **own))
+    asked = named([])
+    asked.sentinels = [_sentinel(host, port, place, asking) for host, port in place.hosts]
+    managed = NamedTlsConnection if place.tls else NamedConnection
+    return Redis(connection_pool=pool(place.master, asked, connection_class=managed, **own))
+
+
+def _sentinel(host: str, port: int, place: RedisPlace, asking: dict[str, Any]) -> Redis:
+    kind = TlsConnection if place.tls else PlainConnection
+    return Redis.from_pool(ConnectionPool(connection_class=kind, host=host, port=port, **asking))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from ..row import Row
-from . import database, disk, edge, failover, processes, races, redis, storm
+from . import database, disk, edge, failover, kills, leaving, postgres, processes, races, redis, storm
 
 
 def rows(*rooms: ModuleType) -> tuple[Row, ...]:
@@ -14,6 +14,7 @@ def rows(*rooms: ModuleType) -> tuple[Row, ...]:
 
 
 ALONE = rows(disk, edge)  # one gateway
-PROCESSES = rows(processes, races, storm)  # gateways over one PostgreSQL
+PROCESSES = rows(leaving, processes, races, storm)  # gateways over one PostgreSQL
 STORES = rows(database, failover, redis)
-ROWS = rows(database, disk, edge, failover, processes, races, redis, storm)
+KILLS = rows(kills, postgres)
+ROWS = (*rows(database, disk, edge, failover, leaving, processes, races, redis, storm), *KILLS)

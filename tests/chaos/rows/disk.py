@@ -10,9 +10,12 @@ from pathlib import Path
 from gateway.audit.segment import segments
 from tests.counterparts.small_disk import fill
 
+from ..builds import again
 from ..load import Load
+from ..opening import stage
+from ..progress import strikes
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 ENDS = ("break-glass-only", "used", "reserve-used", "disk-full")
 RESERVE = {"reserve": "3MiB", "segment": "128KiB"}
@@ -25,7 +28,7 @@ def power_lost(folder: Path, dose: Dose) -> Outcome:
         here.gateway.stop()
         try:
             with here.load(dose.rate) as load:
-                for _ in range(dose.times):
+                for _ in strikes(dose.times):
                     _cut(here, dose.build or "power-cut", chance.randrange(1 << 30))
             here.gateway.program = ("tests.chaos.builds", "nothing", "-")
             here.gateway.start()
@@ -51,7 +54,7 @@ def sync_failed(folder: Path, dose: Dose) -> Outcome:
         before = len(segments(data / "journal" / "gateway-a")) or len(segments(data / "journal" / "gateway"))
         alarms = []
         with here.load(dose.rate) as load:
-            for turn in range(dose.times):
+            for turn in strikes(dose.times):
                 time.sleep(dose.seconds)  # load between two faults
                 here.control.touch()
                 struck = time.time()
@@ -65,6 +68,7 @@ def sync_failed(folder: Path, dose: Dose) -> Outcome:
         outcome.within("longest wait in seconds", max(look.took for look in load.looks), 1.0)
         outcome.must(outcome.failed == 0, f"{outcome.failed} requests failed")
         outcome.must(max(len(segments(one)) for one in folders) > before, "no new segment was begun")
+        outcome.must(not again(here.control).exists(), "a segment was synced again whose sync had failed")
     return outcome
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from gateway.audit.segment import segments
 
+from ..opening import stage
+from ..progress import strikes
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 _CROWD = 2000
 _BLOCKED = "the event loop is blocked"
@@ -142,7 +144,7 @@ def blocked(folder: Path, dose: Dose) -> Outcome:
     """Something computes in the event loop for two seconds, as a bad connector would."""
     with stage(folder, clinicians=dose.clinicians, build=dose.build or "blocks") as here:
         with here.load(dose.rate) as load:
-            for turn in range(dose.times):
+            for turn in strikes(dose.times):
                 time.sleep(dose.seconds)  # good ones between
                 here.control.touch()
                 until(lambda wanted=turn + 1: here.gateway.log().count(_BLOCKED) >= wanted, what="the watchdog's line")
@@ -163,7 +165,7 @@ def reloaded(folder: Path, dose: Dose) -> Outcome:
         place = here.gateway
         good, rejected = place.path.read_text(), 0
         with here.load(dose.rate) as load:
-            for turn in range(dose.times):
+            for turn in strikes(dose.times):
                 for bad in (
                     "nonsense [",
                     good.replace('name = "ward"', 'name = "NO NAME"'),

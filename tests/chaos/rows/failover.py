@@ -7,8 +7,10 @@ from pathlib import Path
 
 from tests.counterparts.redis_servers import RedisServer
 
+from ..opening import stage
+from ..progress import strikes
 from ..row import Dose, Outcome, Row
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
 
 def failed_over(folder: Path, dose: Dose) -> Outcome:
@@ -17,7 +19,7 @@ def failed_over(folder: Path, dose: Dose) -> Outcome:
         folder, gateways=2, clinicians=dose.clinicians, stores="sentinels", build=dose.build or "nothing"
     ) as here:
         outcome, times = Outcome(), []
-        for _ in range(dose.times):
+        for _ in strikes(dose.times):
             times.append(_fail_over(here, outcome))
         outcome.within("longest fail-over in seconds", max(times), 10.0)
         outcome.shifts_lost = here.shifts_lost()
@@ -32,7 +34,7 @@ def _fail_over(here: Stage, outcome: Outcome) -> float:
     here.sign_on(1)
     leaver, _ = here.desks.pop(), here.cookies.pop()
     before = dict(leaver._cookies[here.url.partition("://")[2]])
-    until(lambda: _in_step(servers.primary, servers.replica), what="the replica's hearing")
+    until(lambda: in_step(servers.primary, servers.replica), what="the replica's hearing")
     servers.replica.stand_still()
     _cut_off(servers.primary)
     gone = here.answers(leaver, f"{here.url}/sign-off", method="POST", form={"everywhere": "yes"})
@@ -51,7 +53,7 @@ def _fail_over(here: Stage, outcome: Outcome) -> float:
         outcome.seen["a page for one who had signed off" if back == 200 else "sign on, please"] += 1
         outcome.must(back != 200, "a session that was ended came back")
     here.loop.do(leaver.close())
-    _again(here)
+    again(here)
     return took
 
 
@@ -62,7 +64,7 @@ def _cut_off(primary: RedisServer) -> None:
     client.close()
 
 
-def _in_step(primary: RedisServer, replica: RedisServer) -> bool:
+def in_step(primary: RedisServer, replica: RedisServer) -> bool:
     return _offset(primary, "master_repl_offset") == _offset(replica, "slave_repl_offset")
 
 
@@ -74,7 +76,7 @@ def _offset(server: RedisServer, name: str) -> int:
         client.close()
 
 
-def _again(here: Stage) -> None:
+def again(here: Stage) -> None:
     """What was the primary comes back as the replica."""
     assert here.sentinels is not None
     servers = here.sentinels

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..load import Load
+from ..opening import stage
+from ..progress import strikes, wait
 from ..row import Dose, Outcome, Row, gap, judge
-from ..stage import Stage, stage, until
+from ..stage import Stage, until
 
+_FILLED = 0.85  # of the memory: the alarm is at 80 %
+_PROBE = 10  # questions: a probe each second, with what a new connection says, and those of the first moment
 _CERTAIN = 1.2  # seconds after which nobody believes what was read before
 
 
@@ -18,30 +22,53 @@ def gone(folder: Path, dose: Dose) -> Outcome:
     with _hospital(folder, dose) as here, here.load(dose.rate) as load:
         assert here.redis is not None
         times = []
-        for _ in range(dose.times):
-            times.append(_away(here, load, dose, here.redis.stand_still, here.redis.go_on))
-            times.append(_away(here, load, dose, here.redis.kill, here.redis.begin, renewed=True))
+        for _ in strikes(dose.times):
+            times.append(away(here, load, dose, here.redis.stand_still, here.redis.go_on))
+            times.append(away(here, load, dose, here.redis.kill, here.redis.begin, renewed=True))
         load.end()
-        return _judged(here, load, times)
+        return judge_refusals(here, load, times)
 
 
 def slow(folder: Path, dose: Dose) -> Outcome:
     """Each of its answers comes two seconds late."""
-
-    def set_to(seconds: float) -> Callable[[], None]:
-        return lambda: setattr(here.links["redis"], "delay", seconds)
-
     with _hospital(folder, dose) as here, here.load(dose.rate) as load:
-        times = [_away(here, load, dose, set_to(2.0), set_to(0.0)) for _ in range(dose.times)]
+        times, marks = [], list[tuple[float, int]]()
+
+        def set_to(seconds: float) -> Callable[[], None]:
+            def do() -> None:
+                marks.append((time.time(), _questions(here)))
+                here.links["redis"].delay = seconds
+
+            return do
+
+        for _ in strikes(dose.times):
+            times.append(away(here, load, dose, set_to(2.0), set_to(0.0)))
         load.end()
-        return _judged(here, load, times)
+        outcome = judge_refusals(here, load, times)
+        spans = list(zip(marks[::2], marks[1::2], strict=True))
+        asked = max((after - before) / (ended - begun) for (begun, before), (ended, after) in spans) / len(
+            here.gateways
+        )
+        outcome.alone("questions a second that Redis gets from a gateway meanwhile", asked, _PROBE)
+        refusal = max(load.slowest(begun + _CERTAIN, ended, share=0.95) for (begun, _), (ended, _) in spans)
+        outcome.alone("slowest of twenty refusals once the circuit is open, in ms", refusal * 1e3, 50.0)
+    return outcome
+
+
+def _questions(here: Stage) -> int:
+    """How many Redis has been asked since its start."""
+    assert here.redis is not None
+    client = here.redis.client()
+    asked = int(client.info("stats")["total_commands_processed"])  # type: ignore[index]  # not asynchronous here
+    client.close()
+    return asked
 
 
 def _hospital(folder: Path, dose: Dose):  # type: ignore[no-untyped-def]  # as stage()
     return stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build or "nothing")
 
 
-def _away(
+def away(
     here: Stage,
     load: Load,
     dose: Dose,
@@ -59,7 +86,9 @@ def _away(
     time.sleep(_CERTAIN)
     page = here.answers(here.desks[0], f"{here.url}/")
     load.seen_meanwhile.append((page.status, page.body))
-    time.sleep(dose.seconds)
+    asked = len(here.records.asked)
+    wait(dose.seconds)
+    load.asked_meanwhile += len(here.records.asked) - asked
     end()
     back = time.time()
     if renewed:
@@ -76,12 +105,15 @@ def _renewed(here: Stage) -> bool:
     return True
 
 
-def _judged(here: Stage, load: Load, times: list[float]) -> Outcome:
+def judge_refusals(here: Stage, load: Load, times: list[float]) -> Outcome:
     here.settle(load)
     outcome = judge(here, load)
     refused = [look for look in load.looks if not look.right]
     outcome.within("longest wait for a refusal in seconds", max((look.took for look in refused), default=0.0), 1.0)
     outcome.within("seconds to serve again", max(times), 2.0)
+    outcome.must(
+        load.asked_meanwhile == 0, f"{load.asked_meanwhile} records were asked for while nobody could be looked up"
+    )
     outcome.must(set(load.statuses()) <= {200, 201, 401, 503}, f"answers with {sorted(load.statuses())}")
     pages = [status for status, _ in load.seen_meanwhile]
     outcome.must(set(pages) <= {200, 503}, f"whoever navigates meanwhile is told {pages}")
@@ -95,9 +127,11 @@ def full(folder: Path, dose: Dose) -> Outcome:
         client = here.redis.client()
         with here.load(dose.rate) as load:
             used = int(client.info("memory")["used_memory"])  # type: ignore[index]  # not asynchronous here
-            client.config_set("maxmemory", used // 2)
-            time.sleep(dose.seconds)
+            client.config_set("maxmemory", int(used / _FILLED))
             until(lambda: here.alarmed("redis"), what="the alarm")
+            early = here.newcomer()
+            client.config_set("maxmemory", used // 2)
+            wait(dose.seconds)
             newcomer = here.newcomer()
             client.config_set("maxmemory", 0)
             time.sleep(dose.seconds)
@@ -107,6 +141,7 @@ def full(folder: Path, dose: Dose) -> Outcome:
         outcome.figures["evicted keys"] = evicted
         outcome.must(evicted == 0, f"{evicted} keys were evicted")
         outcome.must(outcome.failed == 0, f"{outcome.failed} requests of those who were there failed")
+        outcome.must(early == 200, f"whoever signs on while there is room is told {early}")
         outcome.must(newcomer == 503, f"whoever signs on meanwhile is told {newcomer}")
         here.sign_on(1)
     return outcome
@@ -126,7 +161,7 @@ F09 = Row(
 F10 = Row(
     "F10",
     "Redis answers two seconds late",
-    "as F09: the circuit opens, nobody waits longer than 1 s, one probe a second",
+    "as F09: the circuit opens, nobody waits longer than 1 s, once it is open nobody waits (50 ms) but the one who looks, once a second",
     "“Your session could not be read”: the page tries again by itself",
     "the limit of 250 ms for each command taken out: whoever asks waits for two seconds and more",
     slow,
@@ -136,7 +171,7 @@ F10 = Row(
 F13 = Row(
     "F13",
     "Redis has no memory left",
-    "0 keys evicted, alarm, everybody who is signed on works on; a new sign-on is told 503; a server that may "
+    "alarm at 80 %; 0 keys evicted, everybody who is signed on works on; a new sign-on is told 503; a server that may "
     "evict is refused at the start",
     "for a newcomer: “Nobody more can be signed on just now”",
     "a server with `allkeys-lru`, which the start refuses (`tests/gateway/stores`)",

@@ -132,6 +132,26 @@ async def test_what_ended_since_an_old_memory_was_saved_stays_ended(
     assert found.locked == T0 + 9
 
 
+async def test_whose_session_changed_a_moment_ago_keeps_the_cookies_for_minutes(
+    store: ReplicatedStore, own_redis: RedisServer
+) -> None:
+    """They are in Redis alone, and go only where cookies were taken back since: nobody at work in a system is sent to sign on."""
+    for name in ("busy", "left"):
+        await seat(store, name)
+        await store.add_token(name, PAS, token_hash(f"{name}@pas"), T0 + 300)
+    await store.watch()
+    with own_redis.client() as client:
+        client.save()
+    for name in ("busy", "left"):
+        kept = await store.session(name)
+        assert kept is not None
+        await store.put_session(replace(kept, last_seen=T0 + 9))
+    await store.forget_tokens("left")
+    begin_anew(own_redis)
+    assert [await opens(store, cookie) for cookie in ("busy", "busy@pas")] == [True, True]
+    assert [await opens(store, cookie) for cookie in ("left", "left@pas")] == [False, False]
+
+
 async def test_a_memory_of_which_nobody_knows_the_age_is_held_against_the_copy(
     store: ReplicatedStore, own_redis: RedisServer
 ) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from sqlalchemy.event import listen
 
 from gateway.store_places import database_place
 from gateway.stores.base import Store, key_hash
@@ -191,6 +192,56 @@ async def until_it_answers(store: PostgresStore) -> None:
                 await asyncio.sleep(0.05)
 
 
+async def test_whoever_comes_first_finds_every_connection_made(gateways: Gateways) -> None:
+    """In a rush they would all be made at once, while those who are at work wait."""
+    store, made = gateways.stores[0], list[object]()
+    listen(store._engine, "connect", lambda connection, _: made.append(connection))
+    await store.begin()
+    known = len(made)
+    assert known >= 5
+    await asyncio.gather(*(store.session("session-1") for _ in range(20)))
+    assert len(made) == known
+
+
+async def test_a_sign_on_is_one_statement(gateways: Gateways) -> None:
+    """Whoever signs on waits for one answer; who joins a shift for more, and gets the same."""
+    store, asked = gateways.stores[0], list[str]()
+    listen(store._engine, "before_cursor_execute", lambda _c, _u, statement, *_: asked.append(statement))
+    await store.put_device(enrolled())
+    place = (await store.heard(None)).place
+    asked.clear()
+    await store.seat(shift(), session(), MAIN, token_hash("cookie"))
+    assert len(asked) == 1
+    kept = await store.by_token(token_hash("cookie"))
+    assert kept is not None
+    assert (kept.session, kept.shift, kept.host) == (session(), shift(), MAIN)
+    assert [one.id for one in await store.sessions_on("device-1")] == ["session-1"]
+    assert (await gateways.open().heard(place)).keys == {key_hash("shift-1"), key_hash("session-1")}
+    await store.seat(shift(renewed=1), session("session-2"), MAIN, token_hash("another"))
+    assert await store.shift("shift-1") == shift(renewed=1)
+    assert [one.id for one in await store.of_shift("shift-1")] == ["session-1", "session-2"]
+
+
+async def test_a_cookie_that_is_another_session_s_seats_nobody(gateways: Gateways) -> None:
+    """Neither shift nor session is there then: two people are never behind one cookie."""
+    store = gateways.open()
+    await store.seat(shift(), session(), MAIN, token_hash("token"))
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift("shift-2"), session("session-2", "shift-2"), MAIN, token_hash("token"))
+    assert await store.shift("shift-2") is None
+    assert await store.session("session-2") is None
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift(), session("session-2"), MAIN, token_hash("token"))
+
+
+async def test_a_seat_that_is_written_again_comes_to_the_same(gateways: Gateways) -> None:
+    """Whoever did not hear that it was written writes it once more, and is not refused for ever."""
+    store = gateways.stores[0]
+    for _ in range(2):
+        await store.seat(shift(), session(), MAIN, token_hash("cookie"))
+    assert len(await store.of_shift("shift-1")) == 1
+
+
 @pytest.mark.parametrize("how", ["stands still", "is dead"])
 async def test_nobody_waits_for_a_server_that_is_away(server: PostgresServer, how: str) -> None:
     """The first few wait for a second; then everybody is refused at once, until it answers again."""
@@ -213,6 +264,35 @@ async def test_nobody_waits_for_a_server_that_is_away(server: PostgresServer, ho
     assert await store.session("session-1") == session()
     await store.close()
     assert said == ["failing", "ok"]
+
+
+async def test_whoever_waits_for_others_says_nothing_of_the_server(gateways: Gateways) -> None:
+    """More is asked at once than is done in time: some are refused, and everybody asks on (F23)."""
+    said: list[str] = []
+    store = opened(gateways.url, lambda _, state: said.append(state))
+    slow = [store._do(lambda c: c.exec_driver_sql("SELECT pg_sleep(0.6)").scalar()) for _ in range(30)]
+    done = await asyncio.gather(*slow, return_exceptions=True)
+    assert sum(isinstance(one, StoreUnavailable) for one in done) > 6, "too little was asked"
+    assert await store.session("session-1") is None
+    await store.close()
+    assert said == []
+
+
+async def test_an_answer_that_waits_for_a_late_loop_is_taken(gateways: Gateways) -> None:
+    """Nobody fails because this machine is busy (F23)."""
+    store = gateways.stores[0]
+    await store.put_session(session())
+
+    async def ask(number: int) -> None:
+        await asyncio.sleep(number * 0.02)
+        assert await store.session("session-1") == session()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(30):
+            group.create_task(ask(number))
+        for _ in range(4):
+            time.sleep(1.2)  # nobody else comes to anything meanwhile
+            await asyncio.sleep(0.01)
 
 
 async def test_a_server_that_was_started_again_is_noticed_by_nobody(server: PostgresServer) -> None:
@@ -240,6 +320,30 @@ async def test_a_table_that_somebody_holds_costs_a_second(gateways: Gateways, po
         assert await store.shift("shift-1") is None, "other tables answer"
     await store.put_session(session())
     assert await store.session("session-1") == session()
+
+
+async def test_a_full_disk_takes_nobody_new_and_lets_everybody_be_looked_up(gateways: Gateways) -> None:
+    """The server answers: however many writes it refuses, nobody is told that it is away (K04)."""
+    (store,) = gateways.stores
+    await store.put_shift(shift("at-work"))
+    with store._engine.connect() as c, c.begin():
+        c.exec_driver_sql(_NO_ROOM)
+    try:
+        for name in ("new", "newer", "newest", "too late"):
+            with pytest.raises(StoreUnavailable, match="no room"):
+                await store.put_shift(shift(name))
+        assert await store.shift("at-work") is not None
+    finally:
+        with store._engine.connect() as c, c.begin():
+            c.exec_driver_sql("DROP FUNCTION no_room CASCADE")
+
+
+# What a server says that cannot extend a file.
+_NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON shift EXECUTE FUNCTION no_room()
+"""
 
 
 async def test_a_gateway_that_starts_before_its_server_waits_for_it(server: PostgresServer) -> None:

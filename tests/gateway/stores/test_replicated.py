@@ -13,12 +13,14 @@ from gateway.store_places import database_place, redis_place
 from gateway.stores.base import Store
 from gateway.stores.postgres import PostgresStore
 from gateway.stores.redis.connection import Server
-from gateway.stores.redis.store import RedisStore
+from gateway.stores.redis.scripts import DOUBTED
+from gateway.stores.redis.store import LOST, RedisStore
 from gateway.stores.replicated import Lasting, ReplicatedStore
 from gateway.stores.schema import metadata
 from gateway.stores.sqlite import SqliteStore
-from gateway.stores.testing import StoreContract
+from gateway.stores.testing import MAIN, NURSE, StoreContract, session, shift
 from sso.seal import Seal
+from sso.session import token_hash
 from tests.counterparts.postgres import PASSWORD, PostgresServer
 from tests.counterparts.redis_servers import RedisServer
 
@@ -53,6 +55,17 @@ class OnServers(StoreContract):
         server = Server(redis_place(self._redis.url), password=self._redis.password, timeout=5.0)
         self._stores.append(ReplicatedStore(RedisStore(server, Seal([KEY])), self.lasting()))
         return self._stores[-1]
+
+    async def test_a_new_installation_has_lost_nothing(self) -> None:
+        """So nobody's sign-on asks the copy; once there was somebody, an empty Redis has lost them."""
+        await self.store.begin()
+        await self.store.seat(shift(), session(), MAIN, token_hash("cookie"))
+        assert await self.store.by_subject(NURSE.issuer, NURSE.subject) == [shift()]
+        assert self._client.get(DOUBTED) is None
+        self._client.flushall()
+        other = await self.open()
+        assert await other.by_subject(NURSE.issuer, NURSE.subject) == [shift()]
+        assert self._client.get(DOUBTED) == LOST
 
     async def come_to(self, now: float) -> None:
         """As the server would by itself."""

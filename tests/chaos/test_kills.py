@@ -1,0 +1,20 @@
+"""The short form of the rows where one of two is killed, and of PostgreSQL without a Redis: the fault is done, and the promise holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .rows.all import KILLS
+
+SHORT = {row.id: row for row in KILLS if row.short}
+pytestmark = [pytest.mark.counterpart, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("fault", SHORT)
+def test_the_promise_is_kept(fault: str, tmp_path: Path) -> None:
+    """What docs/faults.md promises for this fault is what happens."""
+    row = SHORT[fault]
+    assert row.short is not None
+    assert row.run(tmp_path, row.short).broken == []
