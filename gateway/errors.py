@@ -267,7 +267,7 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
             503,
             "session-unavailable",
             "Your session could not be read",
-            "Try again in a minute. You are not signed off.",
+            "You are not signed off, and need not sign on again.",
         ),
     ),
     (

@@ -110,7 +110,8 @@ def reach(found: list[Arrival], instant: Any) -> list[str]:
         else []
     )
     lines += [
-        f"“{one.writer}” is behind: what it wrote after {instant(one.until)} is not here yet ({one.missing:,} events)."
+        f"“{one.writer}” is behind: {f'what it wrote after {instant(one.until)}' if one.until else 'what it wrote'} "
+        f"is not here yet ({one.missing:,} events)."
         for one in behind
     ]
     return lines + [

@@ -28,12 +28,10 @@ REMEDIES = {
 
 _PASSES = {"session-unavailable"}  # what a look may meet for a moment: its page tries again by itself
 _AGAIN, _SPREAD = 3, 4  # seconds; spread, so that a whole ward does not come in one moment
-_WAITS = [
-    "Wait: this page tries again by itself, every few seconds.",
-    "You are not signed off, and need not sign on again.",
-]
+_WAITS = "Wait: this page tries again by itself, every few seconds."
 _NOW = ("", "Try again now")  # the page that was asked for
-_GO_BACK = ["Go back with your browser: what you typed should still be there. Send it again in a minute.", _WAITS[1]]
+_GO_BACK = "Go back with your browser: what you typed should still be there. Send it again in a minute."
+_LATER = "Try again in a minute."
 _NOWHERE = ("", "")  # no button: it would lead away from what was typed
 _HOME = ("/", "Back to all systems")
 _STRONGER = {
@@ -125,7 +123,7 @@ class Refusals:
         else:
             lead = system.title if system else ""
             facts += [("Detail", _quoted(says))] if says else []
-        if fault.code in _PASSES and (method == "GET" or system is not None):
+        if fault.code in _PASSES:
             return self._in_a_moment(fault, method, headers, facts, system)
         return self._message(
             fault.status,
@@ -147,11 +145,11 @@ class Refusals:
             fault.status,
             "One moment" if look or system is None else f"Nothing was sent to {system.title}",
             f"{fault.title} just now.",
-            helps=_WAITS if look else _GO_BACK,
+            helps=[_WAITS if look else _GO_BACK if system else _LATER, fault.remedy],
             facts=facts,
             kind="failure",
             framed=_in_frame(method, headers),
-            link=_NOW if look else _NOWHERE,
+            link=_NOW if look else _NOWHERE if system else None,
         )
         if look:
             page.headers["refresh"] = str(_AGAIN + secrets.randbelow(_SPREAD))

@@ -31,9 +31,10 @@ def test_where_all_have_arrived_it_is_one_sentence() -> None:
 
 def test_who_is_behind_or_silent_is_named() -> None:
     """So that nobody takes an answer for whole that is not."""
-    assert said(Arrival("a", 300.0, 0, 0.5), BEHIND, SILENT) == [
+    assert said(Arrival("a", 300.0, 0, 0.5), BEHIND, Arrival("gateway-d", 0.0, 5, 0.5), SILENT) == [
         "This is what all other gateways wrote up to 300 o'clock.",
         "“gateway-b” is behind: what it wrote after 100 o'clock is not here yet (1,234 events).",
+        "“gateway-d” is behind: what it wrote is not here yet (5 events).",
         "“gateway-c” was last heard of at 200 o'clock: what it may have written since is not here.",
     ]
 
