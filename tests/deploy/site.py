@@ -68,7 +68,7 @@ def machine(
     for key, value in keys.items():
         (own / "etc" / key).write_text(value)
     places = {"/etc/lanyard": f"{own}/etc", "/var/lib/lanyard": f"{own}/data", "/var/log/nginx": str(own)}
-    places["/etc/keepalived"] = str(own)
+    places |= {"/etc/keepalived": str(own), "log /dev/log local0": "log stdout format raw local0"}
     places |= {f"{db}:5432": f"{db}:{port}" for db, port in zip(NAMES, ports, strict=True)}
     config = tomllib.loads(moved((FILES / name / "lanyard.toml").read_text(), places))
     config["sso"] |= changes["sso"]

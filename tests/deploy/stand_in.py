@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ class StandIn:
     seen: list[Seen] = field(default_factory=list)
     ready: bool = True
     breaks: bool = False  # takes a request, and is gone without a word
+    harshly: bool = False  # with a reset, as when a process is killed that had not read everything
+    wholly: bool = False  # and takes no connection any more
     half: threading.Event = field(default_factory=threading.Event)  # the first half of an upload is there
     go_on: threading.Event = field(default_factory=threading.Event)  # the second half of an answer may go
     asked: int = 0  # how often it was asked whether it is ready
@@ -123,7 +127,13 @@ def _public(place: StandIn) -> type[BaseHTTPRequestHandler]:
 
         def _gone(self) -> None:
             self.close_connection = True
-            _shut(self.connection)
+            if place.wholly:
+                place.stop()
+            if place.harshly:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                os.close(self.connection.detach())
+            else:
+                _shut(self.connection)
 
         def _stream(self) -> None:
             self.send_response(200)

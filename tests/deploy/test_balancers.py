@@ -126,9 +126,14 @@ def test_another_name_is_nobodys(front: Front) -> None:
     assert len(front.seen) == 1
 
 
-def test_a_read_is_passed_on_where_the_connection_breaks(front: Front) -> None:
-    """Its own gateway takes it and dies: the other one answers, and nobody notices."""
-    front.own.breaks = True
+@pytest.mark.parametrize("harshly", [False, True])
+@pytest.mark.parametrize("wholly", [False, True])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_read_is_passed_on_where_the_connection_breaks(front: Front, kept: bool, wholly: bool, harshly: bool) -> None:
+    """Its own gateway takes it and dies, on a new connection or a kept one: the other one answers, and nobody notices."""
+    if kept:
+        assert front.ask() == (200, front.own.address)
+    front.own.breaks, front.own.harshly, front.own.wholly = True, harshly, wholly
     assert front.ask(path="/record") == (200, front.other.address)
     assert "GET /record" in [f"{one.method} {one.path}" for one in front.own.seen]
 

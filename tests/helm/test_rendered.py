@@ -113,6 +113,9 @@ def test_a_disruption_leaves_somebody_who_serves(rendered: Rendered) -> None:
     assert bool(budgets) == (replicas > 1)
     for budget in budgets:
         assert budget["spec"]["maxUnavailable"] < replicas
+        assert (
+            budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+        )  # it serves nobody, and may not hold up a node
         assert selects(budget["spec"]["selector"]["matchLabels"], rendered.pod)
 
 
@@ -121,6 +124,7 @@ def test_replicas_are_spread(rendered: Rendered) -> None:
     spread = {one["topologyKey"]: one for one in rendered.pod["spec"]["topologySpreadConstraints"]}
     assert spread.keys() == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
     assert all(one["maxSkew"] == 1 for one in spread.values())
+    assert spread["topology.kubernetes.io/zone"]["whenUnsatisfiable"] == "ScheduleAnyway"
     assert all(selects(one["labelSelector"]["matchLabels"], rendered.pod) for one in spread.values())
 
 
@@ -134,9 +138,19 @@ def test_probes_ask_the_operators_port(rendered: Rendered) -> None:
     assert f'\nlisten = "0.0.0.0:{ports["http"]}"' in rendered.toml
 
 
+def test_two_replicas_never_share_a_node_unless_it_is_wished(chart: Chart) -> None:
+    """A node that is lost takes one gateway with it."""
+    for wished, made in ({}, "DoNotSchedule"), ({"spread": "ScheduleAnyway"}, "ScheduleAnyway"):
+        spec = chart.render(chart.values("postgresql") | wished).pod["spec"]
+        spread = {one["topologyKey"]: one["whenUnsatisfiable"] for one in spec["topologySpreadConstraints"]}
+        assert spread["kubernetes.io/hostname"] == made
+
+
 def test_a_pod_has_time_to_leave(rendered: Rendered) -> None:
-    """The pause before the signal and the drain end before the pod is killed."""
+    """The pause before the signal and the drain end before the pod is killed; the pause is as long as readiness takes to be heard of."""
     pause = rendered.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    probe = rendered.container["readinessProbe"]
+    assert pause >= probe["periodSeconds"] * probe["failureThreshold"]
     (drain,) = re.findall(r'^drain = "(\d+)s"$', rendered.toml, re.MULTILINE)
     assert rendered.pod["spec"]["terminationGracePeriodSeconds"] >= pause + int(drain) + 10
 
@@ -184,6 +198,10 @@ def test_the_ways_out_are_those_of_the_configuration(chart: Chart) -> None:
     everything = ways(chart.render(chart.values("everything")))
     assert everything.keys() == {53, 443, 8443, 5432, 6380, 587, 9443, 2525}
     assert any("10.40.0.0/24" in peer for peer in everything[443])
+    assert ["10.30.0.10/32" in peer for peer in everything[5432]] == [True]
+    assert ['"app": "redis"' in peer for peer in everything[6380]] == [True]
+    assert ["10.30.0.0/24" in peer for peer in everything[587]] == [True]
+    assert ["kube-system" in peer for peer in everything[53]] == [True] * len(everything[53])
     assert not any("0.0.0.0/0" in peer for peers in everything.values() for peer in peers)
     assert ways(chart.render(chart.values("sentinel"))).keys() == {53, 443, 5433, 26379, 26380, 6380}
     smallest = ways(chart.render(chart.values("smallest")))
@@ -212,6 +230,15 @@ def test_ingress_has_every_host(rendered: Rendered) -> None:
     expected = {"records.example.nhs.uk", "*.records.example.nhs.uk", "api.records.example.nhs.uk"}
     assert hosts - {"pas.example.nhs.uk"} == expected
     assert ("pas.example.nhs.uk" in hosts) == ("pas.example.nhs.uk" in rendered.toml)
+
+
+def test_ingress_shows_the_certificate_that_is_named(chart: Chart) -> None:
+    """For each of its hosts; without one it is the controller's own."""
+    made = chart.render(chart.values("everything")).one("Ingress")["spec"]
+    (tls,) = made["tls"]
+    assert tls["secretName"] == "records-wildcard"
+    assert tls["hosts"] == [rule["host"] for rule in made["rules"]]
+    assert "tls" not in chart.render(chart.values("smallest")).one("Ingress")["spec"]
 
 
 def test_names_fit(chart: Chart) -> None:
@@ -248,6 +275,7 @@ def test_the_monitor_finds_the_operators_port(chart: Chart) -> None:
         s for s in made.of("Service") if spec["selector"]["matchLabels"].items() <= s["metadata"]["labels"].items()
     ]
     assert [s["metadata"]["name"] for s in found] == ["records-pods"]
+    assert spec["endpoints"][0]["path"] == "/metrics"
     assert spec["endpoints"][0]["port"] == found[0]["spec"]["ports"][0]["name"]
 
 
