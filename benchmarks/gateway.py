@@ -71,7 +71,6 @@ class Place:
     workers: int = 1
     stores: Stores | None = None
     beside: Path | None = None
-    known: int = 0  # how many more have a log-on at the system
 
 
 @contextlib.contextmanager
@@ -86,7 +85,7 @@ def lanyard(folder: Path, to: int, at: Place = Place()) -> Iterator[Bench]:
     config: Config = load(path, {})
     host = config.host_of(config.systems[0])
     if at.beside is None:
-        (place / "pas.credentials").write_text(credentials(config, at.shifts + at.known))
+        (place / "pas.credentials").write_text(credentials(config, at.shifts))
     cookies = seat(config, host, at.shifts)
     with _served(path, ops, place / "log") as running:
         long = {dest: script(place, cookies, host, path="/long/", dest=dest) for dest in ("document", "empty")}
@@ -144,7 +143,7 @@ def settled(pid: int) -> None:
 
 
 def _ready(running: subprocess.Popen[bytes], ops: int, log: Path) -> None:
-    for _ in range(400):
+    for _ in range(2400):  # two minutes: others may use the machine
         if running.poll() is not None:
             raise RuntimeError(f"the gateway ended: {log.read_text()[-1000:]}")
         try:

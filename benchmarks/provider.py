@@ -24,6 +24,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from demo.ports import free_port
 from sso.testing import rsa_key, signed
 
+from . import tokens
+
 CLIENT = "bench"
 
 
@@ -51,7 +53,7 @@ class Stub:
                 return self._tokens(dict(parse_qsl(body))["code"])
             case "/userinfo":
                 self._asked += 1
-                return {"sub": headers["authorization"].removeprefix("Bearer ")}
+                return {"sub": headers["authorization"].removeprefix("Bearer ").rpartition(".")[0]}
             case _:
                 return {"seconds": self._spent, "asked": self._asked}
 
@@ -66,22 +68,19 @@ class Stub:
         }  # fmt: skip
 
     def _tokens(self, code: str) -> dict[str, Any]:
+        """`code`: also a refresh token, which begins with it."""
+        code = code.partition(".")[0]
         nonce, subject = json.loads(base64.urlsafe_b64decode(code))
-        now = int(time.time())
-        digest = hashlib.sha256(subject.encode()).digest()[:16]
-        claims = {
-            "iss": self._issuer, "sub": subject, "aud": CLIENT, "iat": now, "exp": now + 300, "auth_time": now, "nonce": nonce,
-            "acr": "aal2", "amr": ["pwd", "mfa"], "name": f"Person {subject}", "roles": ["nurse"],
-            "preferred_username": subject, "organisation": "RBENCH",
-            "at_hash": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
-        }  # fmt: skip
-        token = signed({"alg": "RS256", "kid": self._key.kid}, json.dumps(claims).encode(), self._key)
+        access = tokens.access_token(subject)
+        said = tokens.claims(self._issuer, CLIENT, subject, int(time.time()), nonce)
+        digest = hashlib.sha256(access.encode()).digest()[:16]
+        said["at_hash"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         return {
-            "access_token": subject,
+            "access_token": access,
             "token_type": "Bearer",
             "expires_in": 300,
-            "id_token": token,
-            "refresh_token": code,
+            "id_token": signed({"alg": "RS256", "kid": self._key.kid}, json.dumps(said).encode(), self._key),
+            "refresh_token": tokens.refresh_token(code),
         }
 
     async def wait(self, path: str) -> None:

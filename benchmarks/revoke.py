@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from gateway.assembly import seal_of
 from gateway.config import Config, load
+from gateway.keys import seal_of
 from gateway.sessions import Seat, Sessions
 from gateway.stores.base import Store
 from gateway.stores.opening import open_store

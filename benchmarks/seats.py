@@ -16,12 +16,15 @@ from policies.model import Device, Ownership, Posture, Principal
 from sso.provider import SignedOn
 from sso.tokens import VerifiedClaims
 
+from . import tokens
+
 SHIFTS, PATIENTS, ROUTES = 1000, 5000, 50
 _AT_ONCE = 16  # sign-ons into a store that others share
 _SCRIPT = """
 local cookies = {}
 for line in io.lines("%s") do cookies[#cookies + 1] = line end
-local c, p, r = 0, 0, 0
+math.randomseed(os.time())
+local c, p, r = math.random(#cookies), 0, 0
 request = function()
   c = c %% #cookies + 1; p = (p + 7) %% %d; r = (r + 1) %% %d
   return wrk.format("GET", "%s" .. r .. "/patient/" .. (100000 + p) .. "?view=summary", {
@@ -79,9 +82,12 @@ async def seat_one(sessions: Sessions, config: Config, number: int, *, device: s
 
 
 def _signed_on(config: Config, number: int, role: str) -> SignedOn:
-    principal = Principal(config.sso.issuer, f"user{number}", f"Person {number}", role, frozenset({role}), "RBENCH", 2)
+    subject, now = f"user{number}", time.time()
+    principal = Principal(config.sso.issuer, subject, f"Person {number}", role, frozenset({role}), "RBENCH", 2)
+    said = tokens.claims(config.sso.issuer, config.sso.client_id, subject, int(now), f"nonce-{number}")
     claims: VerifiedClaims = None  # type: ignore[assignment]  # nothing reads the claims of a seat
-    return SignedOn(claims, principal, "", "", time.time() + 300, time.time(), "aal2", ("pwd",), "", f"user{number}")
+    id_token, refresh = tokens.unsigned(said), tokens.refresh_token()
+    return SignedOn(claims, principal, id_token, refresh, now + 300, now, "aal2", ("pwd",), said["sid"], subject)
 
 
 def script(folder: Path, cookies: list[str], host: str, *, path: str = "/part", dest: str = "document") -> Path:

@@ -32,10 +32,10 @@ class Stores:
         return {"file": str(path)}
 
     def redis_bytes(self) -> int:
-        """Memory that Redis uses for what it keeps."""
+        """All that Redis uses: for what it keeps, and to find it."""
         with contextlib.closing(self.redis.client()) as client:
             said: dict[str, Any] = client.info("memory")
-        return int(said["used_memory_dataset"])
+        return int(said["used_memory"])
 
 
 @contextlib.contextmanager

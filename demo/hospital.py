@@ -127,6 +127,8 @@ class Hospital:
     epr: Epr
     gateway: subprocess.Popen[bytes] | None = None
     stop_pas: Callable[[], None] = lambda: None
+    others: tuple[Path, ...] = ()  # configurations of further gateways, each with a journal of its own
+    arrived: Callable[[], None] = lambda: None  # waits until all that was journalled can be searched
 
     @property
     def url(self) -> str:
@@ -174,10 +176,12 @@ def hospital(
     say: Any = lambda text: None,
     pas_idle: float = 60.0,
     program: Sequence[str] = ("gateway.cli",),
+    gateways: Callable[[Hospital], contextlib.AbstractContextManager[None]] | None = None,
 ) -> Iterator[Hospital]:
     """Everything up and ready: provider, EPR, PAS, gateway. Raises RuntimeError naming what did not start.
 
-    `program`: the module that is run as the gateway, and its first arguments.
+    `program`: the module that is run as the gateway, and its first arguments. `gateways`: runs other ones in place of it, at the
+    same port, by the configuration that has been written.
     """
     folder = Path(tempfile.mkdtemp(prefix="lanyard-demo-"))
     people = records.people() if records else patients()
@@ -217,7 +221,7 @@ def hospital(
             say("lanyard check")
             lanyard("check", "--config", str(place.config), "--live")
             say("lanyard serve")
-            with _gateway(place, program):
+            with gateways(place) if gateways else _gateway(place, program):
                 yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -22,13 +22,14 @@ from sso.oidc import OpenIdProvider
 from . import certificates, logs
 from .alarms.controls import CONTROLS
 from .alarms.standing import Standing
-from .assembly import journal_key, provider_settings, seal_of, sites_of, systems_of, vault_seal_of
+from .assembly import provider_settings, sites_of, systems_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
 from .central.connection import central_of
 from .central.ship import Shipper
 from .clock import SteadyClock
+from .company import Company
 from .config import Config
 from .credentials import InOrder, SealedFiles, personal
 from .crew.post import Post
@@ -36,6 +37,7 @@ from .edge.guard import Guard
 from .errors import ConfigError
 from .gateway import Gateway
 from .installation import data_dir_of
+from .keys import journal_key, seal_of, vault_seal_of
 from .metrics import Metrics
 from .ops import Readings
 from .pages import Rooms, pages_of
@@ -62,6 +64,7 @@ class Running:
     readings: Readings
     journal: Journal
     rejected: Callable[[str, str], None]
+    company: Company
     closing: contextlib.AsyncExitStack
 
 
@@ -78,7 +81,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         shipper = _shipper(config, post, data_dir, clock, stack)
         standing = Standing(post.writer(config.gateway.name), now)
         journal = await _journal(config, post, data_dir, journal_alarm(metrics, standing.say), clock, stack)
-        store = open_store(config, seal, journal.alarm, beside=post.of > 1)
+        store = open_store(config, seal, journal.alarm, beside=post.of > 1 or post.joins)
         stack.push_async_callback(store.close)
         await store.begin()
         if shipper is not None:  # the store has made its tables
@@ -115,7 +118,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         )
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)
-        pipeline = Pipeline(engine, journal, transport, upstreams, (), now)
+        pipeline = Pipeline(engine, journal, transport, upstreams, (), now, sessions.anew)
         ending = _Ending(upstreams, systems)
         pages = pages_of(
             Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,
@@ -141,7 +144,15 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         if post.first:
             _chores(config, data_dir if shipper is None else None, journal, store, vault, now, stack)
         readings = Readings(metrics, engine, journal, store, standing.by, systems, standing, shipper)
-        running = Running(config, guard, readings, journal, rejected, contextlib.AsyncExitStack())
+        running = Running(
+            config,
+            guard,
+            readings,
+            journal,
+            rejected,
+            Company(store, sessions, upstreams, always=max(post.of, config.gateway.workers) > 1),
+            contextlib.AsyncExitStack(),
+        )
         await _loaded(config, bundle, journal, sorted(systems), now())
         running.closing = stack.pop_all()
         return running

@@ -9,25 +9,17 @@ from urllib.parse import urlsplit
 from connectors import registry
 from connectors.base import Share, SystemConfig
 from sso.provider import ClaimNames, ProviderSettings
-from sso.seal import Seal, read_keys
 
-from .config import Config, SecretRef, SsoTable, SystemTable
+from .config import Config, SsoTable, SystemTable
 from .edge.origins import ApiSite, MainSite, Site, SystemSite
 from .errors import ConfigError
+from .keys import secret
 from .proxy.guarding import PageGuard
 from .proxy.limits import Bulkhead
 from .proxy.origin import Origin
 from .proxy.passage import Passage
 from .systems import System
 from .web import guard
-
-
-def secret(key: str, reference: SecretRef) -> bytes:
-    """Raises ConfigError naming the key and the reference."""
-    try:
-        return reference.read()
-    except ConfigError as error:
-        raise ConfigError([f"{key}: {problem}" for problem in error.problems]) from None
 
 
 def provider_settings(sso: SsoTable) -> ProviderSettings:
@@ -165,38 +157,6 @@ def systems_of(config: Config, workers: int = 1) -> dict[str, System]:
     if problems:
         raise ConfigError(problems)
     return found
-
-
-def seal_of(config: Config) -> Seal:
-    """Raises ConfigError."""
-    try:
-        return Seal.of(secret("keys.seal", config.keys.seal))
-    except ValueError as error:
-        raise ConfigError([f"keys.seal: {error}"]) from None
-
-
-def vault_seal_of(config: Config) -> Seal:
-    """The keys that wrap the vault's data keys. `keys.seal` still opens, so that `keys.vault` may be set later.
-
-    Raises ConfigError."""
-    if config.keys.vault is None:
-        return seal_of(config)
-    try:
-        own = read_keys(secret("keys.vault", config.keys.vault))
-        Seal(own)  # before the others join: a key that stands twice in this file is this file's problem
-    except ValueError as error:
-        raise ConfigError([f"keys.vault: {error}"]) from None
-    seal_of(config)
-    others = read_keys(secret("keys.seal", config.keys.seal))
-    return Seal([*own, *(key for key in others if key not in own)])
-
-
-def journal_key(config: Config) -> bytes:
-    """Raises ConfigError."""
-    key = secret("keys.journal", config.keys.journal)
-    if len(key) < 32:
-        raise ConfigError(["keys.journal: is shorter than 32 bytes: make one with `lanyard key new`"])
-    return key
 
 
 def sites_of(config: Config, systems: dict[str, System]) -> dict[str, Site]:

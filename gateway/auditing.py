@@ -16,7 +16,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from . import config as configuration
-from .assembly import journal_key
 from .audit.asked import Copy, words_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Journal
@@ -27,6 +26,7 @@ from .central.copy import arrivals, asked_copy, limits
 from .central.proof import proven_there
 from .config import Config
 from .errors import ConfigError, JournalUnavailable
+from .keys import journal_key
 
 _RESERVE = 8 << 20  # bytes; what the command line's own few events may need
 _PATIENCE = 5.0  # seconds to wait while another command writes its own event

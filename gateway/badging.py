@@ -20,12 +20,12 @@ from typing import TypeVar
 from sso.badge import MOST, Holder, number
 
 from . import config as configuration
-from .assembly import journal_key, seal_of
 from .auditing import operator, own_journal
 from .badges import Badges
 from .config import Config
 from .errors import ConfigError
 from .installation import opened_store
+from .keys import journal_key, seal_of
 
 T = TypeVar("T")
 Row = tuple[str, Holder]  # as typed, and whose

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +22,31 @@ from sso.errors import SignOnError
 from sso.oidc import OpenIdProvider
 from sso.seal import Seal
 
+from . import config as configuration
 from .alarms.ways import ways_of
-from .assembly import journal_key, provider_settings, seal_of, systems_of, vault_seal_of
+from .assembly import provider_settings, systems_of
 from .config import Config
 from .credentials import SealedFiles, personal
 from .errors import ConfigError
+from .keys import journal_key, seal_of, vault_seal_of
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .revisions import database_problems
 from .stores.opening import redis_problems
 from .systems import System
+
+
+def check(given: argparse.Namespace) -> int:
+    """`lanyard check`: 0 where nothing is found. Raises ConfigError."""
+    config = configuration.load(given.config)
+    found = asyncio.run(problems(config, live=given.live))
+    for notice in notices(config):
+        print(f"{given.config}: {notice}")
+    for problem in found:
+        print(f"lanyard: {configuration.placed(problem, given.config)}", file=sys.stderr)
+    if not found:
+        print(f"{given.config}: {len(config.systems)} systems, all well")
+    return 1 if found else 0
 
 
 async def problems(config: Config, *, live: bool) -> list[str]:

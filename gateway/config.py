@@ -514,6 +514,12 @@ def _known(model: type[BaseModel], keys: list[str]) -> bool:
     return _known(table, keys[1:])
 
 
+def placed(problem: str, path: str) -> str:
+    """With the configuration's file before a problem that begins with one of its keys."""
+    table = problem.partition(":")[0].partition(".")[0]
+    return f"{path}: {problem}" if table in Config.model_fields else problem
+
+
 def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
     """Every setting's dotted name, for documentation and its test."""
     for name, table in _tables(model):

@@ -101,7 +101,7 @@ class Devices:
         self._now = now
         self._approve_personal = approve_personal
         self._changing = Leases(
-            store, shared=store.shared
+            store, shared=True
         )  # a button pressed twice finds at its second turn what the first has done
 
     # Who is in front of us

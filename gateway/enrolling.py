@@ -18,7 +18,6 @@ from sso.device import Certificate, Enrolment, Invitation
 from sso.errors import DeviceRefused
 
 from . import config as configuration
-from .assembly import journal_key, seal_of
 from .audit.event import EventType
 from .audit.opened import opened_on
 from .audit.search import Found
@@ -31,6 +30,7 @@ from .device_list import Sought
 from .devices import Actor, Devices, State, devices_of, link
 from .errors import ConfigError
 from .installation import opened_store
+from .keys import journal_key, seal_of
 from .sessions import Sessions
 from .stores.base import Store
 

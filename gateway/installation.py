@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from .assembly import seal_of
 from .config import Config
 from .errors import ConfigError
+from .keys import seal_of
 from .stores.base import Store
 from .stores.opening import STORE, open_store
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.base import Credential, UpstreamSession
-from connectors.errors import ConnectorError, CredentialMissing, CredentialRefused
+from connectors.errors import ConnectorError, CredentialMissing, CredentialRefused, SystemMisbehaves
 from policies.model import Principal
 from sso.errors import StoreUnavailable
 
@@ -73,6 +73,10 @@ class LogOnCalls:
             raise
         except ConnectorError as error:
             await _noted(self._tries.failed(key, error))
+            raise
+        except Exception:  # what was sent was sent, and those who waited for it are not to send it again
+            broken = SystemMisbehaves(f"`{system.title}` could not be logged on to: its answer was not understood")
+            await _noted(self._tries.failed(key, broken))
             raise
         await _noted(self._tried(seat.shift.principal, system.name, credential, None))
         return session

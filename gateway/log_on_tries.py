@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from connectors import errors
 from connectors.base import Credential
 from connectors.errors import ConnectorError, CredentialRefused, SystemUnavailable
+from sso.errors import StoreUnavailable
 from sso.shift import Shift
 
 from .log_on import Key
@@ -18,6 +19,8 @@ from .stores.base import CodeStore, key_hash
 
 _REFUSED_LIFE = 24 * 3600.0  # seconds: longer than any shift
 _QUIET = 5.0  # seconds in which a failure that is neither yes nor no is not tried again
+_NOT_TOLD = 300.0  # seconds that a refusal is remembered here alone, where the store did not take it
+_MOST = 1000  # of those
 _REFUSED, _FAILED, _TYPED = "log-on-refused", "log-on-failed", "log-on-typed"
 
 
@@ -32,14 +35,17 @@ class Refused:
 class LogOnTries:
     """Every method raises StoreUnavailable."""
 
-    def __init__(self, store: CodeStore, now: Callable[[], float], *, shared: bool) -> None:
-        """`shared`: whether there may be other gateways."""
+    def __init__(self, store: CodeStore, now: Callable[[], float], *, shared: Callable[[], bool]) -> None:
+        """`shared`: whether there are other gateways, just now."""
         self._shared = shared
         self._store = store
         self._now = now
+        self._untold: dict[
+            tuple[str, str], tuple[bytes, float]
+        ] = {}  # what the store did not take, and until when it counts
 
     async def refused(self, shift: Shift, system: str) -> Refused | None:
-        kept = await self._store.read_code(_REFUSED, key_hash(shift.id, system), self._now())
+        kept = await self._kept(_REFUSED, key_hash(shift.id, system))
         if kept is None:
             return None
         kind, fingerprint = json.loads(kept)
@@ -48,31 +54,45 @@ class LogOnTries:
     async def was_refused(self, shift: Shift, system: str, credential: Credential, how: CredentialRefused) -> None:
         """For the whole shift, unless it is replaced."""
         value = json.dumps([type(how).__name__, fingerprint(credential)]).encode()
-        until = self._now() + _REFUSED_LIFE
-        await self._store.put_code(_REFUSED, key_hash(shift.id, system), value, until)
+        await self._keep(_REFUSED, key_hash(shift.id, system), value, _REFUSED_LIFE)
 
     async def is_taken(self, shift: Shift, system: str) -> None:
         """The system took what was typed: what it refused before does not matter any more."""
+        self._untold.pop((_REFUSED, key_hash(shift.id, system)), None)
         await self._store.take_code(_REFUSED, key_hash(shift.id, system), self._now())
 
     async def failed(self, key: Key, how: ConnectorError) -> None:
         """Neither yes nor no: whoever waited for it, or comes just after, is told the same."""
-        await self._store.put_code(_FAILED, key_hash(*key), _said(how), self._now() + _QUIET)
+        await self._keep(_FAILED, key_hash(*key), _said(how), _QUIET)
 
     async def failure(self, key: Key) -> ConnectorError | None:
-        kept = await self._store.read_code(_FAILED, key_hash(*key), self._now())
+        kept = await self._kept(_FAILED, key_hash(*key))
         return _error(kept) if kept else None
+
+    async def _keep(self, kind: str, code: str, value: bytes, life: float) -> None:
+        """Here alone where the store does not take it: whoever waits here is not to try once more."""
+        try:
+            await self._store.put_code(kind, code, value, self._now() + life)
+        except StoreUnavailable:
+            if len(self._untold) >= _MOST:
+                self._untold.clear()
+            self._untold[kind, code] = value, self._now() + min(life, _NOT_TOLD)
+            raise
+
+    async def _kept(self, kind: str, code: str) -> bytes | None:
+        value, until = self._untold.get((kind, code), (b"", 0.0))
+        return value if self._now() < until else await self._store.read_code(kind, code, self._now())
 
     async def was_typed(self, key: Key, credential: Credential, how: ConnectorError | None) -> None:
         """So that the second of two clicks that went to two gateways is no second try."""
-        if not self._shared:
+        if not self._shared():
             return
         code = key_hash(*key, fingerprint(credential))
         await self._store.put_code(_TYPED, code, _said(how) if how is not None else b"", self._now() + _QUIET)
 
     async def just_typed(self, key: Key, credential: Credential) -> bool:
         """Whether it was, and is good. Raises as the system refused it."""
-        if not self._shared:
+        if not self._shared():
             return False
         kept = await self._store.read_code(_TYPED, key_hash(*key, fingerprint(credential)), self._now())
         if kept:

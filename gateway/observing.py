@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from . import config as configuration
-from .assembly import journal_key
 from .audit.asked import Copy, words_of
 from .audit.event import EventType
 from .auditing import journal_own, operator, print_limits
 from .central.connection import central_of
 from .central.copy import asked_copy
+from .keys import journal_key
 
 _DAY = 86_400.0
 _WORDS = ("reason", "system", "zone", "device", "looks", "clinicians")

@@ -107,7 +107,7 @@ class Pages:
 
 
 def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
-    leases = Leases(r.store, shared=r.store.shared)
+    leases = Leases(r.store, shared=True)
     config, now, url, host = r.config, r.now, r.config.gateway.public_url, r.config.public_host
     public = f"{config.scheme}://{host}"
     surroundings = Surroundings(config)

@@ -7,15 +7,15 @@ leaves for a system before its intent is durable, and nothing leaves for the bro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from connectors.errors import SystemMisbehaves, SystemUnavailable
 from connectors.messages import InboundRequest, UpstreamResponse
-from policies.decision import Deny, Permit
+from policies.decision import Decision, Deny, Permit
 from policies.engine import PolicyEngine
-from policies.model import AccessRequest, Resource
+from policies.model import AccessRequest, Action, Facts, Resource
 from sso.errors import StoreUnavailable
 
 from .audit.event import AssetReceipt, AuditReceipt, RequestLine
@@ -50,6 +50,10 @@ class Refusal:
     access: AccessRequest
 
 
+async def _as_it_is(seat: Seat) -> Seat:
+    return seat
+
+
 class Pipeline:
     def __init__(
         self,
@@ -59,7 +63,10 @@ class Pipeline:
         upstreams: UpstreamSessions,
         facts: tuple[FactSource, ...],
         now: Callable[[], float],
+        anew: Callable[[Seat], Awaitable[Seat]] = _as_it_is,
     ) -> None:
+        """`anew` gives a seat as other gateways have left it; the very same where they have not changed it."""
+        self._anew = anew
         self._engine = engine
         self._journal = journal
         self._transport = transport
@@ -71,10 +78,11 @@ class Pipeline:
         """Carry one request to `system` and bring its answer back. Raises what gateway/errors.py has a row for."""
         action, resource = await system.connector.describe(inbound)
         csrf.require_own_page(inbound, changing=resource.changing, allowed=system.passage.opened_from)
-        now = self._now()
-        access = AccessRequest(seat.principal(now), action, resource, seat.context(now, keepable=system.keepable))
-        facts = await facts_about(access, self._facts)
-        decision = self._engine.decide(access, facts)
+        access, facts, decision = await self._decided(system, action, resource, seat)
+        if isinstance(decision, Deny) and (latest := await self._anew(seat)) is not seat:
+            # Refused by what is believed for a moment: the proof that was asked for may have been given at another gateway just now.
+            seat = latest
+            access, facts, decision = await self._decided(system, action, resource, seat)
         if isinstance(decision, Permit) and resource.kind == ASSET:
             receipt: AuditReceipt | AssetReceipt = self._journal.count(access, line)
         else:
@@ -87,6 +95,14 @@ class Pipeline:
                 return await self._carry(system, inbound, seat, access, decision, receipt)
             case _:
                 assert_never(decision)
+
+    async def _decided(
+        self, system: System, action: Action, resource: Resource, seat: Seat
+    ) -> tuple[AccessRequest, Facts, Decision]:
+        now = self._now()
+        access = AccessRequest(seat.principal(now), action, resource, seat.context(now, keepable=system.keepable))
+        facts = await facts_about(access, self._facts)
+        return access, facts, self._engine.decide(access, facts)
 
     async def _carry(
         self,

@@ -16,7 +16,6 @@ from rich.table import Table
 from sso.last_sign_on import plain_name
 
 from . import config as configuration
-from .assembly import journal_key
 from .audit.asked import Copy
 from .audit.event import EventType
 from .audit.search import Found, found_by, search
@@ -27,6 +26,7 @@ from .central.copy import asked_copy
 from .config import Config
 from .errors import ConfigError
 from .installation import opened_store
+from .keys import journal_key
 
 _SHOWN = 12  # characters of a shift's id, which are enough to name it
 _MOST = 100_000

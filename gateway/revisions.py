@@ -15,7 +15,7 @@ from . import config as configuration
 from .config import Config
 from .errors import ConfigError
 from .stores.connections import engine_of, what_was_said, within
-from .stores.migrating import known, migrate, standing
+from .stores.migrating import migrate, standing, usable
 from .stores.opening import database_of
 
 T = TypeVar("T")
@@ -23,31 +23,16 @@ T = TypeVar("T")
 _LASTS = 3600.0  # seconds for a migration
 
 
-def database_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Those of the database, added by `command`."""
-    command(
-        "database status",
-        _status,
-        "the revision of the database's tables, and this release's",
-        "lanyard database status --config lanyard.toml",
-    )
-    moving = command(
-        "database migrate",
-        _migrate,
-        "bring the database's tables to this release's revision, as the gateway does when it starts, or to another",
-        "lanyard database migrate --to 0001",
-    )
-    moving.add_argument("--to", default="", metavar="REVISION", help="this one, forwards or back (default: the latest)")
-
-
-def _status(given: argparse.Namespace) -> int:
+def database_status(given: argparse.Namespace) -> int:
     """Exit 1 where they differ."""
     found = _with_database(given, standing)
     print(f"database: {found.revision or 'empty'}; this release: {found.latest}")
+    if found.lends_itself:
+        print("the database is of the release after this one, which may go on with it: to be upgraded, or brought back")
     return 0 if found.revision == found.latest else 1
 
 
-def _migrate(given: argparse.Namespace) -> int:
+def database_migrate(given: argparse.Namespace) -> int:
     before, now = _with_database(given, lambda c: migrate(c, given.to or standing(c).latest))
     print(f"database: {now}, as it was" if before == now else f"database: {now}, was {before or 'empty'}")
     return 0
@@ -67,7 +52,7 @@ def database_problems(config: Config, *, live: bool) -> list[str]:
     try:
         database_of(config)
         if live:
-            _asked(config, known)
+            _asked(config, usable)
     except ConfigError as error:
         return list(error.problems)
     except StoreUnavailable as error:

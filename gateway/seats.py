@@ -1,14 +1,14 @@
 """Who sits where, as far as one gateway knows: found by cookie, and dropped by the hash of a session's or a shift's id.
 
-A hundred thousand may be known, and nothing that somebody else writes may cost a look at all of them.
+Many thousands may be known, and nothing that somebody else writes may cost a look at all of them.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
+from typing import TypeVar
 
 from policies.model import Context, Principal
 from sso.session import Session
@@ -16,7 +16,10 @@ from sso.shift import Shift
 
 from .stores.base import key_hash
 
-_MOST = 100_000
+T = TypeVar("T")
+
+_MOST = 250_000  # cookies
+_ENOUGH = 16  # bytes of what others call a session or a shift
 HOST_LIFE = 300.0  # seconds that a cookie at a system's host is good: so long is a copied one
 _PROOF_FRESH = 300.0  # seconds: how long a proof counts as fresh (NHS API platform's own max_age)
 
@@ -60,11 +63,12 @@ class KnownSeats:
     """`sessions` and `shifts` by their ids, one object each, which everybody here sees change; `seats` by cookies."""
 
     def __init__(self) -> None:
-        self.seats: OrderedDict[bytes, Seat] = OrderedDict()
+        self.seats: dict[bytes, Seat] = {}
         self.sessions: dict[str, Session] = {}
         self.shifts: dict[str, Shift] = {}
-        self._cookies: defaultdict[str, set[bytes]] = defaultdict(set)  # of a session
-        self._sitting: defaultdict[str, set[str]] = defaultdict(set)  # the sessions of a shift
+        # Most have one or two: tuples, since an empty set takes as much as ten.
+        self._cookies: dict[str, tuple[bytes, ...]] = {}  # of a session
+        self._sitting: dict[str, tuple[str, ...]] = {}  # the sessions of a shift
         self._ids: dict[bytes, str] = {}  # of sessions and shifts, by what others call them
 
     def shift(self, kept: Shift) -> Shift:
@@ -72,6 +76,8 @@ class KnownSeats:
         return self.shifts.get(kept.id) or self.put_shift(kept)
 
     def put_shift(self, shift: Shift) -> Shift:
+        """Without the ID token, which is asked for once, at its end (`Sessions.hint`), and is the most of it."""
+        shift.id_token = ""
         self.shifts[shift.id] = shift
         self._ids[_key(shift.id)] = shift.id
         return shift
@@ -82,14 +88,18 @@ class KnownSeats:
 
     def put_session(self, session: Session) -> Session:
         self.sessions[session.id] = session
-        self._sitting[session.shift_id].add(session.id)
+        sitting = self._sitting.get(session.shift_id, ())
+        if session.id not in sitting:
+            self._sitting[session.shift_id] = (*sitting, session.id)
         self._ids[_key(session.id)] = session.id
         return session
 
     def remember(self, cookie: bytes, seat: Seat) -> None:
         """The one that was remembered first falls out where there are too many."""
         self.seats[cookie] = seat
-        self._cookies[seat.session.id].add(cookie)
+        cookies = self._cookies.get(seat.session.id, ())
+        if cookie not in cookies:
+            self._cookies[seat.session.id] = (*cookies, cookie)
         if len(self.seats) > _MOST:
             self._drop_cookie(next(iter(self.seats)))
 
@@ -107,10 +117,7 @@ class KnownSeats:
         if session is None:
             return
         self._ids.pop(_key(session_id), None)
-        sitting = self._sitting[session.shift_id]
-        sitting.discard(session_id)
-        if not sitting:
-            del self._sitting[session.shift_id]
+        _leave(self._sitting, session.shift_id, session_id)
 
     def forget_shift(self, shift_id: str) -> None:
         """And where anybody sits in it; their sessions stay known."""
@@ -122,7 +129,7 @@ class KnownSeats:
     def drop(self, keys: Iterable[str]) -> None:
         """What is called so by others, `key_hash` of its id, was changed by them."""
         for key in keys:
-            known = self._ids.get(bytes.fromhex(key))
+            known = self._ids.get(bytes.fromhex(key)[:_ENOUGH])
             if known in self.sessions:
                 self.forget_session(known)
             elif known is not None:
@@ -143,12 +150,16 @@ class KnownSeats:
             self.forget_shift(shift_id)
 
     def _drop_cookie(self, cookie: bytes) -> None:
-        session_id = self.seats.pop(cookie).session.id
-        cookies = self._cookies[session_id]
-        cookies.discard(cookie)
-        if not cookies:
-            del self._cookies[session_id]
+        _leave(self._cookies, self.seats.pop(cookie).session.id, cookie)
+
+
+def _leave(of: dict[str, tuple[T, ...]], key: str, one: T) -> None:
+    rest = tuple(each for each in of[key] if each != one)
+    if rest:
+        of[key] = rest
+    else:
+        del of[key]
 
 
 def _key(known: str) -> bytes:
-    return bytes.fromhex(key_hash(known))
+    return bytes.fromhex(key_hash(known))[:_ENOUGH]

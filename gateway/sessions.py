@@ -8,8 +8,9 @@ second. What cannot be read is StoreUnavailable, never "no session" and never "g
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from math import inf
 
@@ -21,6 +22,7 @@ from sso.shift import Shift
 
 from .seats import HOST_LIFE, KnownSeats, Seat
 from .stores.base import Store
+from .stores.values import same
 
 __all__ = ["HOST_LIFE", "Meant", "Seat", "Sessions"]
 
@@ -64,6 +66,7 @@ class Sessions:
         self._looked = 0.0
         self._checking: asyncio.Lock = asyncio.Lock()
         self._listened = 0  # so many times has the store been asked
+        self._unanswered = 0  # and so many times in vain
         self._seen: dict[str, Session] = {}
         self._seen_at: dict[str, float] = {}  # when it was last written that they were seen
         self._written = self._tidied = now()
@@ -208,9 +211,8 @@ class Sessions:
 
     async def seat_of(self, session_id: str) -> Seat | None:
         """The live session with this id, at no host. Raises StoreUnavailable."""
-        now = self._now()
-        await self._look(now)
-        session = self._sessions.get(session_id)
+        await self.hear()
+        now, session = self._now(), self._sessions.get(session_id)
         if session is None and (kept := await self._store.session(session_id)) is not None:
             session = self._adopted(kept)
         if session is not None:
@@ -221,6 +223,17 @@ class Sessions:
         if shift is None or not shift.live(now):
             return None
         return Seat(session, self._known.shift(shift), "")
+
+    async def anew(self, seat: Seat) -> Seat:
+        """This seat as other gateways have left it; the very same where they have not changed it. Raises StoreUnavailable."""
+        if not self._store.shared:
+            return seat
+        await self.hear()
+        known = self._sessions.get(seat.session.id), self._shifts.get(seat.shift.id)
+        if known[0] is seat.session and known[1] is seat.shift:
+            return seat
+        latest = await self.seat_of(seat.session.id)
+        return seat if latest is None else replace(seat, session=latest.session, shift=latest.shift)
 
     def touch(self, seat: Seat) -> None:
         """The clinician did something: the idle time begins again. Written within half a minute."""
@@ -385,6 +398,7 @@ class Sessions:
         shift = await self.latest(shift)
         self._renew(shift, signed_on, self._now(), raises=raises)
         await self._store.put_shift(shift)
+        shift.id_token = ""
         if session is None:
             return
         if session.proof == FEDERATED:
@@ -402,10 +416,15 @@ class Sessions:
         """The one object for this shift, brought up to what the store has. `shift`: a request's own, from before a reading."""
         known = self._shifts.get(kept.id, shift or kept)
         for one in {id(at): at for at in (known, shift or known)}.values():
-            merged = one.heard_of(kept)
+            merged = replace(one.heard_of(kept), id_token="")
             for part in fields(Shift):
                 setattr(one, part.name, getattr(merged, part.name))
         return known
+
+    async def hint(self, shift: Shift) -> str:
+        """The ID token of a shift that is about to be ended, for the provider's log-out page. Raises StoreUnavailable."""
+        kept = await self._store.shift(shift.id)
+        return kept.id_token if kept is not None else ""
 
     async def asked(self, shift: Shift) -> None:
         """Its clinician was asked to sign on at the provider, which is back: they are asked again when the claims would be."""
@@ -539,7 +558,7 @@ class Sessions:
 
     async def _look(self, now: float) -> None:
         """What others have written is dropped, but for when sessions were last seen."""
-        async with self._checking:
+        async with self._in_turn():
             if not self._believed(self._now()):
                 await self._listen(now)
 
@@ -549,13 +568,30 @@ class Sessions:
             await self._look(self._now())
             return
         before = self._listened
-        async with self._checking:
+        async with self._in_turn():
             if self._listened == before:  # else somebody has begun to listen after this was called, and is done
                 await self._listen(self._now())
 
+    @contextlib.asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Whoever waited while the store was asked in vain is told the same, and does not wait for it once more."""
+        unanswered = self._unanswered
+        async with self._checking:
+            if self._unanswered != unanswered:
+                raise StoreUnavailable("the store did not answer whoever asked it just now")
+            yield
+
+    def believe_nothing(self) -> None:
+        """What was heard last says nothing of what is to be heard next."""
+        self._place = None
+
     async def _listen(self, now: float) -> None:
         self._listened += 1
-        heard = await self._store.heard(self._place)
+        try:
+            heard = await self._store.heard(self._place)
+        except StoreUnavailable:
+            self._unanswered += 1
+            raise
         if heard.keys is None:
             self._known.clear()
         else:
@@ -580,7 +616,11 @@ class Sessions:
         found = await self._store.by_token(token_hash(token))
         if found is None:
             return None
-        seat = Seat(self._adopted(found.session), self._known.shift(found.shift), found.host, found.until)
+        session, shift = self._adopted(found.session), self._known.shift(found.shift)
+        session.shift_id = shift.id  # one object in memory, and below
+        if session.provider_session == shift.provider_session:
+            session.provider_session = shift.provider_session
+        seat = Seat(session, shift, same(found.host), found.until)
         self._known.remember(token, seat)
         return seat
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .alarms.standing import Report
-from .audit.journal import Journal
-from .central.ship import Shipper
 from .certificates import certificates
 from .config import Config
-from .systems import System
+
+if TYPE_CHECKING:  # the parent, which puts it together, uses neither
+    from .audit.journal import Journal
+    from .central.ship import Shipper
+    from .systems import System
 
 VERSION = version("lanyard-gateway")
 

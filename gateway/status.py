@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,6 @@ class Found:
         found += [f"{name}: {one['name']} does not answer" for one in self.quiet]
         found += [f"{name}: {one['setting']} ends in {one['days']} days" for one in self.ending]
         return found
-
-
-def status_command(command: Callable[..., argparse.ArgumentParser]) -> None:
-    asking = command(
-        "status",
-        status,
-        "how the gateway is: ready or why not, stores, journal, systems, alarms and what to do",
-        "lanyard status --at 10.20.0.12:9090",
-    )
-    asking.add_argument(
-        "--at", action="append", default=[], metavar="HOST:PORT", help="also the gateway whose ops listener is there"
-    )
-    asking.add_argument("--json", action="store_true", help="what each gateway said, as JSON")
 
 
 def status(given: argparse.Namespace) -> int:

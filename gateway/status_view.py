@@ -74,7 +74,7 @@ def _rows(found: Found, now: float) -> Iterator[tuple[str, Text]]:
     for number, one in enumerate(state["systems"]):
         yield "systems" if number == 0 else "", _system(one, now)
     for number, one in enumerate(state["certificates"]):
-        words = f"{one['setting']}: {one['days']} days left" if one["days"] > 0 else f"{one['setting']}: ENDED"
+        words = f"{one['setting']}: {one['days']} days left" if one["days"] >= 0 else f"{one['setting']}: ENDED"
         yield "certificates" if number == 0 else "", _marked(words, well=one not in found.ending)
     ways = " and ".join(state["alarms_go_to"])
     yield "alarms go to", Text(ways) if ways else Text("log and metrics only: nobody is rung", _WARN)

@@ -28,21 +28,20 @@ class RedisPlace:
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlace:
-    """A PostgreSQL database; `tls` is libpq's `sslmode`."""
+    """A PostgreSQL database, on one server or on several of which one is the primary; `tls` is libpq's `sslmode`."""
 
-    host: str
-    port: int
+    hosts: tuple[tuple[str, int], ...]
     user: str
     database: str
     tls: str = ""
     ca_file: str = ""
 
     def __str__(self) -> str:
-        return f"`{self.database}` at {self.host}:{self.port}"
+        return f"`{self.database}` at {','.join(f'{host}:{port}' for host, port in self.hosts)}"
 
     @property
     def unsafe(self) -> bool:
-        return self.tls not in _VERIFIED and not _on_this_machine(self.host)
+        return self.tls not in _VERIFIED and not all(_on_this_machine(host) for host, _ in self.hosts)
 
 
 def redis_place(url: str) -> RedisPlace:
@@ -66,7 +65,7 @@ def redis_place(url: str) -> RedisPlace:
 
 
 def database_place(url: str) -> DatabasePlace:
-    """`postgresql://user@host:5432/database?sslmode=verify-full&sslrootcert=FILE`. Raises ValueError, which tells what to do."""
+    """`postgresql://user@host:5432,other:5432/database?sslmode=verify-full&sslrootcert=FILE`. Raises ValueError, which tells what to do."""
     parts = _parts(url, "database_password")
     if parts.scheme != "postgresql" or not _user(parts) or not parts.path.strip("/"):
         raise ValueError("write it as `postgresql://user@host:5432/database?sslmode=verify-full`")
@@ -74,9 +73,9 @@ def database_place(url: str) -> DatabasePlace:
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if given.keys() - known:
         raise ValueError(f"`{min(given.keys() - known)}` is not known here: only `sslmode` and `sslrootcert` are")
-    host, port = _host(_places(parts), _POSTGRES_PORT)
+    hosts = tuple(_host(one, _POSTGRES_PORT) for one in _places(parts).split(","))
     database = unquote(parts.path.strip("/"))
-    return DatabasePlace(host, port, _user(parts), database, given.get("sslmode", ""), given.get("sslrootcert", ""))
+    return DatabasePlace(hosts, _user(parts), database, given.get("sslmode", ""), given.get("sslrootcert", ""))
 
 
 def _parts(url: str, password: str) -> SplitResult:

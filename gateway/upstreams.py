@@ -64,8 +64,9 @@ class UpstreamSessions:
         """`seat_of` tells whether a session is still live; `counted` and `tried`: see LogOnCalls."""
         self._seat_of = seat_of
         self._now = now
-        self._log_ons = LogOns(store, Leases(store, shared=store.shared), shared=store.shared)
-        self._tries = LogOnTries(store, now, shared=store.shared)
+        # A turn is always taken in the store: another crew may begin in the middle of it.
+        self._log_ons = LogOns(store, Leases(store, shared=True))
+        self._tries = LogOnTries(store, now, shared=lambda: store.shared)
         self._calls = LogOnCalls(self._tries, credentials, journal, client, now, counted, tried)
         self._proofs: dict[tuple[Key, str], Flight[None]] = {}
 
@@ -246,6 +247,14 @@ class UpstreamSessions:
         """Write what has changed. Called every second and at the end."""
         await self._log_ons.keep()
 
+    async def share(self) -> None:
+        """Another crew begins on the same store: it finds all that is known here. Raises StoreUnavailable."""
+        await self._log_ons.share()
+
+    async def catch_up(self) -> None:
+        """The other crew is gone: what it has changed is known here. Raises StoreUnavailable."""
+        await self._log_ons.catch_up()
+
     async def end(self, seat: Seat, systems: dict[str, System], *, whole_shift: bool) -> None:
         """Log off what belongs to this session, or to its whole shift, at whichever gateway it was used."""
         for system in systems.values():
@@ -263,11 +272,14 @@ class UpstreamSessions:
 
         Raises StoreUnavailable.
         """
-        for held in self._log_ons.held():
-            live = await self._log_ons.now(held.key)
-            if live is not None and await self._seat_of(live.holder) is None:
+        for key, holder in self._log_ons.known():
+            if await self._seat_of(holder) is not None:
+                continue
+            live = await self._log_ons.now(key)  # another session may have come to it, at another gateway
+            if live is not None and (live.holder == holder or await self._seat_of(live.holder) is None):
                 with contextlib.suppress(JournalUnavailable):  # which has its own alarm
                     await self._end(live, systems[live.key[2]], by="session-over")
+        self._log_ons.let_go()
 
     async def _end(self, live: LogOn, system: System, *, by: str) -> None:
         """Whoever logs on next under this key does so behind the log-off: some systems allow one log-on at a time."""

@@ -12,7 +12,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,14 @@ from connectors.base import Credential
 from policies.model import Principal
 
 from . import config as configuration
-from .assembly import journal_key, seal_of, systems_of, vault_seal_of
+from .assembly import systems_of
 from .audit.event import AuditEvent, EventType
 from .auditing import operator, own_journal
 from .config import Config
 from .credentials import InOrder, SealedFiles, parse, personal, refuse_shared
 from .errors import ConfigError
 from .installation import opened_store
+from .keys import journal_key, seal_of, vault_seal_of
 from .stores.base import Store
 from .systems import System
 from .vault import OperatorKeys, Vault
@@ -215,37 +216,3 @@ def _account() -> str:
         if uid != _NO_LOGIN:
             return f"login {uid}"
     return operator()
-
-
-def vault_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Those of the vault, added by `command`."""
-    bringing = command(
-        "vault import",
-        vault_import,
-        "keep a list of clinicians' credentials (JSON, as `lanyard key seal-credentials` takes it) for a system",
-        "lanyard vault import pas.json --system pas",
-    )
-    bringing.add_argument("file", metavar="FILE", help="the list; `-` for standard input")
-    bringing.add_argument("--system", required=True, help="the system's name")
-    releasing = command(
-        "vault release",
-        vault_release,
-        "show one credential on this terminal, for downtime: one person asks, another confirms within 15 minutes",
-        """lanyard vault release --system pas --subject n.okoye --operator "A Brown" --reason "gateway down, ward 7"\n"""
-        """         lanyard vault release --confirm 3F7K-Q2XM --operator "C Davis" --reason "rang ward 7: it is she" """.rstrip(),
-    )
-    for name, does in (
-        ("system", "the system's name"),
-        ("subject", "whose credential: the subject, as the journal says it"),
-        ("issuer", "whose issuer, where it is not `sso.issuer`"),
-        ("confirm", "the number that the first person was given"),
-    ):
-        releasing.add_argument(f"--{name}", default="", help=does)
-    releasing.add_argument("--operator", required=True, help="your own name: it is journalled")
-    releasing.add_argument("--reason", required=True, help="why: it is journalled")
-    command(
-        "vault rewrap",
-        vault_rewrap,
-        "wrap the data keys again under the first key, as the gateway does by itself, and say how many are left",
-        "lanyard vault rewrap --config lanyard.toml",
-    )

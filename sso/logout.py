@@ -18,11 +18,16 @@ from .tokens import LogoutNotice, TokenVerifier
 _LONGEST_HINT = 4_000  # characters: load balancers refuse longer request lines
 
 
+def hint(id_token: str) -> str:
+    """What of an ID token is kept for the provider's log-out page: one that is too long for it would be kept for nothing."""
+    return id_token if len(id_token) <= _LONGEST_HINT else ""
+
+
 def sign_off_url(endpoint: str, client_id: str, id_token: str, return_to: str, state: str) -> str:
     """The provider's log-out page with where to come back to. A very long ID token stays out: the page then asks."""
     fields = {"client_id": client_id, "post_logout_redirect_uri": return_to, "state": state}
-    if id_token and len(id_token) <= _LONGEST_HINT:
-        fields["id_token_hint"] = id_token
+    if hinted := hint(id_token):
+        fields["id_token_hint"] = hinted
     return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(fields)}"
 
 

@@ -205,7 +205,7 @@ class OpenIdProvider:
         return SignedOn(
             claims=claims,
             principal=principal,
-            id_token=answer.id_token,
+            id_token=logout.hint(answer.id_token),
             refresh_token=answer.refresh_token,
             expires=self._now() + answer.lifetime,
             auth_time=claims.auth_time if claims.auth_time is not None else claims.issued,

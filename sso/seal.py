@@ -1,8 +1,9 @@
 """Plain bytes into a sealed string under the operator's keys, and back.
 
 Authenticated encryption (AES-256-GCM, NIST SP 800-38D) for whatever is kept or leaves and comes back: shifts, upstream
-sessions, credentials, paging tokens. A sealed value is `<key id>.<base64url of nonce, ciphertext and tag>`. The first
-key seals, all of them open, so that a new key is put in front and the old one stays until nothing is sealed under it.
+sessions, credentials, paging tokens. A sealed value is `<key id>.<base64url of nonce, ciphertext and tag>`, or the same in
+bytes where room is dear: four of the key id, then the rest. The first key seals, all of them open, so that a new key is put
+in front and the old one stays until nothing is sealed under it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
+_ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 # One answer for every way in which a value may be wrong: nobody learns which by asking.
@@ -90,15 +92,27 @@ class Seal:
 
     def seal(self, plain: bytes, *, purpose: str) -> str:
         """The sealed form, URL-safe. It opens only for the same purpose."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = nonce + self._ciphers[self._current].encrypt(nonce, plain, _bound(self._current, purpose))
-        return f"{self._current}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+        return f"{self._current}.{base64.urlsafe_b64encode(self._sealed(plain, purpose)).rstrip(b'=').decode()}"
 
     def unseal(self, token: str, *, purpose: str) -> bytes:
         """The plain bytes. Raises SealError when the token is not ours, was changed, or is for another purpose."""
         name, _, text = token.partition(".")
+        return self._opened(name, _decoded(text), purpose)
+
+    def seal_bytes(self, plain: bytes, *, purpose: str) -> bytes:
+        """The same in a quarter less room."""
+        return bytes.fromhex(self._current) + self._sealed(plain, purpose)
+
+    def unseal_bytes(self, sealed: bytes, *, purpose: str) -> bytes:
+        """What `seal_bytes` sealed. Raises SealError."""
+        return self._opened(sealed[:_ID_BYTES].hex(), sealed[_ID_BYTES:], purpose)
+
+    def _sealed(self, plain: bytes, purpose: str) -> bytes:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._ciphers[self._current].encrypt(nonce, plain, _bound(self._current, purpose))
+
+    def _opened(self, name: str, sealed: bytes, purpose: str) -> bytes:
         cipher = self._ciphers.get(name)
-        sealed = _decoded(text)
         if cipher is None or len(sealed) < _NONCE_BYTES + _TAG_BYTES:
             raise SealError(_NOT_OURS)
         try:

@@ -96,10 +96,14 @@ class Session:
         return self.raised if self.raised and now < self.raised_until else 0
 
     def heard_of(self, kept: Session) -> Session:
-        """This one, as a store may keep it over `kept`: a lock that it has not heard of, or an equal one, holds, and so does an end;
-        hosts that were entered are known, and when it was last seen does not go back."""
+        """This one, as a store may keep it over `kept`: a lock that it has not heard of, or an equal one, holds, and so do a
+        later proof and an end; hosts that were entered are known, and when it was last seen does not go back."""
         lock = kept.turn > self.turn or (kept.turn == self.turn and kept.locked is not None and self.locked is None)
         later = {name: getattr(kept, name) for name in _LOCK if lock}
+        if (
+            kept.turn == self.turn and kept.proved > self.proved
+        ):  # a PIN that was asked for in an open session is no turn
+            later |= {"proof": kept.proof, "proved": kept.proved}
         later |= {name: getattr(kept, name) for name in ("ended", "end_reason") if kept.ended is not None}
         hosts = (*kept.hosts, *(host for host in self.hosts if host not in kept.hosts))
         return replace(self, **later, hosts=hosts, last_seen=max(self.last_seen, kept.last_seen))

@@ -62,8 +62,12 @@ class Shift:
         return True
 
     def heard_of(self, kept: Shift) -> Shift:
-        """This one, as a store may keep it over `kept`: later claims and tokens, an end that was put off, and an end that came hold."""
+        """This one, as a store may keep it over `kept`: later claims and tokens, an end that was put off, and an end that came hold.
+
+        Whoever has no ID token leaves the one that is kept.
+        """
         later = {name: getattr(kept, name) for name in _RENEWED if kept.renewed > self.renewed}
+        later.setdefault("id_token", self.id_token or kept.id_token)
         later |= {name: getattr(kept, name) for name in ("ended", "end_reason") if kept.ended is not None}
         return replace(self, **later, ends=max(self.ends, kept.ends), put_off=max(self.put_off, kept.put_off))
 

@@ -146,8 +146,9 @@ class WebformConnector:
         await client.get(self._origin + self._login.path)
 
     def _jar(self, session: UpstreamSession) -> Jar:
+        """Made again where another gateway has changed the session's cookies."""
         jar = self._jars.get(session.id)
-        if jar is None:
+        if jar is None or jar.kept() is not session.state["cookies"]:
             if len(self._jars) >= _MOST_JARS:
                 self._jars.clear()  # they are made again from what the sessions keep
             jar = self._jars[session.id] = Jar(self._origin, session.state["cookies"])

@@ -33,15 +33,17 @@ class _Answer:
 
 
 class Jar:
+    """Thousands are held at a time: the library's jar is made for an answer that sets cookies, and let go."""
+
+    __slots__ = ("_cookies", "_everywhere", "_origin", "_sendable", "_until")
+
     def __init__(self, origin: str, kept: list[dict[str, Any]] | None = None) -> None:
         """`origin` is the system's own, e.g. `https://pas.internal`; `kept` is what `kept()` gave."""
         self._origin = origin
-        self._jar = CookieJar(DefaultCookiePolicy(strict_domain=True))
-        self._sendable: list[tuple[str, bytes]] | None = None
+        self._cookies: list[dict[str, Any]] = kept if kept is not None else []
+        self._sendable: tuple[tuple[str, bytes], ...] | None = None
         self._everywhere: bytes | None = None  # the line for any path, where no cookie is for a part of the site
         self._until = 0.0
-        for cookie in kept or ():
-            self._jar.set_cookie(_cookie(cookie))
 
     def line(self, path: str) -> bytes:
         """The Cookie header's value for a request of `path`; empty when there is none.
@@ -59,28 +61,31 @@ class Jar:
     def _prepare(self) -> None:
         """What may be sent now, longest path first, and until when that holds."""
         now = time.time()
-        alive = [
-            c for c in self._jar if not c.is_expired(int(now)) and (self._origin.startswith("https:") or not c.secure)
-        ]
-        alive.sort(key=lambda c: -len(c.path))
-        self._sendable = [(c.path, f"{c.name}={c.value}".encode("latin-1", "replace")) for c in alive]
-        alone = all(c.path == "/" for c in alive)
-        self._everywhere = b"; ".join([pair for _, pair in self._sendable]) if alone else None
-        self._until = min((float(c.expires) for c in alive if c.expires is not None), default=float("inf"))
+        alive = [c for c in self._cookies if _alive(c, now) and (self._origin.startswith("https:") or not c["secure"])]
+        alive.sort(key=lambda c: -len(c["path"]))
+        pairs = [(c["path"], f"{c['name']}={c['value']}".encode("latin-1", "replace")) for c in alive]
+        alone = all(where == "/" for where, _ in pairs)
+        self._everywhere = b"; ".join([pair for _, pair in pairs]) if alone else None
+        self._sendable = () if alone else tuple(pairs)
+        self._until = min((float(c["expires"]) for c in alive if c["expires"] is not None), default=float("inf"))
 
     def take(self, path: str, headers: Headers) -> bool:
         """Take the cookies of an answer to `path`; True when the jar has changed."""
-        before = self.kept()
-        self._jar.extract_cookies(_Answer(headers), self._request(path))  # type: ignore[arg-type]  # info() is all it reads
+        jar = CookieJar(DefaultCookiePolicy(strict_domain=True))
+        for cookie in self._cookies:
+            jar.set_cookie(_cookie(cookie))
+        jar.extract_cookies(_Answer(headers), self._request(path))  # type: ignore[arg-type]  # info() is all it reads
+        before, self._cookies = self._cookies, [{field: getattr(c, field) for field in _FIELDS} for c in jar]
+        self._cookies = self._cookies[-_MOST_COOKIES:]
         self._sendable = None
-        return self.kept() != before
+        return self._cookies != before
 
     def kept(self) -> list[dict[str, Any]]:
-        """JSON-able, newest last, bounded."""
-        return [{field: getattr(c, field) for field in _FIELDS} for c in self._jar][-_MOST_COOKIES:]
+        """JSON-able, newest last, bounded; the jar's own: another one after each answer that sets cookies."""
+        return self._cookies
 
     def has(self, name: str) -> bool:
-        return any(cookie.name == name and not cookie.is_expired(int(time.time())) for cookie in self._jar)
+        return any(cookie["name"] == name and _alive(cookie, time.time()) for cookie in self._cookies)
 
     def _request(self, path: str) -> Request:
         return Request(self._origin + path)  # noqa: S310 - never opened: the jar wants its address
@@ -89,6 +94,10 @@ class Jar:
 def _below(path: str, where: str) -> bool:
     """Path-match (RFC 6265, section 5.1.4)."""
     return path.startswith(where) and (where.endswith("/") or len(path) == len(where) or path[len(where)] == "/")
+
+
+def _alive(c: dict[str, Any], now: float) -> bool:
+    return c["expires"] is None or c["expires"] > int(now)
 
 
 def _cookie(c: dict[str, Any]) -> Cookie:

@@ -13,21 +13,22 @@ _ALL = "1000000"
 
 
 def counted(place: Hospital, figures: Figures) -> None:
-    """Events and requests, where it verifies."""
+    """Events and requests, where it verifies: at every gateway."""
     try:
-        report = json.loads(lanyard("audit", "verify", "--json", "--config", str(place.config)).stdout)
+        reports = [
+            json.loads(lanyard("audit", "verify", "--json", "--config", str(config)).stdout)
+            for config in (place.config, *place.others)
+        ]
     except (RuntimeError, ValueError):
         return
-    types: dict[str, int] = {}
-    for writer in report["writers"]:
-        for kind, number in writer["types"].items():
-            types[kind] = types.get(kind, 0) + number
-    figures.events, figures.verified = report["events"], report["whole"]
-    figures.requests = types.get("access.intent", 0)
+    figures.events, figures.verified = sum(r["events"] for r in reports), all(r["whole"] for r in reports)
+    writers = [writer for report in reports for writer in report["writers"]]
+    figures.requests = sum(writer["types"].get("access.intent", 0) for writer in writers)
 
 
 def in_the_right_name(place: Hospital) -> None:
     """Every event of a session names the clinician who was seated in it, and nobody else. Raises Wanting."""
+    place.arrived()
     said = lanyard("audit", "search", "--limit", _ALL, "--json", "--config", str(place.config)).stdout
     mixed_up([json.loads(line) for line in said.splitlines()])
 

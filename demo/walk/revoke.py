@@ -27,6 +27,7 @@ def loses_the_phone(shift: Shift) -> None:
         refused = _first_refused(phone, said)
     if "opened on it" not in said.result().stdout:
         raise Wanting("revoking the phone does not say what was opened on it")
+    shift.place.arrived()
     event = lanyard("audit", "search", "--type", "device.revoked", "--limit", "1", "--json", "--config", config)
     after = round(1000 * (refused - float(json.loads(event.stdout)["at"])))
     shift.figures.revoked_refused_ms = max(after, 0)

@@ -184,12 +184,12 @@ class Journal:
         """A request refused before a session was looked at: one event for each source, reason and minute."""
         self._sums.rejected(source, reason)
 
-    async def record(self, event: AuditEvent) -> int:
-        """Any other event, durable on return; its sequence. Raises JournalUnavailable."""
-        if event.type is EventType.GATEWAY_STOPPED:  # it stops, whoever has heard of it
-            return await self._put(event.type, event.fields, at=event.at)
+    async def record(self, *events: AuditEvent) -> int:
+        """Any other events, one after another, durable on return; the last one's sequence. Raises JournalUnavailable."""
+        if events[0].type is EventType.GATEWAY_STOPPED:  # it stops, whoever has heard of it
+            return await self._put(events[0].type, events[0].fields, at=events[0].at)
         self._ready()
-        return await self._confirmed(self._put(event.type, event.fields, at=event.at))
+        return await self._confirmed(*[self._put(event.type, event.fields, at=event.at) for event in events])
 
     def _ready(self) -> None:
         if self.confirming is not None:

@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 
 import psycopg
 
-from ..assembly import secret
 from ..config import Config
+from ..keys import secret
+from ..primary import Primary
 from ..store_places import DatabasePlace, database_place
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -35,25 +36,33 @@ class Central:
 
     place: DatabasePlace
     password: str = field(default="", repr=False)
+    _primary: Primary = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_primary", Primary(self.place.hosts))
 
     def connect(self, answers_within: float) -> Connection:
         """Raises CentralUnavailable. `answers_within`: seconds that a statement may take on the server."""
         try:
-            return psycopg.connect(
-                host=self.place.host,
-                port=self.place.port,
-                user=self.place.user,
-                dbname=self.place.database,
-                password=self.password or None,
-                sslmode=self.place.tls or None,
-                sslrootcert=self.place.ca_file or None,
-                connect_timeout=_CONNECT,
-                application_name="lanyard-journal",
-                options=" ".join(f"-c {name}={value}" for name, value in _limits(answers_within)),
-                autocommit=True,
-            )
+            return self._primary.connected(lambda host, port: self._connect(host, port, answers_within))
         except psycopg.Error as error:
             raise CentralUnavailable(why(error)) from None
+
+    def _connect(self, host: str, port: int, answers_within: float) -> Connection:
+        return psycopg.connect(
+            host=host,
+            port=port,
+            user=self.place.user,
+            dbname=self.place.database,
+            password=self.password or None,
+            sslmode=self.place.tls or None,
+            sslrootcert=self.place.ca_file or None,
+            connect_timeout=_CONNECT,
+            target_session_attrs="read-write",  # a standby takes no events
+            application_name="lanyard-journal",
+            options=" ".join(f"-c {name}={value}" for name, value in _limits(answers_within)),
+            autocommit=True,
+        )
 
 
 def _limits(answers_within: float) -> Iterator[tuple[str, str]]:

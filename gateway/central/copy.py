@@ -99,5 +99,25 @@ def limits(found: list[Arrival], instant: Any) -> list[str]:
     return lines
 
 
+def reach(found: list[Arrival], instant: Any) -> list[str]:
+    """The same for a page, a sentence each."""
+    behind = [one for one in found if one.missing]
+    silent = [one for one in found if not one.missing and one.silent >= _AGO]
+    working = [one.until for one in found if not one.missing and one.silent < _AGO]
+    lines = (
+        [f"This is what {'all other' if behind or silent else 'all'} gateways wrote up to {instant(min(working))}."]
+        if working
+        else []
+    )
+    lines += [
+        f"“{one.writer}” is behind: what it wrote after {instant(one.until)} is not here yet ({one.missing:,} events)."
+        for one in behind
+    ]
+    return lines + [
+        f"“{one.writer}” was last heard of at {instant(one.until)}: what it may have written since is not here."
+        for one in silent
+    ]
+
+
 def _writers(number: int) -> str:
     return "one writer" if number == 1 else f"{number} writers"

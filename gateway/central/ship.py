@@ -122,6 +122,11 @@ class Shipper:
                 break
             self._waiting.rouse.wait(_SOON)
             self._waiting.rouse.clear()
+        if self._left or self._failing:
+            logs.log().warning(
+                "this machine's last events may not be in the central journal: they are on its disk, and are sent when it starts again",
+                reason=self._failing or "there was no time for all of them",
+            )
         closed(self._connection)
 
     def _once(self) -> float:

@@ -65,12 +65,12 @@ class Captain:
         self._standing = Standing(taken.config.gateway.name, time.time)
         self._bridge = Bridge(lambda: self._crews, self._ending.is_set, self._standing)
         self._bell = contextlib.ExitStack()
-        self._crew = self._another(taken, second=False)
+        self._crew = self._another(taken, second=False, joins=False)
         self._crews = [self._crew]  # all that run: first the one that serves
 
-    def _another(self, taken: Taken, *, second: bool) -> Crew:
+    def _another(self, taken: Taken, *, second: bool, joins: bool) -> Crew:
         workers = self._workers or taken.config.gateway.workers
-        return Crew(self._recruits, taken, workers, second=second, ended=self._bridge.ended)
+        return Crew(self._recruits, taken, workers, second=second, joins=joins, ended=self._bridge.ended)
 
     async def serve(self, ops: socket.socket) -> int:
         """Until a signal says so."""
@@ -152,7 +152,8 @@ class Captain:
         """Another crew, open and not yet serving. Raises ConfigError when it cannot be had."""
         if self._leaving is not None:
             await asyncio.shield(self._leaving)  # its names are needed, and two crews are enough
-        crew = self._another(taken, second=not self._crew.second)
+        await self._crew.company(begins=True)
+        crew = self._another(taken, second=not self._crew.second, joins=True)
         self._crews.append(crew)
         try:
             await crew.begin()
@@ -164,6 +165,7 @@ class Captain:
             await crew.over()
             self._crews.remove(crew)
             self._give_back()
+            await self._crew.company(begins=False)
             raise
         return crew
 
@@ -181,6 +183,7 @@ class Captain:
         await crew.over()
         self._crews.remove(crew)
         self._give_back()
+        await self._crew.company(begins=False)
 
     def _give_back(self) -> None:
         writing = {name for crew in self._crews for name in crew.writers}

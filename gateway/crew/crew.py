@@ -18,6 +18,7 @@ HANGS = 10.0  # seconds without a beat
 BEGINS = 600.0  # seconds for a worker to begin: a long journal may have to be read first
 _AT_ONCE = 1.0  # a worker that lives no longer than this waits before it is begun again
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 15.0  # seconds
+_SHARES = 5.0  # seconds for a worker to write what it has kept to itself
 _ENDED = 15.0  # seconds beyond `gateway.drain` for a worker to end
 
 
@@ -31,9 +32,10 @@ class Crew:
         workers: int,
         *,
         second: bool,
+        joins: bool,
         ended: Callable[[Member, str], None],
     ) -> None:
-        """`ended(worker, how)` hears of each that is gone: `ended`, `died` or `hung`."""
+        """`joins`: one that is at work. `ended(worker, how)` hears of each that is gone: `ended`, `died` or `hung`."""
         self.taken = taken
         self.second = second
         self._recruits = recruits
@@ -43,6 +45,7 @@ class Crew:
         self._members: dict[int, Member] = {}
         self._ending = asyncio.Event()
         self.serving = False
+        self._beside = joins
         self._hung: set[Member] = set()
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -68,7 +71,7 @@ class Crew:
         self._keeping.append(loop.create_task(self._listen_for_beats(), name="beats"))
 
     async def _begin(self, number: int) -> Member:
-        post = {"number": number, "of": self._of, "second": self.second}
+        post = {"number": number, "of": self._of, "second": self.second, "joins": self._beside}
         member = self._members[number] = await Member.begin(self._recruits, self._message, post)
         if self._ending.is_set():
             member.line.say(do="stop")
@@ -149,6 +152,13 @@ class Crew:
         self._recruits.prepare()
         for member in self.members:
             member.line.say(do="serve")
+
+    async def company(self, *, begins: bool) -> None:
+        """Another crew is about to begin on the same stores, or is gone: whoever kept something to themselves shares it by then, or
+        need not any more."""
+        self._beside = begins
+        what = "share" if begins else "alone"
+        await asyncio.gather(*(member.parts(_SHARES, what) for member in self.members))
 
     def say(self, **order: object) -> None:
         """To the worker that does what is to be done once."""

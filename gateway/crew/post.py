@@ -9,11 +9,13 @@ from policies.bundle import Bundle
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """`second`: of the crew that takes over from one which may still be writing; names alternate, so that chains stay few."""
+    """`second`: of the crew that takes over from one which may still be writing; names alternate, so that chains stay few. `joins`:
+    that crew is still at work."""
 
     number: int = 1
     of: int = 1
     second: bool = False
+    joins: bool = False
     bundle: Bundle | None = None  # None: read the configured one
 
     @property

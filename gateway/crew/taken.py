@@ -14,8 +14,8 @@ from typing import Any
 from policies.bundle import BUNDLED, Bundle, contents
 
 from .. import config as configuration
-from ..assembly import journal_key
 from ..config import Config
+from ..keys import journal_key
 from .post import Post
 
 # Two crews stand side by side while one takes over from the other: what they share must be the same for both.

@@ -156,9 +156,16 @@ class Worker:
                 said: Any = await readings.parts()
             case "state":
                 said = await readings.state()
+            case "share" | "alone":
+                said = await self._company(begins=question["ask"] == "share")
             case _:
                 said = readings.figures()
         self._line.answer(question, said)
+
+    async def _company(self, *, begins: bool) -> dict[str, Any]:
+        with contextlib.suppress(StoreUnavailable):  # which has its own alarm
+            await (self._running.company.begins() if begins else self._running.company.ends())
+        return {}
 
     def _reject(self, problems: list[str]) -> None:
         journal = self._running.journal

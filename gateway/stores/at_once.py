@@ -12,16 +12,14 @@ from sqlalchemy import Connection, Table
 
 from .schema import seated_on, sessions, shifts, tokens
 
-# The lock under which changes are told, so that the order of their ids is that of the commits.
-LOCK = (0x6C616E79, 1)
 
-
-def _new(table: Table, row: str, source: str) -> str:
-    """Insert what `row_column` of each column says, as often as there are rows in `source`; nothing where there is such a row."""
+def _new(table: Table, row: str, source: str, otherwise: str = " ON CONFLICT DO NOTHING") -> str:
+    """Insert what `row_column` of each column says, as often as there are rows in `source`; nothing where there is such a row, or what
+    `otherwise` says."""
     names = ", ".join(column.name for column in table.columns)
     types = (str(column.type).lower().replace("float", "float8") for column in table.columns)
     values = ", ".join(f"%({row}_{column.name})s::{kind}" for column, kind in zip(table.columns, types, strict=True))
-    return f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {source} ON CONFLICT DO NOTHING"  # noqa: S608 - fixed words only
+    return f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {source}{otherwise}"  # noqa: S608 - fixed words only
 
 
 def _named(row: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -30,17 +28,23 @@ def _named(row: str, values: dict[str, Any]) -> dict[str, Any]:
 
 # Until it commits, whoever revokes the device waits; whoever is doing so is waited for.
 _DEVICE = "SELECT 1 FROM device WHERE id = %(device)s AND revoked IS NULL FOR SHARE"
-_TELL = f"""
-, told AS MATERIALIZED (SELECT pg_advisory_xact_lock({LOCK[0]}, {LOCK[1]}) FROM new)
-INSERT INTO change (key, origin) SELECT key, %(origin)s FROM told, unnest(%(keys)s::varchar[]) AS key RETURNING id
-"""  # noqa: S608 - fixed words only
+# A lock under which changes are told, so that the order of their numbers is that of the commits. It is taken before the numbers are, in
+# the same statement: it is held for the commit, and for no word there and back but that.
+_LOCK = f"SELECT pg_advisory_xact_lock({0x6C616E79}, 1)"
+_KEYS = (
+    "INSERT INTO change (key, origin) SELECT key, %(origin)s FROM told, unnest(%(keys)s::varchar[]) AS key RETURNING id"
+)
+_TELL = f"WITH told AS MATERIALIZED ({_LOCK}) {_KEYS}"
 _SEATED = f"""
 , new AS ({_new(shifts, "shift", "usable")} RETURNING 1)
 , sitting AS ({_new(sessions, "session", "new")})
-, cookie AS ({_new(tokens, "token", "new")})
+, cookie AS ({_new(tokens, "token", "new", otherwise="")})
 """
-_ANYWHERE = f"WITH usable AS (SELECT 1){_SEATED}{_TELL}"
-_ON_DEVICE = f"WITH usable AS MATERIALIZED ({_DEVICE}){_SEATED}, place AS ({_new(seated_on, 'place', 'new')}){_TELL}"
+_SEATED_TOLD = f", told AS MATERIALIZED ({_LOCK} FROM new) {_KEYS}"
+_ANYWHERE = f"WITH usable AS (SELECT 1){_SEATED}{_SEATED_TOLD}"
+_ON_DEVICE = (
+    f"WITH usable AS MATERIALIZED ({_DEVICE}){_SEATED}, place AS ({_new(seated_on, 'place', 'new')}){_SEATED_TOLD}"
+)
 
 
 def seat(c: Connection, rows: dict[str, dict[str, Any]], device: str, origin: str) -> int:
@@ -53,8 +57,12 @@ def seat(c: Connection, rows: dict[str, dict[str, Any]], device: str, origin: st
     said |= {"origin": origin, "keys": [rows["shift"]["id"], rows["session"]["id"]]}
     if device:
         said |= {"device": device, **_named("place", {"session": rows["session"]["id"], "device": device})}
-    told = c.exec_driver_sql(_ON_DEVICE if device else _ANYWHERE, said).all()
-    return max((row.id for row in told), default=0)
+    return max(c.exec_driver_sql(_ON_DEVICE if device else _ANYWHERE, said).scalars(), default=0)
+
+
+def tell(c: Connection, origin: str, keys: tuple[str, ...]) -> int:
+    """As `changes.tell`: the last change's number."""
+    return max(c.exec_driver_sql(_TELL, {"origin": origin, "keys": list(keys)}).scalars(), default=0)
 
 
 _REMEMBER = """

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from ..primary import Primary
 from ..store_places import DatabasePlace
 
 _CONNECTING = 2.0  # seconds; libpq knows no shorter time
@@ -60,8 +61,6 @@ def engine_of(place: DatabasePlace, password: str, *, lasts: float, most: int) -
         "timezone": "UTC",
     }
     wanted: dict[str, Any] = {
-        "host": place.host,
-        "port": place.port,
         "user": place.user,
         "password": password,
         "dbname": place.database,
@@ -77,10 +76,11 @@ def engine_of(place: DatabasePlace, password: str, *, lasts: float, most: int) -
     }
     if place.ca_file:
         wanted["sslrootcert"] = place.ca_file
+    primary = Primary(place.hosts)
 
     return create_engine(
         "postgresql+psycopg://",
-        creator=lambda: TimelyConnection.connect(**wanted),
+        creator=lambda: primary.connected(lambda host, port: TimelyConnection.connect(host=host, port=port, **wanted)),
         poolclass=QueuePool,
         pool_size=most,
         max_overflow=0,

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from sso.errors import StoreUnavailable
 from sso.session import Session
 from sso.shift import Shift
 
@@ -72,9 +73,12 @@ class CookieRows(Rows):
         return session_id, host, until[0] if until and until[0] is not None else inf
 
     def _put_token(self, c: Connection, session_id: str, host: str, hashed: str, until: float = inf) -> None:
-        put_new(
-            c, tokens, self._token_row(session_id, host, hashed, until)
-        )  # whoever is not sure that it was written writes again
+        """Whoever is not sure that it was written writes again."""
+        row = self._token_row(session_id, host, hashed, until)
+        if not put_new(c, tokens, row):
+            whose = c.execute(select(tokens.c.session).where(tokens.c.hash == hashed)).scalar()
+            if whose != row["session"]:
+                raise StoreUnavailable("this cookie is another session's")
 
     def _token_row(self, session_id: str, host: str, hashed: str, until: float = inf) -> dict[str, Any]:
         said = [session_id, host, until if until < inf else None]

@@ -9,9 +9,9 @@ from pathlib import Path
 from sso.errors import StoreUnavailable
 from sso.seal import Seal
 
-from ..assembly import secret
 from ..config import Config, SecretRef
 from ..errors import ConfigError
+from ..keys import secret
 from ..store_places import DatabasePlace, database_place, redis_place
 from .base import Store
 from .postgres import PostgresStore

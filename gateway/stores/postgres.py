@@ -7,7 +7,9 @@ a server that was started again is noticed by nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +30,7 @@ from . import at_once, changes
 from .base import Heard, key_hash
 from .circuit import Circuit
 from .connections import allow, engine_of, what_was_said, within
-from .migrating import known, migrate
+from .migrating import migrate, usable
 from .own_time import own_time
 from .sql import SqlStore
 
@@ -36,9 +38,10 @@ T = TypeVar("T")
 
 _DEADLINE = 0.9  # seconds for one answer
 _PATIENCE = 60.0  # seconds for a chore
-_STARTING = 3.0  # seconds to look what is there
+_STARTING = 5.0  # seconds to look what is there, also where the first of two servers does not answer
 _THREADS = 6
 _FULL = "53100"
+_TOGETHER = 0.5  # seconds that the first connection waits for the last
 _AGAIN = ("40001", "40P01", "25006")  # the server undid it: for another's sake, or because it is no primary any more
 
 
@@ -82,10 +85,22 @@ class PostgresStore(SqlStore):
             why = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
             raise StoreUnavailable(f"the database {self._name} cannot be used: {why}") from None
 
+    async def begin(self) -> None:
+        """Make every connection: in a rush, whoever comes first would wait for all of them."""
+        together = threading.Barrier(_THREADS)
+
+        def first(c: Connection) -> None:
+            changes.heard(c, self._origin, None)
+            with contextlib.suppress(threading.BrokenBarrierError):  # one that is away is waited for
+                together.wait(_TOGETHER)
+
+        with contextlib.suppress(StoreUnavailable):
+            await asyncio.gather(*(self._ask(first) for _ in range(_THREADS)))
+
     def _prepare(self) -> None:
         with within(_STARTING), self._engine.connect() as c:
-            found = known(c)
-            if found.revision != found.latest:
+            found = usable(c)
+            if found.revision != found.latest and not found.later:
                 with within(_PATIENCE):
                     migrate(c, found.latest)
 
@@ -213,8 +228,7 @@ class PostgresStore(SqlStore):
 
     def _tell(self, c: Connection, *keys: str) -> None:
         if self._tells and keys:
-            c.execute(func.pg_advisory_xact_lock(*at_once.LOCK).select())
-            changes.tell(c, self._origin, keys)
+            changes.trim(c, at_once.tell(c, self._origin, keys))
 
     def _clock(self) -> ColumnElement[float]:
         return cast(extract("epoch", func.clock_timestamp()), Float)

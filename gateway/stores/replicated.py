@@ -41,7 +41,7 @@ class Lasting(Store, Protocol):
 
 
 class ReplicatedStore(PassedOn):
-    """`alarm` hears `redis`: `evicts`, `filling` or `ok`."""
+    """`alarm` hears `redis`: `evicts`, `full`, `filling` or `ok`."""
 
     shared = True
 
@@ -75,8 +75,10 @@ class ReplicatedStore(PassedOn):
 
     async def begin(self) -> None:
         """Raises ConfigError where Redis is there and may not be used as it is set."""
+        await self._lasting.begin()
         with contextlib.suppress(StoreUnavailable):  # one that is away is waited for
             await self._memory.check()
+            await self._fast.begin()
             await self._sure(self._fast.copied)
 
     async def watch(self) -> None:

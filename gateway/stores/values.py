@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import asdict
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from policies.model import Device, DeviceClass, Ownership, Posture, Principal
 from sso.device import Certificate, Enrolment, PublicKey
@@ -11,13 +13,27 @@ from sso.last_sign_on import LastSignOn
 from sso.session import Session
 from sso.shift import Shift
 
+H = TypeVar("H", bound=Hashable)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _one(value: Hashable) -> Hashable:
+    return value
+
+
+def same(value: H) -> H:
+    """The one object for what thousands have alike: a role, an issuer, a kind of device."""
+    return cast("H", _one(value))
+
 
 def shift_value(shift: Shift) -> dict[str, Any]:
-    return _with_principal(asdict(shift), shift.principal)
+    """Of one that has ended, without the provider's tokens: nobody asks for them any more."""
+    value = _with_principal(asdict(shift), shift.principal)
+    return value if shift.ended is None else {**value, "id_token": "", "refresh_token": ""}
 
 
 def shift_of(value: dict[str, Any]) -> Shift:
-    value["amr"] = tuple(value["amr"])
+    value = _alike(value, "acr") | {"amr": same(tuple(value["amr"]))}
     return Shift(principal=_principal(value.pop("principal")), **value)
 
 
@@ -35,12 +51,18 @@ def _with_principal(value: dict[str, Any], principal: Principal) -> dict[str, An
 
 
 def _principal(value: dict[str, Any]) -> Principal:
-    return Principal(**{**value, "roles": frozenset(value["roles"])})
+    alike = _alike(value, "issuer", "role", "organisation")
+    return Principal(**{**alike, "roles": same(frozenset(value["roles"]))})
+
+
+def _alike(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    """An earlier release may have left some of them out."""
+    return value | {name: same(value[name]) for name in names if name in value}
 
 
 def session_of(value: dict[str, Any]) -> Session:
     d = value.pop("device")
-    value["hosts"] = tuple(value["hosts"])
+    value["hosts"] = tuple(same(host) for host in value["hosts"])
     device = Device(
         id=d.get("id", ""),
         name=d["name"],
@@ -50,7 +72,7 @@ def session_of(value: dict[str, Any]) -> Session:
         zone=d["zone"],
         posture=Posture(d["posture"]),
     )
-    return Session(device=device, **value)
+    return Session(device=same(device), **_alike(value, "proof"))
 
 
 def enrolment_value(enrolment: Enrolment) -> dict[str, Any]:

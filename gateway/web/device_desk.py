@@ -19,7 +19,7 @@ from sso.session import new_token
 from ..audit.looking import Looking
 from ..audit.opened import became_of, opened_on, patients_of
 from ..audit.search import Found, Place
-from ..central.copy import arrivals, limits
+from ..central.copy import arrivals, reach
 from ..device_list import Sought, listed
 from ..devices import Devices, State
 from ..duties import READ_ACTIVITY, SEE_DEVICES
@@ -164,13 +164,13 @@ class DeviceDesk:
         days, behind = _days(request), _behind(request.query_params.get("behind", ""))
         ids = [enrolment.id, *await self._before(enrolment)]
         since = self._now() - days * _DAY
-        found, named, reach = await self._looking.look(
+        found, named, reaches = await self._looking.look(
             {"device": enrolment.id, "days": days, **({"until": behind[0]} if behind else {})},
             admitted.looks,
             lambda copy: (
                 page := opened_on(copy, ids, since=since, limit=_AT_ONCE + 1, behind=behind),
                 patients_of(copy, page[:_AT_ONCE]),
-                limits(arrivals(copy), when),
+                reach(arrivals(copy), when),
             ),
         )
         shown = found[:_AT_ONCE]
@@ -179,7 +179,7 @@ class DeviceDesk:
         further = ",".join(map(str, shown[-1].place)) if len(found) > _AT_ONCE else ""
         return self._page(
             "security_opened.html", admitted, device=self.row(enrolment), rows=rows, days=days, choices=_DAYS,
-            further=further, behind=bool(behind), before=len(ids) - 1, reach=reach,
+            further=further, behind=bool(behind), before=len(ids) - 1, reach=reaches,
         )  # fmt: skip
 
     async def _before(self, enrolment: Enrolment) -> list[str]:
@@ -211,16 +211,16 @@ class DeviceDesk:
     async def _report(self, request: Request, admitted: Admitted) -> Response:
         days = _days(request)
         since = self._now() - days * _DAY
-        found, reach = await self._looking.look(
+        found, reaches = await self._looking.look(
             {"observed": True, "days": days},
             admitted.looks,
-            lambda copy: (would_refuse(copy, since), limits(arrivals(copy), when)),
+            lambda copy: (would_refuse(copy, since), reach(arrivals(copy), when)),
         )
         titles = {system.name: system.title for system in self._systems.values()}
         rows = [(reason, titles.get(name, name), *rest) for reason, name, *rest in found[:_REPORTED]]
         return self._page(
             "security_report.html", admitted, rows=rows, more=len(found) - len(rows), days=days, choices=_DAYS[:3],
-            looks=sum(row[4] for row in found), reach=reach,
+            looks=sum(row[4] for row in found), reach=reaches,
         )  # fmt: skip
 
     # For all of these, and for the pages that change something

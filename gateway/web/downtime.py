@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import time
 from dataclasses import dataclass
 
 import jinja2
 
+from .. import config as configuration
 from ..config import Config
 from .render import TEMPLATES, when
 
@@ -29,3 +32,9 @@ def sheet(config: Config, at: float) -> str:
     return template.get_template("downtime_sheet.html").render(
         entries=entries(config), when=when(at), public_url=config.gateway.public_url
     )
+
+
+def downtime(given: argparse.Namespace) -> int:
+    """`lanyard downtime`: the sheet, printed. Raises ConfigError."""
+    print(sheet(configuration.load(given.config), time.time()))
+    return 0

@@ -28,6 +28,13 @@ REMEDIES = {
 
 _PASSES = {"session-unavailable"}  # what a look may meet for a moment: its page tries again by itself
 _AGAIN, _SPREAD = 3, 4  # seconds; spread, so that a whole ward does not come in one moment
+_WAITS = [
+    "Wait: this page tries again by itself, every few seconds.",
+    "You are not signed off, and need not sign on again.",
+]
+_NOW = ("", "Try again now")  # the page that was asked for
+_GO_BACK = ["Go back with your browser: what you typed should still be there. Send it again in a minute.", _WAITS[1]]
+_NOWHERE = ("", "")  # no button: it would lead away from what was typed
 _HOME = ("/", "Back to all systems")
 _STRONGER = {
     2: "Sign on once more, with your second factor.",
@@ -118,7 +125,9 @@ class Refusals:
         else:
             lead = system.title if system else ""
             facts += [("Detail", _quoted(says))] if says else []
-        page = self._message(
+        if fault.code in _PASSES and (method == "GET" or system is not None):
+            return self._in_a_moment(fault, method, headers, facts, system)
+        return self._message(
             fault.status,
             fault.title,
             lead,
@@ -128,7 +137,23 @@ class Refusals:
             framed=_in_frame(method, headers),
             onward=fault.onward,
         )
-        if fault.code in _PASSES and method == "GET":
+
+    def _in_a_moment(
+        self, fault: Fault, method: str, headers: Headers, facts: list[tuple[str, str]], system: System | None
+    ) -> Response:
+        """A look is tried again by the page itself; whoever has written something is told that it went nowhere."""
+        look = method == "GET"
+        page = self._message(
+            fault.status,
+            "One moment" if look or system is None else f"Nothing was sent to {system.title}",
+            f"{fault.title} just now.",
+            helps=_WAITS if look else _GO_BACK,
+            facts=facts,
+            kind="failure",
+            framed=_in_frame(method, headers),
+            link=_NOW if look else _NOWHERE,
+        )
+        if look:
             page.headers["refresh"] = str(_AGAIN + secrets.randbelow(_SPREAD))
         return page
 

@@ -166,10 +166,13 @@ class Seating:
         )
         self._metrics.sign_ons.labels("ok").inc()
         proof = {"acr": signed_on.acr, "amr": list(signed_on.amr), "roles": sorted(signed_on.principal.roles)}
-        await self._journal.record(session_event(EventType.LOGIN_OK, self._now(), seat, source=source, **proof))
-        if started:
-            await self._journal.record(shift_event(EventType.SHIFT_STARTED, self._now(), seat.shift))
-        await self._journal.record(seated_event(self._now(), seat, source))
+        now = self._now()
+        shift_started = [shift_event(EventType.SHIFT_STARTED, now, seat.shift)] if started else []
+        await self._journal.record(
+            session_event(EventType.LOGIN_OK, now, seat, source=source, **proof),
+            *shift_started,
+            seated_event(now, seat, source),
+        )
         return seat, token
 
     async def _device(self, request: Request, pending: PendingSignOn, principal: Principal) -> tuple[Device, float]:

@@ -76,6 +76,7 @@ class SignOff:
         everywhere = form.get("everywhere") == "yes" and not locked  # anybody may stand before a locked screen
         others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
         last = everywhere or not others
+        hint = await self._sessions.hint(seat.shift) if last else ""
         self.end_upstreams(seat, last)
         if last:
             await self.end_shift(seat.shift, "signed-off")
@@ -86,14 +87,14 @@ class SignOff:
         )
         # A shift that began without the provider has no session there to be ended; one that is away shows nobody that they are off.
         there = last and not seat.shift.emergency and not self._presence.away
-        end = await self._provider_end(seat.shift) if there else None
+        end = await self._provider_end(hint) if there else None
         onward = await self._doors.first_of_sign_off(seat.session.hosts, end or f"{self._public_url}/signed-off")
         return self._renderer.redirect(Bounce(onward, off))
 
-    async def _provider_end(self, shift: Shift) -> str | None:
+    async def _provider_end(self, hint: str) -> str | None:
         try:
             return await self._provider.end_session_url(
-                shift.id_token, f"{self._public_url}/signed-off", secrets.token_urlsafe(12)
+                hint, f"{self._public_url}/signed-off", secrets.token_urlsafe(12)
             )
         except ProviderAway:
             return None

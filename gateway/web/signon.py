@@ -33,6 +33,7 @@ from ..stores.base import Store
 from .bodies import form_of
 from .leaving import Leaving, binding_name
 from .paths import own_path
+from .places import Places
 from .render import Renderer, sentence
 from .seating import Seating
 from .signoff import ANEW, SignOff
@@ -40,6 +41,7 @@ from .step_up import StepUpPages
 from .visitors import Visitors, session_token
 
 _AGAIN_AFTER = 30.0  # seconds before a provider that was away is asked again
+_AT_ONCE, _PATIENCE = 3, 1.0  # sign-ons that are written at once in one worker; seconds that one waits for that
 _MOST_WAITING = 10_000  # shifts that it was away for, before those that are over are forgotten
 
 
@@ -89,6 +91,7 @@ class SignOn:
         self._not_before: dict[str, float] = {}
         self._presence = presence
         self._emergency = emergency
+        self._places = Places(_AT_ONCE, _PATIENCE)
 
     def stale(self, shift: Shift) -> bool:
         """Whether the claims are due to be asked for again."""
@@ -190,6 +193,11 @@ class SignOn:
             signed_on = await self._provider.finish(answer, pending, browser=token_hash(binding) if binding else "")
         except (SignOnRefused, ProviderAway) as error:
             return await self._not_signed_on(request, pending, error)
+        async with self._places.one():
+            return await self._signed_on(request, pending, signed_on, name)
+
+    async def _signed_on(self, request: Request, pending: PendingSignOn, signed_on: SignedOn, name: bytes) -> Response:
+        """The provider knows them: to where they are meant to be."""
         if not pending.subject:
             await self._emergency.remember(signed_on)
         held, previous = await self._visitors.held(request), await self._visitors.seat(request)

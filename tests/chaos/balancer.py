@@ -26,7 +26,7 @@ http {{
   uwsgi_temp_path {root}/u; scgi_temp_path {root}/s; keepalive_requests 1000000; client_max_body_size 64m;
   upstream reads {{ {servers} keepalive 64; keepalive_timeout 30s; keepalive_requests 1000000; }}
   upstream writes {{ {servers} }}
-  map $request_method $gateways {{ GET reads; HEAD reads; OPTIONS reads; default writes; }}
+  map $request_method $gateways {{ {reads} default writes; }}
   server {{
     listen 127.0.0.1:{port};
     location /balancer-answers {{ return 204; }}
@@ -52,6 +52,7 @@ class Balancer:
     folder: Path
     port: int
     gateways: Sequence[int]
+    alternating: bool = False  # each request, of whatever kind, goes to the next gateway
     process: subprocess.Popen[bytes] | None = None
 
     def write(self, out: Sequence[int] = ()) -> None:
@@ -64,8 +65,9 @@ class Balancer:
                 f" server 127.0.0.1:{port} backup max_fails=0;" for port in self.gateways if port not in out
             )
         user = "user root;" if os.geteuid() == 0 else ""
+        reads = "" if self.alternating else "GET reads; HEAD reads; OPTIONS reads;"
         self._path.write_text(
-            _CONFIGURATION.format(root=self.folder, port=self.port, servers=servers, user=user, away=AWAY)
+            _CONFIGURATION.format(root=self.folder, port=self.port, servers=servers, user=user, away=AWAY, reads=reads)
         )
 
     def take_out(self, *ports: int) -> None:
@@ -80,10 +82,10 @@ class Balancer:
 
 
 @contextlib.contextmanager
-def balancer(folder: Path, port: int, gateways: Sequence[int]) -> Iterator[Balancer]:
+def balancer(folder: Path, port: int, gateways: Sequence[int], *, alternating: bool = False) -> Iterator[Balancer]:
     if shutil.which("nginx") is None:
         missing("nginx", command="nginx")
-    made = Balancer(folder, port, gateways)
+    made = Balancer(folder, port, gateways, alternating)
     made.write()
     command = ["nginx", "-p", str(folder), "-e", str(folder / "nginx.err"), "-c", str(made._path)]
     with started(command, ready=f"http://127.0.0.1:{port}/balancer-answers", cwd=folder) as made.process:

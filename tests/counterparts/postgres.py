@@ -86,31 +86,49 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
+def own_folder() -> Iterator[tuple[Path, str | None]]:
+    """For one server, and whose it is: PostgreSQL does not run as root."""
+    user = "postgres" if os.getuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        if user is not None:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+        yield folder, user
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def begun(folder: Path, user: str | None, *options: str, durable: bool = False) -> Iterator[PostgresServer]:
+    """The server of `folder/data`, on a port of its own, until the block ends."""
+    port = free_port()
+    settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=64MB", *options)
+    command = ["env", f"HOME={folder}", str(programs() / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
+    command += [word for one in (*settings, *(() if durable else _FAST)) for word in ("-c", one)]
+    server = PostgresServer(command, port, folder / "log", user, folder / "data")
+    try:
+        server.begin()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
 def postgres_server(*options: str, durable: bool = False, room: str = "") -> Iterator[PostgresServer]:
     """A server with a database `lanyard` of a user `lanyard`, who may make more. `options` as `name=value`; `durable`: it syncs;
     `room`: how large its disk is, where it has one of its own."""
-    bin_folder = programs()
-    user = "postgres" if os.getuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    data, secret = folder / "data", folder / "password"
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        for one in (folder, stack.enter_context(small_disk(data, room)) if room else folder):
-            os.chown(one, pwd.getpwnam(user).pw_uid if user is not None else -1, -1)
+    with own_folder() as (folder, user), small_disk(folder / "data", room) if room else contextlib.nullcontext():
+        if room and user is not None:
+            os.chown(folder / "data", pwd.getpwnam(user).pw_uid, -1)
+        secret = folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
         subprocess.run(
-            [bin_folder / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync",
-             "-E", "UTF8", "--locale=C.UTF-8"],
+            [programs() / "initdb", "-D", folder / "data", "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}",
+             "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
             check=True, capture_output=True, user=user, group=user, cwd=folder,
         )  # fmt: skip
-        port = free_port()
-        settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=64MB", *options)
-        command = [str(bin_folder / "postgres"), "-D", str(data), "-p", str(port)]
-        command += [word for one in (*settings, *(() if durable else _FAST)) for word in ("-c", one)]
-        server = PostgresServer(command, port, folder / "log", user, data)
-        stack.callback(server.stop)
-        server.begin()
-        with server.connect("postgres") as c:
-            c.execute("CREATE DATABASE lanyard")
-        yield server
+        with begun(folder, user, *options, durable=durable) as server:
+            with server.connect("postgres") as c:
+                c.execute("CREATE DATABASE lanyard")
+            yield server

@@ -28,8 +28,8 @@ class RedisServer(OwnProcess):
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        """A plain client beside whatever is tested."""
-        return redis.Redis(port=self.port, password=self.password or None, decode_responses=True)
+        """A plain client beside whatever is tested; a character is a byte, whatever it is."""
+        return redis.Redis(port=self.port, password=self.password or None, decode_responses=True, encoding="latin-1")
 
     def answers(self) -> bool:
         try:

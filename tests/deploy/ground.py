@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HUB, SHARED, DATABASE = "10.20.0.1", "10.20.0.10", "10.20.0.21"
+HUB, SHARED, DATABASES = "10.20.0.1", "10.20.0.10", ("10.20.0.21", "10.20.0.22")
 
 
 def run(*command: str) -> None:
@@ -41,18 +41,20 @@ def lay(hosts: dict[str, str], folder: Path) -> None:
     run("mount", "--bind", str(written), "/etc/hosts")
     run("ip", "link", "set", "lo", "up")
     run("ip", "link", "add", "br0", "type", "bridge")
-    for address in (HUB, DATABASE):
+    for address in (HUB, *DATABASES):
         run("ip", "address", "add", f"{address}/24", "dev", "br0")
     run("ip", "link", "set", "br0", "up")
 
 
 @dataclass
 class Machine:
-    """gw1 or gw2: nginx, keepalived and the gateway, on the files in `folder`."""
+    """gw1 or gw2: a balancer, keepalived and the gateway, on the files in `folder`; `build`: where the gateway's packages are."""
 
     name: str
     address: str
     folder: Path
+    balancer: list[str]
+    build: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def plug_in(self) -> None:
@@ -66,13 +68,18 @@ class Machine:
     def begin(self, what: str, *command: str) -> None:
         with (self.folder / f"{what}.log").open("ab") as out:
             self.processes[what] = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, *command], stdout=out, stderr=out, start_new_session=True
+                ["ip", "netns", "exec", self.name, *command],
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=self.build,
+                env={**os.environ, "PYTHONPATH": str(self.build)},
             )
 
     def begin_all(self) -> None:
         own = self.folder
         self.begin_gateway()
-        self.begin("nginx", "nginx", "-c", str(own / "nginx.conf"), "-g", f"daemon off; pid {own}/nginx.pid;")
+        self.begin("balancer", *self.balancer)
         files = ["-f", str(own / "keepalived.conf"), "-p", f"{own}/k.pid", "-r", f"{own}/v.pid", "-c", f"{own}/c.pid"]
         self.begin("keepalived", "keepalived", "--dont-fork", "--log-console", "--log-detail", *files)
 
@@ -88,6 +95,24 @@ class Machine:
         process = self.processes["serve"]
         process.send_signal(signal.SIGTERM)
         return process.wait(45)
+
+    def kill_gateway(self) -> None:
+        """All of it at once: nothing that it has begun is finished."""
+        process = self.processes["serve"]
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def lanyard(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of its build, as its operator gives it."""
+        command = [sys.executable, "-m", "gateway.cli", *words, "--config", str(self.folder / "lanyard.toml")]
+        return subprocess.run(
+            ["ip", "netns", "exec", self.name, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.build,
+            env={**os.environ, "PYTHONPATH": str(self.build), "COLUMNS": "200"},
+        )
 
     def lose_power(self) -> None:
         """Everything in it is gone at once, and its cable is dead: no word to anybody."""

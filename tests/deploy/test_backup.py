@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.assembly import vault_seal_of
 from gateway.config import load
 from gateway.installation import opened_store
+from gateway.keys import vault_seal_of
 from gateway.stores.testing import NURSE
 from gateway.vault import OperatorKeys, Vault
 from sso.seal import new_key

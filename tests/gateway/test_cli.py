@@ -90,7 +90,14 @@ def test_each_command_has_help_with_an_example_that_works(
     assert example.startswith("lanyard ")
     words = shlex.split(re.split(r"\n|[<>|]", example)[0])
     assert words[1 : 1 + len(path)] == list(path)
-    assert cli._parser().parse_args(words[1:]).run is not None
+    assert callable(cli._parser().parse_args(words[1:]).run.function())
+
+
+def test_no_command_waits_for_what_others_import() -> None:
+    """Asking how the gateway is takes no store, no web pages and no provider's library."""
+    asked = "import sys; from gateway import cli; cli._parser(); print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert not {"sqlalchemy", "psycopg", "starlette", "jinja2", "joserfc", "uvloop"} & set(said.split())
 
 
 def test_the_installed_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:

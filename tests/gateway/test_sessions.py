@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.sessions import HOST_LIFE, Seat, Sessions
-from gateway.stores.base import Store
+from gateway.stores.base import Heard, Store
 from gateway.stores.sqlite import SqliteStore
 from gateway.stores.testing import MAIN, NURSE, PAS, T0, enrolled
 from policies.model import Device, Principal
@@ -99,6 +100,26 @@ async def test_a_cookie_seats_at_its_own_host_only(ward: Ward) -> None:
     assert await sessions.seated(there, PAS) == Seat(seat.session, seat.shift, PAS, T0 + HOST_LIFE)
     assert await sessions.seated(token, PAS) is None
     assert await sessions.seated(there, MAIN) is None
+
+
+async def test_an_id_token_is_not_held_and_is_there_when_its_shift_ends(ward: Ward) -> None:
+    """Neither by whoever signed them on nor by another gateway; also after another sign-on has brought a later one."""
+    (sessions, _), (other, _) = ward.gateway(shared=True), ward.gateway(shared=True)
+    seat, token, _ = await sessions.sign_on(
+        replace(proof(), id_token="first"), Device(), MAIN, idle=IDLE, previous=None
+    )
+    found = await other.seated(token.encode(), MAIN)
+    assert found is not None
+    assert (seat.shift.id_token, found.shift.id_token) == ("", "")
+    assert await other.hint(found.shift) == "first"
+    await other.confirmed(found.shift, replace(proof(), id_token="second"), found.session)
+    assert found.shift.id_token == ""
+    assert await sessions.hint(seat.shift) == "second"
+    await sessions.writing(seat)
+    await sessions.provider_away(seat.shift)
+    assert await other.hint(seat.shift) == "second"
+    await sessions.end_shift(seat.shift, "signed-off")
+    assert await sessions.hint(seat.shift) == ""
 
 
 async def test_a_cookie_at_a_system_s_host_lapses_and_its_session_does_not(ward: Ward) -> None:
@@ -703,6 +724,32 @@ async def test_what_another_gateway_did_a_moment_ago_is_known_to_whoever_listens
     assert held is not None
     assert await sessions.unlock(held.session, "pin", ward.clock.at, turn=held.session.turn)
     assert await other.seated(token, MAIN) is not None, "nobody is sent to a lock that is open"
+
+
+async def test_whoever_waits_for_a_look_in_vain_does_not_look_once_more(ward: Ward) -> None:
+    """Fifty requests while the store stands still: one finds that out, and the others are told with it."""
+    sessions, store = await listening(ward)
+    _, token = await sit(sessions)
+    ward.clock.at += 1
+    asked, stands_still = 0, asyncio.Event()
+
+    async def heard(since: str | None) -> Heard:
+        nonlocal asked
+        asked += 1
+        await stands_still.wait()
+        raise StoreUnavailable("it stands still")
+
+    vars(store)["heard"] = heard
+    waiting = [asyncio.ensure_future(sessions.seated(token, MAIN)) for _ in range(25)]
+    waiting += [asyncio.ensure_future(sessions.hear()) for _ in range(25)]  # type: ignore[arg-type]  # only its failing is looked at
+    while not asked:
+        await asyncio.sleep(0)
+    stands_still.set()
+    told = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in told} == {StoreUnavailable}
+    assert asked == 1
+    del vars(store)["heard"]
+    assert await sessions.seated(token, MAIN) is not None, "whoever comes after them asks again"
 
 
 async def test_who_is_busy_at_one_gateway_is_not_idle_at_another(ward: Ward) -> None:

@@ -100,6 +100,7 @@ def test_an_alarm_that_stands_comes_with_what_to_do() -> None:
         ({"systems": [{"name": "pas", "title": "PAS", "answered": NOW - 400, "silent": NOW - 5}]}, "pas: DOES NOT ANSWER"),
         ({"certificates": [{"setting": "gateway.tls_cert", "days": 3}]}, "gateway.tls_cert: 3 days left"),
         ({"certificates": [{"setting": "gateway.tls_cert", "days": -1}]}, "gateway.tls_cert: ENDED"),
+        ({"certificates": [{"setting": "gateway.tls_cert", "days": 0}]}, "gateway.tls_cert: 0 days left"),
         ({"workers": {"gw1-1": {"ready": True}, "gw1-2": {"ready": False}}}, "1 of 2 ready"),
     ],
 )  # fmt: skip

@@ -27,8 +27,17 @@ def test_sentinels_are_several_and_name_their_server() -> None:
 def test_a_database_is_read_with_how_it_is_verified() -> None:
     """`sslmode` and its certificate authorities are all that may follow."""
     place = database_place("postgresql://l%40n@db.example:5433/gw?sslmode=verify-full&sslrootcert=/etc/ca.pem")
-    assert place == DatabasePlace("db.example", 5433, "l@n", "gw", "verify-full", "/etc/ca.pem")
+    assert place == DatabasePlace((("db.example", 5433),), "l@n", "gw", "verify-full", "/etc/ca.pem")
     assert not place.unsafe
+
+
+def test_several_servers_of_one_database_are_read() -> None:
+    """Each with its own port, or the usual one; one that is not on this machine makes all of it unsafe."""
+    place = database_place("postgresql://gw@db1.example,db2.example:5433/gw?sslmode=verify-full")
+    assert place.hosts == (("db1.example", 5432), ("db2.example", 5433))
+    assert str(place) == "`gw` at db1.example:5432,db2.example:5433"
+    assert database_place("postgresql://gw@127.0.0.1,db2.example/gw").unsafe
+    assert not database_place("postgresql://gw@127.0.0.1,localhost/gw").unsafe
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Credential, Share, UpstreamSession
-from connectors.errors import CredentialRefused, SystemUnavailable
+from connectors.errors import AnswerTooLarge, ConnectorError, CredentialRefused, SystemMisbehaves, SystemUnavailable
 from gateway.audit.event import EventType
 from gateway.errors import OpenElsewhere, OtherPatient, WriteNotSent
 from gateway.leases import Leases
@@ -231,6 +231,27 @@ async def test_both_sweeps_log_off_once() -> None:
     assert types.count(EventType.UPSTREAM_LOGGED_OFF) == 1
 
 
+async def test_what_nobody_uses_for_a_while_is_let_go_and_found_again() -> None:
+    """It is the same log-on, at the same patient; and who is over by then is logged off all the same."""
+    ward, _ = two()
+    systems = {"pas": ward.system}
+    await looks_at(ward, "H1")
+    before = await through(ward)
+    await ward.sessions.sweep(systems)
+    assert await through(ward) is before, "it was used since"
+    for _ in range(3):
+        await ward.sessions.sweep(systems)
+    again = await through(ward)
+    assert again is not before
+    assert (again.id, again.current.at, len(ward.old.log_ons)) == (before.id, before.current.at, 1)
+    for _ in range(3):
+        await ward.sessions.sweep(systems)
+    assert ward.old.log_offs == []
+    ward.over.add("one")
+    await ward.sessions.sweep(systems)
+    assert ward.old.log_offs == ["s1"]
+
+
 async def test_one_for_each_clinician_is_one_for_both_gateways() -> None:
     """Open on another device, at another gateway: said; once that one is locked, taken over, and the first has it no more."""
     a, b = two(Share.ONE_PER_CLINICIAN)
@@ -303,6 +324,58 @@ async def test_a_system_that_does_not_answer_is_not_asked_by_each_who_waited() -
     a.old.log_on = log_on  # type: ignore[method-assign]  # and is back
     b.at = 5.1
     await through(b)
+
+
+@pytest.mark.parametrize(
+    "how", [SystemMisbehaves("neither yes nor no"), AnswerTooLarge("no end"), ValueError("a mistake of ours")]
+)
+async def test_an_answer_that_is_neither_yes_nor_no_is_asked_for_once(how: Exception) -> None:
+    """F22: an old system that says 500, or shows a page that nobody knows, to a wrong password counts it all the same."""
+    a, b = two()
+    tries = _answers(a, how)
+    ends = await asyncio.gather(*(through(ward) for ward in (a, b) for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(end, Exception) for end in ends)
+    assert len(tries) == 1
+    for ward in (a, b):
+        ward.at = 4.9
+        with pytest.raises(ConnectorError):
+            await through(ward)
+    assert len(tries) == 1
+    b.at = 5.1
+    with pytest.raises(type(how)):
+        await through(b)
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize("how", [SystemMisbehaves("neither yes nor no"), CredentialRefused("no")])
+async def test_a_wrong_one_is_tried_once_at_each_gateway_where_the_store_takes_no_note(how: Exception) -> None:
+    """F22: at most twice, and the account is not locked."""
+    a, b = two()
+    tries = _answers(a, how)
+    put_code = a.shelf.put_code
+
+    async def full(kind: str, *given: Any) -> None:
+        if kind.startswith("log-on"):
+            raise StoreUnavailable("no room")
+        await put_code(kind, *given)
+
+    a.shelf.put_code = full  # type: ignore[method-assign]  # full
+    ends = await asyncio.gather(*(through(ward) for ward in (a, b) for _ in range(50)), return_exceptions=True)
+    assert {type(end) for end in ends} == {type(how)}
+    assert len(tries) == 2
+
+
+def _answers(ward: Ward, how: Exception) -> list[Credential]:
+    """What was tried at a system that answers a log-on so, and takes its time."""
+    tries: list[Credential] = []
+
+    async def log_on(credential: Credential, client: Any) -> UpstreamSession:
+        tries.append(credential)
+        await asyncio.sleep(0.05)
+        raise how
+
+    ward.old.log_on = log_on  # type: ignore[method-assign]  # as an old system does
+    return tries
 
 
 async def test_many_who_notice_a_log_off_at_both_make_one_new_log_on() -> None:

@@ -120,18 +120,18 @@ class Pod:
         return self.folder / "configuration" / "lanyard.toml"
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self) -> Iterator[subprocess.Popen[bytes]]:
         """`lanyard serve` runs until the block ends, between a container's walls where they can be had; entered when it is ready."""
         command = [str(PROGRAM), "serve", "--config", str(self.configuration)]
         if can_wall(self.folder):
             command = walled(self.folder, command)
         alive = f"http://127.0.0.1:{self.ops}/healthz"
-        with started(command, ready=alive, cwd=self.folder, env=self.environment):
+        with started(command, ready=alive, cwd=self.folder, env=self.environment) as process:
             until = time.monotonic() + 60
             while (answer := self.readiness())[0] != 200:
                 assert time.monotonic() < until, answer
                 time.sleep(0.1)
-            yield
+            yield process
 
     def readiness(self) -> tuple[int, str]:
         """Asked by the pod's address, which no configuration knows."""

@@ -191,6 +191,14 @@ def test_the_ways_out_are_those_of_the_configuration(chart: Chart) -> None:
     assert all("169.254.0.0/16" in peer for peer in smallest[443] if "0.0.0.0/0" in peer)
 
 
+def test_both_servers_of_a_database_are_ways_out(chart: Chart) -> None:
+    """The standby's port as well: after a promotion it is the primary's."""
+    values = chart.values("postgresql")
+    both = "postgresql://lanyard@db1.example.nhs.uk,db2.example.nhs.uk:5433/lanyard?sslmode=verify-full"
+    values["config"]["gateway"]["database_url"] = both
+    assert {5432, 5433} <= ways(chart.render(values)).keys()
+
+
 def test_where_a_system_gives_tokens_is_a_way_out(chart: Chart) -> None:
     """An address in a system's options has its port too."""
     values = chart.values("everything")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -45,6 +48,24 @@ def test_the_rendered_configuration_starts_the_program(pod: Pod) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     with pod.serving():
         assert json.loads(pod.readiness()[1])["ready"] is True
+
+
+@pytest.mark.counterpart
+def test_a_pod_that_leaves_has_sent_its_journal(chart: Chart, postgres: PostgresServer, tmp_path: Path) -> None:
+    """To its last event, that it has stopped: what scaling down leaves on the volume is there as well, within the time that a pod has."""
+    database = f"chart-{secrets.token_hex(4)}"
+    pod = Pod(
+        chart.render(chart.values("postgresql")), tmp_path, {"GATEWAY__DATABASE_URL": postgres.new_database(database)}
+    )
+    pod.lay_out()
+    with pod.serving() as process:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(pod.rendered.pod["spec"]["terminationGracePeriodSeconds"])
+        with postgres.connect(database) as c:
+            last = c.execute("SELECT type FROM journal.event ORDER BY at DESC, seq DESC LIMIT 1").fetchone()
+    assert last == ("gateway.stopped",)
+    verified = pod.run("audit", "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_the_walls_hold(tmp_path: Path) -> None:

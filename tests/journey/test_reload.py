@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +20,10 @@ from policies.bundle import BUNDLED
 from .browser import Browser
 from .fhir_server import Caller, fhir_server
 from .hospital import Hospital, hospital, system
-from .operators import figure, journalled, refused, taken, until
+from .one_log_on import one_log_on
+from .operators import PATIENCE, figure, journalled, refused, taken, until
+from .recorder import Seen
+from .ward import PAGE
 
 pytestmark = [pytest.mark.counterpart, pytest.mark.slow]
 
@@ -112,6 +116,53 @@ def test_no_request_is_lost_and_each_is_judged_by_one_policy(tmp_path: Path, wor
         held = [path for path in (tmp_path / "data" / "journal").glob("gateway*/reserve")]
         assert len(held) == workers  # what is reserved is reserved once
         assert sum(path.stat().st_size for path in held) <= 16 << 20
+
+
+def test_first_requests_before_and_after_a_reload_make_one_log_on(tmp_path: Path) -> None:
+    """F22: the old system has not yet answered the crew that leaves when the one that takes over is asked for the same."""
+    released = threading.Event()
+    with one_log_on(tmp_path, "session") as there, Browser() as browser:
+        answer, place = there.upstream.answer, there.hospital
+
+        def slowly(seen: Seen) -> bytes:
+            if seen.method == "POST":
+                released.wait(PATIENCE)
+            return answer(seen)
+
+        there.upstream.answer = slowly
+        place.sign_on(browser, "n.okoye")
+        url = place.system_url("pas")
+        browser.get(f"{url}/.lanyard/renew")  # through the door, and not to the system
+        with contextlib.closing(Caller(url, browser.cookies[urlsplit(url).netloc])) as caller:
+            got = [_aside(caller.another()) for _ in range(5)]
+            there.upstream.wait(lambda seen: any(one.method == "POST" for one in seen))
+            assert place.process is not None
+            place.process.send_signal(signal.SIGHUP)
+            until(lambda: taken(place) == 1, "the other crew")
+            got += [_aside(caller.another()) for _ in range(5)]
+            until(
+                lambda: len([e for e in journalled(place, "access.intent") if e["writer"].endswith("-b")]) == 5, "they"
+            )
+            released.set()
+            answers = [one.result(PATIENCE) for one in got]
+        assert [status for status, _ in answers] == [200] * 10
+        assert (there.pas.log_ons, there.pas.turned_away) == (1, 0)
+        assert len(set(there.pas.shown)) == 1
+
+
+def _aside(caller: Caller) -> Future[tuple[int, bytes]]:
+    """One look at the work list, on a connection of its own."""
+    asked: Future[tuple[int, bytes]] = Future()
+
+    def ask() -> None:
+        with contextlib.closing(caller):
+            try:
+                asked.set_result(caller.get(PAGE))
+            except BaseException as error:
+                asked.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return asked
 
 
 def test_a_bad_configuration_is_refused_and_the_gateway_goes_on(tmp_path: Path) -> None:

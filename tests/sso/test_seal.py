@@ -51,6 +51,21 @@ def test_any_change_is_noticed() -> None:
     assert len(messages) == 1
 
 
+def test_in_bytes_it_is_as_closed_as_in_text() -> None:
+    """Another purpose, another key, and each bit that is changed: none of them opens."""
+    seal = _seal()
+    sealed = seal.seal_bytes(b"a shift", purpose="shift")
+    assert seal.unseal_bytes(sealed, purpose="shift") == b"a shift"
+    assert seal.seal_bytes(b"a shift", purpose="shift") != sealed
+    changed = [sealed[:i] + bytes([byte ^ 1]) + sealed[i + 1 :] for i, byte in enumerate(sealed)]
+    for bad in [*changed, sealed[:-1], sealed + b"\0", sealed[:4], b""]:
+        with pytest.raises(SealError):
+            seal.unseal_bytes(bad, purpose="shift")
+    for other, purpose in ((seal, "session"), (_seal(), "shift")):
+        with pytest.raises(SealError):
+            other.unseal_bytes(sealed, purpose=purpose)
+
+
 def test_a_new_key_in_front_seals_and_the_old_one_still_opens() -> None:
     """Rotation: the first key seals, all of them open, and it can be told which values wait to be sealed again."""
     old, new = secrets.token_bytes(32), secrets.token_bytes(32)

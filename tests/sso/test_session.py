@@ -46,6 +46,14 @@ def test_a_second_lock_moves_no_instant() -> None:
     assert (one.locked, one.lock_reason) == (100.0, SWITCHED)
 
 
+def test_a_proof_holds_against_whoever_has_not_heard_of_it() -> None:
+    """A PIN that was asked for at one gateway is not taken back by what another writes of the same session; a later one holds."""
+    proved, stale = session(proof=PIN, proved=100.0), session(proved=10.0)
+    kept = stale.heard_of(proved)
+    assert (kept.proof, kept.proved) == (PIN, 100.0)
+    assert proved.heard_of(stale) == proved
+
+
 def test_a_step_up_ends_by_its_time_or_by_a_lock_and_not_by_a_weaker_one() -> None:
     """Who proves themselves once more, and less strongly, takes nothing away that is still good."""
     one = session(proof=PIN)

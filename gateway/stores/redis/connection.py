@@ -15,7 +15,14 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import (
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from sso.errors import StoreFull, StoreUnavailable
 
@@ -25,9 +32,11 @@ from ..own_time import own_time
 from .scripts import Script
 from .timely import NamedConnection, NamedTlsConnection, PlainConnection, TlsConnection
 
-_MOST = 32  # connections at once
+_MOST = 16  # connections at once
+_AT_FIRST = 4  # of them are made before anybody waits for one
 _FAILURES = 5  # in a row, before nobody waits any more
 _PROBED_EVERY = 1.0  # seconds
+_TAKES_NOTHING = "MISCONF", "NOREPLICAS", "MASTERDOWN"  # its disk, or its replicas, are not as it was told to have them
 _MAY_NOT = ("The user executing the script can't", "ACL failure")  # what a script says of its user's rights, by release
 
 
@@ -78,6 +87,10 @@ class Server:
         """What the script answers. Raises StoreFull, StoreUnavailable."""
         return await self._do(lambda: self._evaluate(script, keys, args))
 
+    async def begin(self) -> None:
+        """Make some connections. Raises StoreUnavailable."""
+        await asyncio.gather(*(self.info() for _ in range(_AT_FIRST)))
+
     async def info(self) -> dict[str, Any]:
         """Raises StoreUnavailable."""
         found: dict[str, Any] = await self._do(lambda: self._command("INFO"))
@@ -105,8 +118,11 @@ class Server:
             running.exception()  # where nobody waits for it any more, it is nobody's
 
     async def _in_time(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        before = self._circuit.failures
         try:
             async with own_time(self._deadline), self._room:
+                if self._circuit.failures > before:  # others found out while this one waited for room: once is enough
+                    raise StoreUnavailable("Redis did not answer whoever asked it just now")
                 answer = await work()
         except OutOfMemoryError:
             self._circuit.answered()
@@ -114,6 +130,9 @@ class Server:
         except (RedisError, TimeoutError, OSError) as error:
             if isinstance(error, NoPermissionError) or any(words in str(error) for words in _MAY_NOT):
                 raise StoreUnavailable("the Redis user may not do what is needed: docs/redis.md says what is") from None
+            if isinstance(error, ReadOnlyError) or str(error).startswith(_TAKES_NOTHING):
+                self._circuit.failed()
+                raise StoreUnavailable(f"Redis takes no writes: {str(error)[:80]}") from None
             if not isinstance(error, ResponseError):
                 self._circuit.failed()
             raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from None
@@ -131,7 +150,7 @@ class Server:
     async def _greet(self, connection: Connection) -> None:
         """A new connection: is it the server that takes writes, and is its history the one that we know?"""
         await connection.on_connect()
-        await connection.send_command("INFO", check_health=False)
+        await connection.send_command("INFO", "server", "replication", check_health=False)
         said = _fields(str(await connection.read_response()))
         if said.get("role") != "master":
             raise NotConnected("this server is a replica")
@@ -160,7 +179,9 @@ def _client(
         "decode_responses": True,
     }
     tls: dict[str, Any] = {"ssl_ca_certs": ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    own = {**waits, "db": place.database, "username": place.user or None, "password": password or None}
+    # A character of ours is a byte there: what is sealed is no text. User and password are what they are in UTF-8.
+    user, word = (text.encode() if text else None for text in (place.user, password))
+    own = {**waits, "db": place.database, "username": user, "password": word, "encoding": "latin-1"}
     own |= {"redis_connect_func": greet, "max_connections": 2 * _MOST, **(tls if place.tls else {})}
     if not place.master:
         (host, port) = place.hosts[0]

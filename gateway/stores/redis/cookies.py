@@ -11,10 +11,11 @@ from sso.session import Session
 from sso.shift import Shift
 
 from ..base import Cookie, key_hash
+from .kept import named, short
+from .owned import COOKIE
 from .plan import Plan
-from .scripts import COOKIE, at
-from .sessions import SESSION, TOKEN, TOKENS, SessionKeys
-from .shifts import SHIFT
+from .scripts import at
+from .sessions import SESSION, TOKEN, SessionKeys
 
 REVOKED = "revoked"  # a device that was taken out of use not long ago
 _BURIED = "-"
@@ -31,7 +32,7 @@ class CookieKeys(SessionKeys):
         """What was lost here and is known elsewhere; nothing where anything of it is here after all. Raises StoreFull."""
 
         def make(known: Mapping[str, str]) -> Plan:
-            if at(SESSION, key_hash(cookie.session.id)) in known or at(TOKEN, hashed) in known:
+            if at(SESSION, named(cookie.session.id)) in known or at(TOKEN, short(hashed)) in known:
                 return Plan()
             return self._plan_seat(known, cookie.shift, cookie.session, cookie.host, hashed, cookie.until)
 
@@ -42,14 +43,14 @@ class CookieKeys(SessionKeys):
     ) -> Plan:
         plan = Plan()
         if session.device.id:
-            revoked = at(REVOKED, key_hash(session.device.id))
+            revoked = at(REVOKED, named(session.device.id))
             plan.mind(revoked, None)
             if revoked in known:
                 raise DeviceRefused("device-revoked", "this device was taken out of use")
-        plan.mind(at(TOKEN, hashed), None)
+        plan.mind(at(TOKEN, short(hashed)), None)
         self._plan_shift(plan, known, shift)
         self._plan_session(plan, known, session)
-        self._plan_token(plan, session.id, host, hashed, until)
+        self._plan_token(plan, named(session.id), host, short(hashed), until)
         return plan
 
     async def by_token(self, hashed: str) -> Cookie | None:
@@ -59,44 +60,42 @@ class CookieKeys(SessionKeys):
 
     async def cookie(self, hashed: str) -> Cookie | bool:
         """Where it stands for nothing: whether it is known to have been taken back."""
-        key = at(TOKEN, hashed)
-        token, *rest = await self._server.run(COOKIE, [key], [at(SESSION, ""), at(SHIFT, "")])
+        name = short(hashed)
+        token, *rest = await self._server.run(COOKIE, [at(TOKEN, name)])
         if len(rest) < 2 or rest[1] is None:
             return bool(token == _BURIED)
-        session_id, host, until = self._token(hashed, token)
-        session = self._session(key_hash(session_id), rest[0])
-        return Cookie(session, self._shift(key_hash(session.shift_id), rest[1]), host, until)
+        session_name, host, until = self._token(name, token)
+        session = self._session(session_name, rest[0])
+        return Cookie(session, self._shift(named(session.shift_id), rest[1]), host, until)
 
     async def add_token(self, session_id: str, host: str, hashed: str, until: float = inf) -> None:
-        session, plan = key_hash(session_id), Plan()
+        session, plan = named(session_id), Plan()
         if until < inf:
             for lapsed in _lapsed(await self._tokens(session), host, until):
                 plan.drop(at(TOKEN, lapsed))
-                plan.unlist(at(TOKENS, session), lapsed)
-        self._plan_token(plan, session_id, host, hashed, until)
+                plan.take_out(at(SESSION, session), f"{TOKEN}:{lapsed}")
+        self._plan_token(plan, session, host, short(hashed), until)
         await self._plans.apply([plan])
 
     async def forget_tokens(self, session_id: str) -> None:
         plan = Plan()
-        session = key_hash(session_id)
-        plan.bury_listed(at(TOKENS, session), at(TOKEN, ""))
-        plan.say(session)
+        plan.bury_belonging(at(SESSION, named(session_id)), TOKEN)
+        plan.say(key_hash(session_id))
         await self._plans.apply([plan])
 
     async def renew_tokens(self, session_id: str, host: str, hashed: str, now: float) -> None:
-        session = key_hash(session_id)
+        session = named(session_id)
         for _ in range(10):
             tokens = await self._tokens(session)
             plan = Plan()
-            plan.mind_listed(at(TOKENS, session), list(tokens))
-            for known, (_, elsewhere, until) in tokens.items():
+            plan.mind_belonging(at(SESSION, session), TOKEN, list(tokens))
+            for known, (elsewhere, until) in tokens.items():
                 if elsewhere == host:
-                    plan.bury(at(TOKEN, known))
-                    plan.unlist(at(TOKENS, session), known)
+                    self._plan_burial(plan, session, known)
                 else:
-                    self._plan_token(plan, session_id, elsewhere, known, min(until, now))
-            self._plan_token(plan, session_id, host, hashed, inf)
-            plan.say(session)
+                    self._plan_token(plan, session, elsewhere, known, min(until, now))
+            self._plan_token(plan, session, host, short(hashed), inf)
+            plan.say(key_hash(session_id))
             if (await self._plans.apply([plan]))[0] is None:
                 return
         raise StoreUnavailable("too many wrote the same at once")
@@ -107,34 +106,38 @@ class CookieKeys(SessionKeys):
         Where there is such a one, or none that lasts, cookies were taken back that this server has not heard of: then those for a few
         minutes, of which nobody else knows, go too. Otherwise they stay, and whoever is at work notices nothing.
         """
-        session, plan = key_hash(session_id), Plan()
-        tokens = await self._tokens(session)
-        lasting = {hashed for hashed, (_, _, until) in tokens.items() if until == inf}
-        if lasting and lasting <= hashes:
+        session, plan = named(session_id), Plan()
+        tokens, kept = await self._tokens(session), {short(hashed) for hashed in hashes}
+        lasting = {name for name, (_, until) in tokens.items() if until == inf}
+        if lasting and lasting <= kept:
             return
-        for other in tokens.keys() - hashes:
-            plan.bury(at(TOKEN, other))
-            plan.unlist(at(TOKENS, session), other)
+        for other in tokens.keys() - kept:
+            self._plan_burial(plan, session, other)
         await self._plans.apply([plan])
 
-    def _plan_token(self, plan: Plan, session_id: str, host: str, hashed: str, until: float) -> None:
-        said = [session_id, host, until if until < inf else None]
-        session, sealed = key_hash(session_id), self._sealed(json.dumps(said).encode(), TOKEN, hashed)
-        listed = at(TOKENS, session)
-        plan.put_beside(at(TOKEN, hashed), f"{session} {sealed}", at(SESSION, session), listed, hashed)
+    def _plan_burial(self, plan: Plan, session: str, name: str) -> None:
+        plan.bury(at(TOKEN, name))
+        plan.take_out(at(SESSION, session), f"{TOKEN}:{name}")
 
-    async def _tokens(self, session: str) -> dict[str, tuple[str, str, float]]:
-        """Those of a session, by its hash."""
-        found = await self._listed(at(TOKENS, session), TOKEN)
-        return {hashed: self._token(hashed, value) for hashed, value in found.items() if value != _BURIED}
+    def _plan_token(self, plan: Plan, session: str, host: str, name: str, until: float) -> None:
+        said = json.dumps([host, until if until < inf else None], separators=(",", ":"))
+        owner = f"{SESSION}:{session}"
+        sealed = self._sealed(said.encode(), f"{TOKEN} of {owner}", name)
+        plan.put_beside(at(TOKEN, name), f"{owner}\n{sealed}", at(SESSION, session))
 
-    def _token(self, hashed: str, value: str) -> tuple[str, str, float]:
-        """Session, host and end."""
-        session_id, host, until = json.loads(self._opened(value.partition(" ")[2], TOKEN, hashed))
-        return session_id, host, inf if until is None else until
+    async def _tokens(self, session: str) -> dict[str, tuple[str, float]]:
+        """Those of a session, by its name: host and end of each."""
+        found = await self._belonging(at(SESSION, session), TOKEN)
+        return {name: self._token(name, value)[1:] for name, value in found.items() if value != _BURIED}
+
+    def _token(self, name: str, value: str) -> tuple[str, str, float]:
+        """The session's name, host and end. It is sealed for that session: one that is moved to another opens nothing."""
+        owner, _, sealed = value.partition("\n")
+        host, until = json.loads(self._opened(sealed, f"{TOKEN} of {owner}", name))
+        return owner.partition(":")[2], host, inf if until is None else until
 
 
-def _lapsed(tokens: Mapping[str, tuple[str, str, float]], host: str, until: float) -> list[str]:
+def _lapsed(tokens: Mapping[str, tuple[str, float]], host: str, until: float) -> list[str]:
     """All but the newest: a browser may have been given that one and not have taken it."""
-    lives = sorted((life, hashed) for hashed, (_, at, life) in tokens.items() if at == host and life < until)
-    return [hashed for _, hashed in lives[:-1]]
+    lives = sorted((life, name) for name, (at, life) in tokens.items() if at == host and life < until)
+    return [name for _, name in lives[:-1]]

@@ -30,11 +30,13 @@ def problems(info: Mapping[str, Any]) -> list[str]:
 
 
 def state(info: Mapping[str, Any]) -> str:
-    """`evicts`, `filling` from 80 % on, or `ok`."""
+    """`evicts`, `full`, `filling` from 80 % on, or `ok`."""
     if _policy(info) != "noeviction":
         return "evicts"
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
-    return "filling" if most and used >= _FILLING * most else "ok"
+    if not most or used < _FILLING * most:
+        return "ok"
+    return "full" if used >= most else "filling"
 
 
 def _policy(info: Mapping[str, Any]) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from sso.errors import StoreUnavailable
 
 from .connection import Server
-from .scripts import APPLY, APPLY_IF_ROOM, ERA, STREAM, TURN, Script
+from .owned import APPLY, APPLY_IF_ROOM
+from .scripts import ERA, STREAM, TURN, Script
 
 _TRIES = 25
-_ENOUGH = 104  # characters of a value that no other value begins with: a hash, a key's name, and a nonce
+_ENOUGH = 16  # bytes that no other sealed value begins with: a key's name and a nonce
 
 
 class Plan:
@@ -22,25 +23,44 @@ class Plan:
         self.guards: list[list[Any]] = []
         self._writes: list[list[Any]] = []
         self._keys: set[str] = set()
-        self._said: set[str] = set()
+        self._said: set[bytes] = set()
 
     def mind(self, key: str, kept: str | None) -> None:
-        """Nothing is done where something else than `kept` stands there by now."""
-        self.guards.append(["is", key, kept[:_ENOUGH] if kept else ""])
-        self._keys.add(key)
+        """Nothing is done where something else than `kept` stands there by now; what belongs to it is another matter."""
+        self._guard("sealed", key, sealed_of(kept)[:_ENOUGH] if kept else "")
 
-    def mind_listed(self, key: str, names: list[str]) -> None:
-        """Nothing is done where anything was added or taken away."""
-        self.guards.append(["listed", key, names])
-        self._keys.add(key)
+    def mind_version(self, key: str, version: int) -> None:
+        """Nothing is done where another version stands there by now; 0: any."""
+        self._guard("begins", key, f"{version} " if version else "")
 
-    def put(self, key: str, value: str, until: float, *, limit: str = "") -> None:
-        """`limit`: a key that it does not outlive."""
-        self._write("put", key, value, _ms(until), limit)
+    def mind_belonging(self, owner: str, kind: str, names: list[str]) -> None:
+        """Nothing is done where anything of that kind was added to it or taken away."""
+        self._guard("owns", owner, [f"{kind}:{name}" for name in names], f"{kind}:")
 
-    def put_beside(self, key: str, value: str, owner: str, listed: str, name: str) -> None:
-        """It lasts as long as `owner` (a day, where that is not known), and is found by its list."""
-        self._write("put_beside", key, value, owner, listed, name)
+    def put(self, key: str, value: str, until: float) -> None:
+        self._write("put", key, value, _ms(until))
+
+    def keep(self, key: str, sealed: str, until: float, *, owner: str = "-", limit: str = "") -> None:
+        """What belongs to it goes on to. `owner`: as `kind:name`; `limit`: a key that it does not outlive."""
+        self._write("keep", key, owner, sealed, _ms(until), limit)
+
+    def put_beside(self, key: str, value: str, owner: str) -> None:
+        """It belongs to that key, and lasts as long (a day, where that is not known)."""
+        self._write("put_beside", key, value, owner)
+
+    def add(self, owner: str, name: str) -> None:
+        """`name`, as `kind:name`, belongs to it."""
+        self._write("add", owner, name)
+
+    def take_out(self, owner: str, name: str) -> None:
+        self._write("take_out", owner, name)
+
+    def bury_belonging(self, owner: str, kind: str) -> None:
+        self._write("bury_belonging", owner, f"{kind}:")
+
+    def last_as_long(self, owner: str) -> None:
+        """Whatever belongs to it."""
+        self._write("last_as_long", owner)
 
     def list(self, key: str, name: str, until: float) -> None:
         self._write("list", key, name, _ms(until))
@@ -55,16 +75,13 @@ class Plan:
         """It is nothing from now on, and is known to be."""
         self._write("bury", key)
 
-    def bury_listed(self, listed: str, prefix: str) -> None:
-        self._write("bury_listed", listed, prefix)
-
-    def last_as_long(self, owner: str, listed: str, prefix: str) -> None:
-        """What the list names, as its owner."""
-        self._write("last_as_long", owner, listed, prefix)
-
     def say(self, hashed: str) -> None:
-        """Whoever has read this is to read it again."""
-        self._said.add(hashed)
+        """Whoever has read this, by the hash that all call it by, is to read it again."""
+        self._said.add(bytes.fromhex(hashed))
+
+    def _guard(self, what: str, key: str, *rest: Any) -> None:
+        self.guards.append([what, key, *rest])
+        self._keys.add(key)
 
     def _write(self, what: str, key: str, *rest: Any) -> None:
         self._writes.append([what, key, *rest])
@@ -75,9 +92,10 @@ class Plan:
         return self._keys
 
     def text(self, by: str, era: str) -> str:
-        said = " ".join(sorted(self._said))
-        # An empty list becomes an object in Lua, which is empty all the same.
-        return json.dumps({"guards": self.guards, "writes": self._writes, "say": said, "by": by, "era": era})
+        said = b"".join(sorted(self._said)).decode("latin-1")
+        plan = {"guards": self.guards, "writes": self._writes, "say": said, "by": by, "era": era}
+        # An empty list becomes an object in Lua, which is empty all the same; a character that is not escaped is a byte there.
+        return json.dumps(plan, ensure_ascii=False)
 
 
 class Plans:
@@ -112,6 +130,11 @@ def _found(plan: Plan, found: list[str | None]) -> dict[str, str] | None:
     if not found:
         return None
     return {guard[1]: value for guard, value in zip(plan.guards, found, strict=True) if value}
+
+
+def sealed_of(value: str) -> str:
+    """What stands after the line of who belongs to whom."""
+    return value.partition("\n")[2]
 
 
 def _ms(at: float) -> int:

@@ -14,9 +14,9 @@ STREAM, TURN, ERA = f"{PREFIX}heard", f"{PREFIX}turn", f"{PREFIX}era"
 COPIED, DOUBTED = f"{PREFIX}copied", f"{PREFIX}doubted"
 
 
-def at(kind: str, rest: str) -> str:
-    """The key of one thing, by the hash that finds it."""
-    return f"{PREFIX}{kind}:{rest}"
+def at(kind: str, name: str) -> str:
+    """The key of one thing, by the name that finds it."""
+    return f"{PREFIX}{kind}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,92 +28,14 @@ class Script:
         object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _script(text: str, *, when_full: bool = True) -> Script:
+def script(text: str, *, when_full: bool = True) -> Script:
     return Script(f"#!lua{' flags=allow-oom' if when_full else ''}\n{text}")
 
 
-# Plans (plan.py), each applied whole or not at all, by itself. Of each, in order: nothing where it was applied, else what stands
-# under the keys that it minds.
-_APPLY = """
-local function sooner(at, limit)
-  if limit ~= '' then
-    local known = redis.call('PEXPIRETIME', limit)
-    if known > 0 and known < at then return known end
-  end
-  return at
-end
-local function lasts(key, at)
-  if redis.call('PEXPIREAT', key, at, 'NX') == 0 then redis.call('PEXPIREAT', key, at, 'GT') end
-end
-local does = {}
-function does.put(key, value, at, limit)
-  redis.call('SET', key, value, 'PXAT', string.format('%.0f', sooner(at, limit)))
-end
-function does.put_beside(key, value, owner, listed, name)
-  local at = redis.call('PEXPIRETIME', owner)
-  if at <= 0 then at = redis.call('TIME')[1] * 1000 + 86400000 end
-  at = string.format('%.0f', at)
-  redis.call('SET', key, value, 'PXAT', at)
-  redis.call('HSET', listed, name, '')
-  lasts(listed, at)
-end
-function does.list(key, name, at)
-  redis.call('HSET', key, name, '')
-  lasts(key, string.format('%.0f', at))
-end
-function does.unlist(key, name) redis.call('HDEL', key, name) end
-function does.drop(key) redis.call('DEL', key) end
-function does.bury(key) redis.call('SET', key, '-', 'KEEPTTL', 'XX') end
-function does.bury_listed(listed, prefix)
-  for _, name in ipairs(redis.call('HKEYS', listed)) do does.bury(prefix .. name) end
-  redis.call('DEL', listed)
-end
-function does.last_as_long(owner, listed, prefix)
-  local at = redis.call('PEXPIRETIME', owner)
-  if at <= 0 then return end
-  at = string.format('%.0f', at)
-  redis.call('PEXPIREAT', listed, at)
-  for _, name in ipairs(redis.call('HKEYS', listed)) do redis.call('PEXPIREAT', prefix .. name, at) end
-end
-local function stands(guard)
-  if guard[1] == 'listed' then
-    if redis.call('HLEN', guard[2]) ~= #guard[3] then return false end
-    for _, name in ipairs(guard[3]) do
-      if redis.call('HEXISTS', guard[2], name) == 0 then return false end
-    end
-    return true
-  end
-  local kept = redis.call('GET', guard[2])
-  if guard[3] == '' then return kept == false end
-  return kept and string.sub(kept, 1, #guard[3]) == guard[3]
-end
-local function apply(plan)
-  for _, guard in ipairs(plan.guards) do
-    if not stands(guard) then
-      local found = {}
-      for i, each in ipairs(plan.guards) do found[i] = each[1] == 'is' and redis.call('GET', each[2]) end
-      return found
-    end
-  end
-  for _, write in ipairs(plan.writes) do does[write[1]](unpack(write, 2)) end
-  if #plan.say > 0 then
-    redis.call('SET', KEYS[3], plan.era, 'NX')
-    local turn = redis.call('INCR', KEYS[2])
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', 10000, turn .. '-1', 'by', plan.by, 'keys', plan.say)
-  end
-  return {}
-end
-local done = {}
-for i, text in ipairs(ARGV) do done[i] = apply(cjson.decode(text)) end
-return done
-"""
-APPLY = _script(_APPLY)
-APPLY_IF_ROOM = _script(_APPLY, when_full=False)
-
-READ = _script("return redis.call('MGET', unpack(KEYS))")
+READ = script("return redis.call('MGET', unpack(KEYS))")
 
 # What a list names, with what each stands for; names of what is gone are dropped.
-LISTED = _script(
+LISTED = script(
     """
 local found = {}
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
@@ -129,21 +51,10 @@ return found
 """
 )
 
-# A cookie, its session and its shift. Each value begins with the hash of the next.
-COOKIE = _script(
-    """
-local token = redis.call('GET', KEYS[1])
-if not token or token == '-' then return {token} end
-local session = redis.call('GET', ARGV[1] .. string.sub(token, 1, 64))
-if not session then return {token} end
-return {token, session, redis.call('GET', ARGV[2] .. string.sub(session, 1, 64))}
-"""
-)
-
-TAKE = _script("return redis.call('GETDEL', KEYS[1])")
+TAKE = script("return redis.call('GETDEL', KEYS[1])")
 
 # KEYS: the code. ARGV: now, its end, when it may be forgotten.
-FIRST_TIME = _script(
+FIRST_TIME = script(
     """
 local known = redis.call('GET', KEYS[1])
 if known and tonumber(known) > tonumber(ARGV[1]) then return 0 end
@@ -152,7 +63,7 @@ return 1
 """
 )
 
-TALLY = _script(
+TALLY = script(
     """
 local count, expires = 0, ARGV[2]
 local known = redis.call('HMGET', KEYS[1], 'count', 'expires')
@@ -162,15 +73,15 @@ redis.call('PEXPIREAT', KEYS[1], ARGV[3])
 return count + 1
 """
 )
-TAKE_BACK = _script(
+TAKE_BACK = script(
     """
 if tonumber(redis.call('HGET', KEYS[1], 'count') or 0) > 0 then redis.call('HINCRBY', KEYS[1], 'count', -1) end
 """
 )
-DROP = _script("return redis.call('DEL', KEYS[1])")
+DROP = script("return redis.call('DEL', KEYS[1])")
 
 # A fence is the server's microseconds, and higher than the last: higher also than those of a server that this one took the place of.
-TAKE_LEASE = _script(
+TAKE_LEASE = script(
     """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return false end
@@ -181,24 +92,24 @@ redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', 86400000)
 return string.format('%.0f', fence)
 """
 )
-RENEW_LEASE = _script(
+RENEW_LEASE = script(
     """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 )
-DROP_LEASE = _script("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
+DROP_LEASE = script("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
 
-VERSION = _script("return redis.call('GETRANGE', KEYS[1], 0, 19)")
+VERSION = script("return redis.call('GETRANGE', KEYS[1], 0, 19)")
 
-READ_COPIED = _script(
+READ_COPIED = script(
     """
 local known = redis.call('HMGET', KEYS[1], 'history', 'place')
 return {known[1], known[2], redis.call('GET', KEYS[2])}
 """
 )
 # ARGV: history, place, doubt, until when there is doubt.
-NOTE_COPIED = _script(
+NOTE_COPIED = script(
     """
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
 local line = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''
@@ -211,7 +122,7 @@ return 1
 )
 
 # Whose history this is, its turn, and what was said since. ARGV: history, turn, a name for a new era.
-HEARD = _script(
+HEARD = script(
     """
 redis.call('SET', KEYS[3], ARGV[3], 'NX')
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''

@@ -10,14 +10,13 @@ from sso.shift import Shift
 
 from ..base import key_hash
 from ..values import session_of
-from .kept import DAY, Kept
-from .plan import Plan
+from .kept import DAY, Kept, named
+from .plan import Plan, sealed_of
 from .scripts import at
 from .shifts import BY_SID, SHIFT, ShiftKeys
 
-SESSION, OF_SHIFT, ON_DEVICE = "session", "of", "on"
-TOKEN, TOKENS = "token", "tokens"  # a cookie; those of a session
-JAR, JARS = "jar", "jars"  # a log-on at a system; those of a session
+SESSION, ON_DEVICE = "session", "on"
+TOKEN, JAR = "token", "jar"  # a cookie, and a log-on at a system: they belong to a session
 _AT_ONCE = 50  # sessions in one write
 
 
@@ -34,49 +33,50 @@ class SessionKeys(ShiftKeys, Kept):
 
     def _plan_session(self, plan: Plan, known: Mapping[str, str], session: Session, shift: Shift | None = None) -> None:
         """`shift`: one that is written with it, which bounds how long it is kept."""
-        hashed, shift_hash = key_hash(session.id), key_hash(session.shift_id)
-        key = at(SESSION, hashed)
+        name, shift_name = named(session.id), named(session.shift_id)
+        key = at(SESSION, name)
         plan.mind(key, known.get(key))
         if key in known:
-            kept = self._session(hashed, known[key])
+            kept = self._session(name, known[key])
             if kept.ended is not None:
                 return
             session = session.heard_of(kept)
-        until = self._plan_value(plan, session, hashed, shift_hash)
-        plan.list(at(OF_SHIFT, shift_hash), hashed, until)
+        until = self._plan_value(plan, session, name, shift_name)
+        plan.add(at(SHIFT, shift_name), f"{SESSION}:{name}")
         if session.provider_session:
-            plan.list(at(BY_SID, key_hash(session.provider_session)), shift_hash, until)
+            plan.list(at(BY_SID, named(session.provider_session)), shift_name, until)
         if session.device.id:
-            device = at(ON_DEVICE, key_hash(session.device.id))
+            device = at(ON_DEVICE, named(session.device.id))
             if session.ended is None:
-                plan.list(device, hashed, until)
+                plan.list(device, name, until)
             else:
-                plan.unlist(device, hashed)
-        plan.say(hashed)
+                plan.unlist(device, name)
+        plan.say(key_hash(session.id))
 
-    def _plan_value(self, plan: Plan, session: Session, hashed: str, shift_hash: str) -> float:
-        key, until = at(SESSION, hashed), forgotten(session)
-        sealed = self._sealed_fields(asdict(session), SESSION, hashed)
-        plan.put(key, f"{shift_hash} {sealed}", until, limit=at(SHIFT, shift_hash))
-        for listed, kind in ((TOKENS, TOKEN), (JARS, JAR)):
-            plan.last_as_long(key, at(listed, hashed), at(kind, ""))
+    def _plan_value(self, plan: Plan, session: Session, name: str, shift_name: str) -> float:
+        key, until = at(SESSION, name), forgotten(session)
+        sealed, shift = self._sealed_fields(asdict(session), SESSION, name), at(SHIFT, shift_name)
+        plan.keep(key, sealed, until, owner=f"{SHIFT}:{shift_name}", limit=shift)
+        plan.last_as_long(key)
         return until
 
     async def session(self, session_id: str) -> Session | None:
-        hashed = key_hash(session_id)
-        value = await self._value(at(SESSION, hashed))
-        return self._session(hashed, value) if value else None
+        name = named(session_id)
+        value = await self._value(at(SESSION, name))
+        return self._session(name, value) if value else None
 
     async def of_shift(self, shift_id: str) -> list[Session]:
-        return await self._sessions(at(OF_SHIFT, key_hash(shift_id)))
+        found = await self._belonging(at(SHIFT, named(shift_id)), SESSION)
+        return [self._session(name, value) for name, value in found.items()]
 
     async def sessions_on(self, device_id: str) -> list[Session]:
-        found = [s for s in await self._sessions(at(ON_DEVICE, key_hash(device_id))) if s.ended is None]
-        return sorted(found, key=lambda session: -session.created)
+        listed = await self._listed(at(ON_DEVICE, named(device_id)), SESSION)
+        found = [self._session(name, value) for name, value in listed.items()]
+        return sorted((one for one in found if one.ended is None), key=lambda session: -session.created)
 
     async def by_provider_session(self, issuer: str, sid: str) -> list[Shift]:
         """Those whose latest sign-on was by it, and those in which a session was seated by it, whether that goes on or not."""
-        found = await self._shifts(at(BY_SID, key_hash(sid)))
+        found = await self._shifts(at(BY_SID, named(sid)))
         return [s for s in found if s.principal.issuer == issuer and await self._seated_by(s, sid)]
 
     async def _seated_by(self, shift: Shift, sid: str) -> bool:
@@ -96,26 +96,22 @@ class SessionKeys(ShiftKeys, Kept):
             done = await self._plans.apply([self._touched(session, kept) for session, kept in waiting])
             again: list[tuple[Session, str | None]] = []
             for (session, _), found in zip(waiting, done, strict=True):
-                value = found.get(at(SESSION, key_hash(session.id))) if found else None
+                value = found.get(at(SESSION, named(session.id))) if found else None
                 if value:  # none: it is gone
                     again.append((session, value))
             waiting = again
 
     def _touched(self, session: Session, value: str | None) -> Plan:
-        plan, hashed = Plan(), key_hash(session.id)
-        plan.mind(at(SESSION, hashed), value)
-        kept = self._session(hashed, value) if value else None
+        plan, name = Plan(), named(session.id)
+        plan.mind(at(SESSION, name), value)
+        kept = self._session(name, value) if value else None
         if kept is not None and kept.ended is None and kept.last_seen < session.last_seen:
             kept.last_seen = session.last_seen
-            self._plan_value(plan, kept, hashed, key_hash(kept.shift_id))
+            self._plan_value(plan, kept, name, named(kept.shift_id))
         return plan
 
-    async def _sessions(self, listed: str) -> list[Session]:
-        return [self._session(hashed, value) for hashed, value in (await self._listed(listed, SESSION)).items()]
-
-    def _session(self, hashed: str, value: str) -> Session:
-        _, _, sealed = value.partition(" ")
-        return session_of(self._opened_fields(sealed, SESSION, hashed))
+    def _session(self, name: str, value: str) -> Session:
+        return session_of(self._opened_fields(sealed_of(value), SESSION, name))
 
 
 def forgotten(session: Session) -> float:

@@ -10,15 +10,16 @@ from typing import Any
 from sso.seal import Seal
 from sso.session import Session
 
-from ..base import Heard, key_hash
+from ..base import Heard
 from .codes import CodeKeys
 from .connection import Server
 from .cookies import REVOKED, CookieKeys
-from .kept import DAY
+from .kept import DAY, named
 from .leases import LeaseKeys
 from .plan import Plan, Plans
 from .scripts import COPIED, DOUBTED, ERA, HEARD, NOTE_COPIED, READ_COPIED, STREAM, TURN, at
 
+_HASH = 64  # hexadecimal digits
 _DOUBTED_FOR = 2 * DAY  # longer than any shift, and the day after it
 
 
@@ -46,6 +47,10 @@ class RedisStore(CodeKeys, CookieKeys, LeaseKeys):
         self._name = secrets.token_hex(8)
         self._plans = Plans(server, self._name)
 
+    async def begin(self) -> None:
+        """Whoever comes first waits for no connection. Raises StoreUnavailable."""
+        await self._server.begin()
+
     async def close(self) -> None:
         await self._server.close()
 
@@ -57,12 +62,12 @@ class RedisStore(CodeKeys, CookieKeys, LeaseKeys):
         if since is None or len(found) < 3:
             return Heard(place, None)
         said = zip(found[2][::2], found[2][1::2], strict=True)
-        return Heard(place, frozenset(key for by, keys in said if by != self._name for key in keys.split()))
+        return Heard(place, frozenset(key for by, keys in said if by != self._name for key in _hashes(keys)))
 
     async def note_revoked(self, device_id: str, until: float) -> list[Session]:
         """Nobody is seated on this device any more; who still is."""
-        plan, hashed = Plan(), key_hash(device_id)
-        plan.put(at(REVOKED, hashed), "revoked", until + DAY)
+        plan = Plan()
+        plan.put(at(REVOKED, named(device_id)), "revoked", until + DAY)
         await self._plans.apply([plan])
         return await self.sessions_on(device_id)
 
@@ -89,3 +94,9 @@ class RedisStore(CodeKeys, CookieKeys, LeaseKeys):
         """Nothing of it where a server with another history is there by now. What is empty stays as it is."""
         until = str(int((time.time() + _DOUBTED_FOR) * 1000))
         await self._server.run(NOTE_COPIED, [COPIED, DOUBTED], [history, place, doubt, until])
+
+
+def _hashes(said: str) -> list[str]:
+    """As everybody calls them: they are kept as the bytes that they are."""
+    data = said.encode("latin-1").hex()
+    return [data[at : at + _HASH] for at in range(0, len(data), _HASH)]

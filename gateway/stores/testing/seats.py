@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 from sso.session import token_hash
 
@@ -73,6 +74,27 @@ class SeatContract(Opened):
         assert kept_shift is not None
         assert (kept.ended, kept.end_reason) == (T0 + 5, "signed-off")
         assert (kept_shift.ended, kept_shift.end_reason) == (T0 + 5, "signed-off")
+
+    async def test_a_shift_s_tokens_go_with_its_end(self) -> None:
+        """Whoever ends it has them in hand; a store keeps none of one that is over."""
+        tokens: dict[str, Any] = {"id_token": "head.claims.signature", "refresh_token": "refresh-me"}
+        await self.store.seat(shift(**tokens), session(), MAIN, token_hash("token"))
+        assert await self.store.shift("shift-1") == shift(**tokens)
+        await self.store.put_shift(shift(**tokens, ended=T0 + 5, end_reason="signed-off"))
+        assert await (await self.open()).shift("shift-1") == shift(ended=T0 + 5, end_reason="signed-off")
+
+    async def test_who_writes_without_the_id_token_leaves_the_one_that_is_kept(self) -> None:
+        """It is most of a shift, and nobody holds it longer than for a sign-on; a later one takes its place."""
+        first, second = "first", "second"
+        await self.store.put_shift(shift(id_token=first))
+        await self.store.put_shift(shift(provider_away=True))
+        kept = await (await self.open()).shift("shift-1")
+        assert kept == shift(id_token=first, provider_away=True)
+        await self.store.put_shift(shift(id_token=second, renewed=1))
+        await self.store.put_shift(shift(renewed=1, put_off=60.0))
+        kept = await self.store.shift("shift-1")
+        assert kept is not None
+        assert (kept.id_token, kept.put_off) == (second, 60.0)
 
     async def test_what_was_last_seen_is_written(self) -> None:
         """Idle time goes on from there after a restart."""

@@ -21,6 +21,16 @@
 {{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $place) | default (get (dict "https" "443" "http" "80" "postgresql" "5432") $scheme) -}}
 {{- end }}
 
+{{/* The ports of an address that may name several servers, as a JSON list. */}}
+{{- define "lanyard.portsOf" -}}
+{{- $url := . -}}
+{{- $ports := list -}}
+{{- range splitList "," (regexReplaceAll "^[a-z+]+://([^/@]*@)?([^/?]*).*$" $url "${2}") }}
+{{- $ports = append $ports (include "lanyard.portOf" (printf "%s://%s" (regexFind "^[a-z]+" $url) .)) -}}
+{{- end -}}
+{{- toJson $ports -}}
+{{- end }}
+
 {{/* The ports of a system: its own, and those of the further addresses in its options, such as where it gives tokens. */}}
 {{- define "lanyard.systemPorts" -}}
 {{- $ports := list (include "lanyard.portOf" .upstream) -}}

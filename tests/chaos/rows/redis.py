@@ -173,7 +173,7 @@ F13 = Row(
     "Redis has no memory left",
     "alarm at 80 %; 0 keys evicted, everybody who is signed on works on; a new sign-on is told 503; a server that may "
     "evict is refused at the start",
-    "for a newcomer: “Your session could not be read”",
+    "for a newcomer: “Nobody more can be signed on just now”",
     "a server with `allkeys-lru`, which the start refuses (`tests/gateway/stores`)",
     full,
     Dose(rate=100, seconds=1),

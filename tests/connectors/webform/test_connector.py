@@ -68,6 +68,16 @@ async def test_the_system_s_cookies_are_kept_here_and_sent_there() -> None:
     assert [v for n, v in sent.headers if n == b"cookie"] == [b"theme=dark; SID=1"]
 
 
+async def test_cookies_that_another_gateway_was_given_are_the_ones_that_are_sent() -> None:
+    """The session is read anew then, and is the same one: what was sent before counts no more."""
+    made, live = connector(), session()
+    await made.absorb(live, asked(), html(b"x", b"text/html", (b"set-cookie", b"SID=1; Path=/")))
+    await made.prepare(asked(), PERMIT, live)
+    elsewhere = [{**live.state["cookies"][0], "value": "2"}]
+    sent = await made.prepare(asked(), PERMIT, UpstreamSession(live.id, "pas", {"cookies": elsewhere}))
+    assert (b"cookie", b"SID=2") in sent.headers
+
+
 async def test_two_sessions_have_two_jars() -> None:
     """One session's cookie is never sent for another."""
     made, one, two = connector(), session(), UpstreamSession("s2", "pas", {"cookies": []})

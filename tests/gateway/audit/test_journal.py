@@ -47,6 +47,15 @@ async def test_what_is_acknowledged_can_be_read_at_once(journal: Journal, tmp_pa
     assert (event["seq"], event["type"], event["at"], event["writer"]) == (sequence, "login.ok", 5.0, "gateway")
 
 
+async def test_what_happened_together_is_written_in_its_order(journal: Journal, tmp_path: Path) -> None:
+    """Several events of one sign-on wait once for the disk; the last one's sequence comes back."""
+    kinds = EventType.LOGIN_OK, EventType.SHIFT_STARTED, EventType.SESSION_SEATED
+    sequence = await journal.record(*(AuditEvent(kind, 5.0, {"subject": "n-1"}) for kind in kinds))
+    written = events(tmp_path)
+    assert [event["type"] for event in written] == [kind.value for kind in kinds]
+    assert written[-1]["seq"] == sequence == 3
+
+
 async def test_an_intent_says_who_what_where_and_under_which_rule(journal: Journal, tmp_path: Path) -> None:
     """An auditor finds every answer in the one event."""
     decision = Permit(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.app import open_gateway
-from gateway.assembly import seal_of
 from gateway.config import load
 from gateway.errors import ConfigError
 from gateway.installation import opened_store
+from gateway.keys import seal_of
 from gateway.stores.opening import open_store, redis_problems
 from gateway.stores.replicated import ReplicatedStore
 from gateway.stores.testing import MAIN, session, shift

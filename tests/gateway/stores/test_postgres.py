@@ -192,6 +192,17 @@ async def until_it_answers(store: PostgresStore) -> None:
                 await asyncio.sleep(0.05)
 
 
+async def test_whoever_comes_first_finds_every_connection_made(gateways: Gateways) -> None:
+    """In a rush they would all be made at once, while those who are at work wait."""
+    store, made = gateways.stores[0], list[object]()
+    listen(store._engine, "connect", lambda connection, _: made.append(connection))
+    await store.begin()
+    known = len(made)
+    assert known >= 5
+    await asyncio.gather(*(store.session("session-1") for _ in range(20)))
+    assert len(made) == known
+
+
 async def test_a_sign_on_is_one_statement(gateways: Gateways) -> None:
     """Whoever signs on waits for one answer; who joins a shift for more, and gets the same."""
     store, asked = gateways.stores[0], list[str]()
@@ -209,6 +220,18 @@ async def test_a_sign_on_is_one_statement(gateways: Gateways) -> None:
     await store.seat(shift(renewed=1), session("session-2"), MAIN, token_hash("another"))
     assert await store.shift("shift-1") == shift(renewed=1)
     assert [one.id for one in await store.of_shift("shift-1")] == ["session-1", "session-2"]
+
+
+async def test_a_cookie_that_is_another_session_s_seats_nobody(gateways: Gateways) -> None:
+    """Neither shift nor session is there then: two people are never behind one cookie."""
+    store = gateways.open()
+    await store.seat(shift(), session(), MAIN, token_hash("token"))
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift("shift-2"), session("session-2", "shift-2"), MAIN, token_hash("token"))
+    assert await store.shift("shift-2") is None
+    assert await store.session("session-2") is None
+    with pytest.raises(StoreUnavailable):
+        await store.seat(shift(), session("session-2"), MAIN, token_hash("token"))
 
 
 async def test_a_seat_that_is_written_again_comes_to_the_same(gateways: Gateways) -> None:

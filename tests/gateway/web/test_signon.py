@@ -208,6 +208,7 @@ async def test_sign_off_visits_every_origin_and_ends_at_the_provider(house: Fron
     assert stop.headers["location"].startswith(f"{house.provider.issuer}/end?")
     onward = parse_qs(urlsplit(stop.headers["location"]).query)
     assert onward["post_logout_redirect_uri"] == [f"{MAIN}/signed-off"]
+    assert onward["id_token_hint"][0].count(".") == 2, "so that the provider asks nobody whether they mean it"
     assert "__Host-lanyard" not in tab.cookies["records.localhost:8080"]
     assert tab.cookies["pas.records.localhost:8080"] == {}
     assert len(await house.events("shift.ended")) == 1

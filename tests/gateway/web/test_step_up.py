@@ -46,9 +46,9 @@ SSO = {"acr_values": ["aal1", "aal2"], "step_up_acr_values": ["aal3"]}
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[Front]:
+async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Front]:
     """Devices are only observed, so that what is asked for is the proof."""
-    async with front(tmp_path, systems=SYSTEMS, sso=SSO) as opened:
+    async with front(tmp_path, gateways=request.param, systems=SYSTEMS, sso=SSO) as opened:
         opened.provider.claims = dict(DOCTOR)
         yield opened
 

@@ -6,6 +6,7 @@ from alembic import op
 from sqlalchemy import BigInteger, Column, Float, Integer, String, Text
 
 revision, down_revision = "0001", None
+oldest = "0001"  # whose releases may go on with what this makes
 
 
 def upgrade() -> None:

@@ -6,6 +6,7 @@ from alembic import op
 from sqlalchemy import BigInteger, Column, DateTime, Double, Integer, LargeBinary, Text, inspect, text
 
 revision, down_revision = "0002", "0001"
+oldest = "0001"  # whose releases may go on with what this makes
 
 _SCHEMA = "journal"
 

@@ -15,7 +15,8 @@ import redis
 
 from gateway.store_places import RedisPlace, redis_place
 from gateway.stores.redis.connection import Server
-from gateway.stores.redis.scripts import APPLY_IF_ROOM, READ
+from gateway.stores.redis.owned import APPLY_IF_ROOM
+from gateway.stores.redis.scripts import READ
 from sso.errors import StoreFull, StoreUnavailable
 from tests.counterparts.redis_servers import RedisServer, redis_server
 from tests.counterparts.slow_way import slow_way
@@ -156,6 +157,21 @@ async def test_a_server_that_hangs_is_given_up_within_a_second(tmp_path: Path) -
         await server.close()
 
 
+async def test_whoever_waits_for_room_does_not_find_out_once_more(tmp_path: Path) -> None:
+    """More than there is room for at once, of a server that stands still: nobody waits longer than for one answer."""
+    with redis_server(tmp_path) as running:
+        server = Server(redis_place(running.url), password=running.password, timeout=2.0)
+        await server.run(READ, ["key"])
+        running.stand_still()
+        begun = time.monotonic()
+        told = await asyncio.gather(*(server.run(READ, ["key"]) for _ in range(64)), return_exceptions=True)
+        assert {type(one) for one in told} == {StoreUnavailable}
+        assert time.monotonic() - begun < 3.5, "twice as long as an answer is waited for"
+        running.go_on()
+        await _until_it_answers(server)
+        await server.close()
+
+
 async def test_a_server_that_was_killed_is_back_when_it_is(tmp_path: Path) -> None:
     """Without a restart, by a connection of its own; it is known to have begun anew (F09)."""
     with redis_server(tmp_path) as running:
@@ -236,6 +252,25 @@ async def test_a_script_that_may_not_run_says_what_to_do(redis_running: RedisSer
     with pytest.raises(StoreUnavailable, match=r"docs/redis\.md"):
         await server.run(READ, ["key"])
     await server.close()
+
+
+async def test_a_server_that_takes_no_writes_is_told_as_one_that_fails(tmp_path: Path) -> None:
+    """It answers, and keeps nothing: without its replicas, or without its disk. An alarm says so, and nobody is told that it is full."""
+    heard: list[tuple[str, str]] = []
+    with redis_server(tmp_path) as running, running.client() as client:
+        server = Server(
+            redis_place(running.url), password=running.password, timeout=5.0, alarm=lambda *said: heard.append(said)
+        )
+        client.config_set("min-replicas-to-write", 1)
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="takes no writes") as told:
+                await server.run(READ, ["key"])
+            assert not isinstance(told.value, StoreFull)
+        assert heard == [("session-store", "failing")]
+        client.config_set("min-replicas-to-write", 0)
+        await _until_it_answers(server)
+        assert heard[-1] == ("session-store", "ok")
+        await server.close()
 
 
 async def test_what_does_not_fit_any_more_is_refused_as_such(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks import tokens
 from demo.ports import free_port
 from gateway.errors import ConfigError
 from gateway.store_places import redis_place
@@ -97,8 +97,9 @@ async def test_a_seat_is_one_round_trip_and_a_few_kilobytes(tmp_path: Path) -> N
         client.config_resetstat()
         before = client.info("memory")["used_memory"]
         for number in range(many):
-            tokens = {"id_token": secrets.token_urlsafe(675), "refresh_token": secrets.token_urlsafe(300)}
-            own = shift(f"{number:032}", replace(NURSE, subject=str(number)), provider_session=str(number), **tokens)
+            said = tokens.claims(NURSE.issuer, "gateway", str(number), int(T0), f"nonce-{number}")
+            given = {"id_token": tokens.unsigned(said), "refresh_token": tokens.refresh_token()}
+            own = shift(f"{number:032}", replace(NURSE, subject=str(number)), provider_session=said["sid"], **given)
             one = session(f"s{number:031}", own.id, device=replace(session().device, id=str(number)))
             await store.seat(own, one, MAIN, token_hash(str(number)))
         asked = client.info("commandstats")
@@ -106,7 +107,7 @@ async def test_a_seat_is_one_round_trip_and_a_few_kilobytes(tmp_path: Path) -> N
         used = (client.info("memory")["used_memory"] - before) / many
         await store.close()
     assert asked_of <= many + 2
-    assert used < 5.5 * 1024
+    assert used < 4 * 1024
 
 
 async def test_a_user_with_the_rights_on_the_page_may_do_all_of_it(redis_running: RedisServer) -> None:
@@ -169,6 +170,7 @@ def test_a_server_that_would_let_sessions_vanish_is_refused() -> None:
     assert "7.0 or later" in problems({**good, "redis_version": "6.0.16"})[0]
     assert len(problems({})) == 2
     assert state({**good, "used_memory": 80, "maxmemory": 100}) == "filling"
+    assert state({**good, "used_memory": 100, "maxmemory": 100}) == "full"
     assert state({**good, "used_memory": 79, "maxmemory": 100}) == "ok"
     assert state({**good, "used_memory": 79, "maxmemory": 0}) == "ok"
     assert state({"maxmemory_policy": "volatile-ttl"}) == "evicts"
@@ -193,6 +195,24 @@ async def test_a_policy_that_is_changed_while_we_run_is_said(
             client.config_set("maxmemory-policy", "noeviction")
     await memory.look()
     assert said == [("redis", "evicts"), ("redis", "ok")]
+
+
+async def test_how_full_a_server_is_is_said(
+    store: RedisStore, redis_running: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 80 % of its `maxmemory` on, and that nobody new is taken; and that there is room again (F13)."""
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr("gateway.stores.redis.memory._EVERY", 0.0)
+    memory = Memory(store, lambda *words: said.append(words))
+    with redis_running.client() as client:
+        used = int(client.info("memory")["used_memory"])
+        try:
+            for most in (int(used / 0.7), int(used / 0.85), used // 2, 0):
+                client.config_set("maxmemory", most)
+                await memory.look()
+        finally:
+            client.config_set("maxmemory", 0)
+    assert said == [("redis", "filling"), ("redis", "full"), ("redis", "ok")]
 
 
 async def test_of_many_who_write_at_once_none_is_lost(store: RedisStore, redis_running: RedisServer) -> None:

@@ -5,22 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 
 from .. import config as configuration
 from ..errors import ConfigError
 from .sending import DELIVERY
 from .telling import Notice
 from .ways import ways_of
-
-
-def alarm_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    command(
-        "alarm test",
-        alarm_test,
-        "send one message by mail and webhook, as an alarm would be",
-        "lanyard alarm test --config lanyard.toml",
-    )
 
 
 def alarm_test(given: argparse.Namespace) -> int:
