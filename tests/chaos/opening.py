@@ -87,7 +87,8 @@ def stage(
             one.program = ("tests.chaos.builds", build, str(made.control))
             if disk:
                 open_ones.enter_context(small_disk(one.folder / "data", disk))
-            open_ones.callback(_ended, one)
+        open_ones.callback(_ended, places)
+        for one in places:
             one.begin()
         for one in places:
             one.wait()
@@ -132,6 +133,11 @@ def _linked(made: Stage, open_ones: contextlib.ExitStack, name: str, port: int, 
         }
 
 
-def _ended(place: Hospital) -> None:
-    if place.process is not None and place.process.poll() is None:
-        place.stop()
+def _ended(places: list[Hospital]) -> None:
+    """All of them at once."""
+    running = [one for one in places if one.process is not None and one.process.poll() is None]
+    for one in running:
+        assert one.process is not None
+        one.process.terminate()
+    for one in running:
+        one.stop()

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from benchmarks.journal import access, one
-from gateway.assembly import journal_key
 from gateway.audit.journal import Journal
 from gateway.config import load
+from gateway.keys import journal_key
 from tests.journey.hospital import Hospital
 
 _AT_ONCE = 64
