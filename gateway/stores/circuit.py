@@ -33,11 +33,6 @@ class Circuit:
         self._watcher: threading.Thread | None = None
 
     @property
-    def failures(self) -> int:
-        """In a row, up to now."""
-        return self._failures
-
-    @property
     def open(self) -> bool:
         """Whether nobody is to ask."""
         return self._watcher is not None
