@@ -137,7 +137,10 @@ class PostgresStore(SqlStore):
             begun = time.monotonic()
             return self._heeded(attempt)
 
-        running = self._threads.submit(begin)
+        try:
+            running = self._threads.submit(begin)
+        except RuntimeError:  # closed, and somebody asks who was let in a moment before
+            raise StoreUnavailable(f"the database {self._name} is not asked any more: this gateway ends") from None
         try:
             async with own_time(lasts + 0.1):
                 return await asyncio.wrap_future(running)

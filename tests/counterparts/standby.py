@@ -27,11 +27,18 @@ def standby_of(
             yield server
 
 
-def follows(primary: PostgresServer, standby: PostgresServer) -> bool:
-    """Whether the standby has everything that the primary has now."""
-    with primary.connect("postgres") as p, standby.connect("postgres") as s:
-        (now,) = p.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or ("",)
-        return s.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (now,)).fetchone() == (True,)
+def reached(primary: PostgresServer) -> str:
+    """How far the primary has synced what was written: a place in its log."""
+    with primary.connect("postgres") as c:
+        row = c.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def has(standby: PostgresServer, place: str) -> bool:
+    """Whether the standby has everything up to there; what is written meanwhile is another matter."""
+    with standby.connect("postgres") as c:
+        return c.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (place,)).fetchone() == (True,)
 
 
 def promote(server: PostgresServer) -> None:

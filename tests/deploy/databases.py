@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.counterparts.postgres import PASSWORD, PostgresServer, postgres_server
-from tests.counterparts.standby import follows, promote, standby_of
+from tests.counterparts.standby import has, promote, reached, standby_of
 
 from .ground import DATABASES, HUB, run, until
 from .shipped import FILES
@@ -22,7 +22,8 @@ class Databases:
     db2: PostgresServer
 
     def wait_for_standby(self) -> None:
-        until(lambda: follows(self.db1, self.db2), "the standby has everything")
+        place = reached(self.db1)
+        until(lambda: has(self.db2, place), "the standby has everything")
 
     def fall_behind(self) -> None:
         """db2 hears nothing any more of what db1 acknowledges."""

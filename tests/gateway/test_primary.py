@@ -18,7 +18,7 @@ from gateway.stores.testing import session
 from sso.errors import StoreUnavailable
 from sso.seal import Seal
 from tests.counterparts.postgres import PASSWORD, PostgresServer, postgres_server
-from tests.counterparts.standby import follows, promote, standby_of
+from tests.counterparts.standby import has, promote, reached, standby_of
 
 pytestmark = pytest.mark.counterpart
 
@@ -80,8 +80,8 @@ async def test_a_store_goes_on_with_the_standby_that_was_promoted(pair: Pair) ->
     store = PostgresStore(place(primary, standby), PASSWORD, Seal([b"k" * 32]), alarm=lambda *said: told.append(said))
     try:
         await store.put_session(session("before"))
-        until = time.monotonic() + 30
-        while not follows(primary, standby):
+        until, there = time.monotonic() + 30, reached(primary)
+        while not has(standby, there):
             assert time.monotonic() < until, "it does not arrive at the standby"
             await asyncio.sleep(0.05)
         primary.signal(signal.SIGSTOP)
