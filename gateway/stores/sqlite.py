@@ -91,6 +91,8 @@ class SqliteStore(SqlStore):
         except TimeoutError:
             self._say(failing=True)
             raise StoreUnavailable("the store did not answer in time") from None
+        except RuntimeError:  # closed, and somebody asks who was let in a moment before
+            raise StoreUnavailable("the store is not asked any more: this gateway ends") from None
 
     def _in_transaction(self, work: Callable[[Connection], T]) -> T:
         try:

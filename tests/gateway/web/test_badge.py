@@ -314,7 +314,7 @@ async def test_badges_are_few_and_readable(house: Front) -> None:
 async def test_a_badge_is_registered_after_a_fresh_proof(house: Front) -> None:
     """A session that was left open makes nobody's badge its own."""
     tab = await with_badge(house)
-    house.clock.step = 299
+    house.clock.step = 280
     await tab.get(f"{MAIN}/")
     house.clock.step = 301
     assert "first show that it is you" in (await tab.get(f"{MAIN}/shift/badge")).text

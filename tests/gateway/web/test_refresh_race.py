@@ -40,7 +40,7 @@ async def due(house: Front) -> Tab:
     """A clinician whose claims are to be asked for again at the next request."""
     tab = house.tab()
     await tab.sign_on()
-    house.clock.step = 299
+    house.clock.step = 280
     assert (await tab.get(MAIN + "/")).status_code == 200
     assert refreshes(house) == []
     house.clock.step = 301
@@ -110,7 +110,7 @@ async def test_a_log_out_of_one_device_while_its_token_is_asked_about_leaves_the
     await phone.sign_on()
     house.provider.claims = {"sid": "s-2"}
     await latest.sign_on()
-    house.clock.step = 299
+    house.clock.step = 280
     assert (await phone.get(MAIN + "/")).status_code == 200
     house.clock.step, slow = 301, Slow(house)
     house.provider.replies["/token"] = Reply.json({"error": "invalid_grant"}, 400)

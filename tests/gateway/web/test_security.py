@@ -81,7 +81,7 @@ async def test_a_look_is_written_down_with_its_end(house: Front) -> None:
 async def test_a_change_asks_for_a_proof_of_the_last_minutes(house: Front, path: str) -> None:
     """An old one leads over a proof and back to the form, in the same session, by GET and by POST; nothing is changed until then."""
     tab = await officer(house)
-    house.clock.step = 299
+    house.clock.step = 280
     assert (await tab.get(DEVICES)).status_code == 200  # else it would be idle
     house.clock.step = 310
     for answer in (await tab.get(address(path)), await tab.post(address(path), {"reason": "lost", "name": "X"})):

@@ -382,7 +382,7 @@ async def test_a_role_that_is_gone_at_the_provider_is_gone_here_within_five_minu
     assert "doctor, nurse" in (await tab.sign_on()).text
     house.provider.claims = {"roles": ["nurse"]}
     assert "doctor, nurse" in (await tab.get(MAIN + "/")).text
-    house.clock.step = 299
+    house.clock.step = 280
     assert "doctor, nurse" in (await tab.get(MAIN + "/")).text
     house.clock.step = 301
     assert await settled(tab, "")
@@ -398,7 +398,7 @@ async def test_a_role_that_changed_ends_the_shift_at_every_gateway(house: Front)
         await tab.sign_on()
         token = tab.cookies[host]["__Host-lanyard"].encode()
         house.provider.claims = {"roles": ["nurse"]}
-        house.clock.step = 299
+        house.clock.step = 280
         await tab.get(MAIN + "/")
         theirs = await there.seated(token, host)
         assert theirs is not None
@@ -415,7 +415,7 @@ async def test_an_account_that_has_ended_at_the_provider_ends_the_shift(house: F
     tab = house.tab()
     await tab.sign_on()
     house.provider.replies["/token"] = Reply.json({"error": "invalid_grant"}, 400)
-    house.clock.step = 299
+    house.clock.step = 280
     await tab.get(MAIN + "/")
     house.clock.step = 301
     assert await settled(tab, "")
@@ -441,7 +441,7 @@ async def test_a_provider_that_is_away_stops_nobody_until_the_grace_is_over(tmp_
 
 async def silent_check(house: Front, tab: Tab) -> str:
     """Where a browser is sent for a silent check, its shift having no refresh token."""
-    house.clock.step = 299
+    house.clock.step = 280
     await tab.get(MAIN + "/")
     house.clock.step = 301
     away = (await tab.get(MAIN + "/shift")).headers["location"]
