@@ -28,9 +28,9 @@ def standby_of(
 
 
 def reached(primary: PostgresServer) -> str:
-    """How far the primary has synced what was written: a place in its log."""
+    """How far the primary has come with what was written: a place in its log."""
     with primary.connect("postgres") as c:
-        row = c.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+        row = c.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
     assert row is not None
     return str(row[0])
 
