@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -13,7 +12,7 @@ from sso.session import Session
 from .base import key_hash
 from .rows import Rows, put_new
 from .schema import seated_on, sessions
-from .values import session_of
+from .values import session_of, session_value
 
 _AT_ONCE = 200  # sessions whose last being seen is written in one transaction
 KEPT_AFTER_END = 86400.0  # seconds: an ended session is told apart from an unknown one for a day
@@ -49,7 +48,7 @@ class SessionRows(Rows):
             "provider_session": key_hash(session.provider_session) if session.provider_session else None,
             "forget": _forgotten(session),
             "ended": session.ended,
-            "value": self._seal.seal(json.dumps(asdict(session)).encode(), purpose=f"session:{hashed}"),
+            "value": self._seal.seal(json.dumps(session_value(session)).encode(), purpose=f"session:{hashed}"),
         }
 
     async def session(self, session_id: str) -> Session | None:

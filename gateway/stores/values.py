@@ -26,9 +26,14 @@ def same(value: H) -> H:
     return cast("H", _one(value))
 
 
+def _flat(value: Any) -> dict[str, Any]:
+    """`asdict` without its copies: a session is written each half minute that somebody is there."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
 def shift_value(shift: Shift) -> dict[str, Any]:
     """Of one that has ended, without the provider's tokens: nobody asks for them any more."""
-    value = _with_principal(asdict(shift), shift.principal)
+    value = _with_principal(_flat(shift), shift.principal)
     return value if shift.ended is None else {**value, "id_token": "", "refresh_token": ""}
 
 
@@ -38,7 +43,7 @@ def shift_of(value: dict[str, Any]) -> Shift:
 
 
 def last_sign_on_value(found: LastSignOn) -> dict[str, Any]:
-    return _with_principal(asdict(found), found.principal)
+    return _with_principal(_flat(found), found.principal)
 
 
 def last_sign_on_of(value: dict[str, Any]) -> LastSignOn:
@@ -46,8 +51,7 @@ def last_sign_on_of(value: dict[str, Any]) -> LastSignOn:
 
 
 def _with_principal(value: dict[str, Any], principal: Principal) -> dict[str, Any]:
-    value["principal"]["roles"] = sorted(principal.roles)
-    return value
+    return value | {"principal": _flat(principal) | {"roles": sorted(principal.roles)}}
 
 
 def _principal(value: dict[str, Any]) -> Principal:
@@ -58,6 +62,10 @@ def _principal(value: dict[str, Any]) -> Principal:
 def _alike(value: dict[str, Any], *names: str) -> dict[str, Any]:
     """An earlier release may have left some of them out."""
     return value | {name: same(value[name]) for name in names if name in value}
+
+
+def session_value(session: Session) -> dict[str, Any]:
+    return _flat(session) | {"device": _flat(session.device)}
 
 
 def session_of(value: dict[str, Any]) -> Session:

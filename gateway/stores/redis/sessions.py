@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from sso.session import Session
 from sso.shift import Shift
 
 from ..base import key_hash
-from ..values import session_of
+from ..values import session_of, session_value
 from .kept import DAY, Kept, named
 from .plan import Plan, sealed_of
 from .scripts import at
@@ -55,7 +54,7 @@ class SessionKeys(ShiftKeys, Kept):
 
     def _plan_value(self, plan: Plan, session: Session, name: str, shift_name: str) -> float:
         key, until = at(SESSION, name), forgotten(session)
-        sealed, shift = self._sealed_fields(asdict(session), SESSION, name), at(SHIFT, shift_name)
+        sealed, shift = self._sealed_fields(session_value(session), SESSION, name), at(SHIFT, shift_name)
         plan.keep(key, sealed, until, owner=f"{SHIFT}:{shift_name}", limit=shift)
         plan.last_as_long(key)
         return until
