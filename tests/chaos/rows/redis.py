@@ -161,7 +161,7 @@ F09 = Row(
 F10 = Row(
     "F10",
     "Redis answers two seconds late",
-    "as F09: the circuit opens, nobody waits longer than 1 s, once it is open nobody waits (50 ms) but the one who looks, once a second",
+    "as F09: the circuit opens, nobody waits longer than 1 s, once it is open nobody waits (50 ms): beside them it is tried, once a second",
     "“Your session could not be read”: the page tries again by itself",
     "the limit of 250 ms for each command taken out: whoever asks waits for two seconds and more",
     slow,
