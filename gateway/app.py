@@ -115,6 +115,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
             sessions.seat_of,
             lambda system, outcome: metrics.log_ons.labels(system, outcome).inc(),
             vault.tried,
+            believed_seat=sessions.believed_seat,
         )
         stack.push_async_callback(upstreams.keep)
         engine = CedarEngine(bundle, config.devices.mode)

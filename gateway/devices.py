@@ -100,9 +100,8 @@ class Devices:
         self._surroundings = surroundings
         self._now = now
         self._approve_personal = approve_personal
-        self._changing = Leases(
-            store, shared=True
-        )  # a button pressed twice finds at its second turn what the first has done
+        # A button pressed twice finds at its second turn what the first has done.
+        self._changing = Leases(store, shared=True)
 
     # Who is in front of us
 
@@ -270,7 +269,7 @@ class Devices:
     async def seats_on(self, device_id: str) -> list[Seat]:
         """Whoever is signed on at it, locked or not, newest first."""
         seated = await self._store.sessions_on(device_id)
-        return [seat for session in seated if (seat := await self._sessions.seat_of(session.id)) is not None]
+        return [seat for session in seated if (seat := await self._sessions.believed_seat(session.id)) is not None]
 
     async def _seats(self, sessions: list[Session]) -> list[Seat]:
         shifts = [(session, await self._store.shift(session.shift_id)) for session in sessions]

@@ -210,9 +210,15 @@ class Sessions:
         return [Seat(session, shift, "") for shift in shifts for session in await self.of_shift(shift)]
 
     async def seat_of(self, session_id: str) -> Seat | None:
-        """The live session with this id, at no host. Raises StoreUnavailable."""
+        """The live session with this id, at no host, as every gateway has left it. Raises StoreUnavailable."""
         await self.hear()
-        now, session = self._now(), self._sessions.get(session_id)
+        return await self.believed_seat(session_id)
+
+    async def believed_seat(self, session_id: str) -> Seat | None:
+        """The same as far as it was heard lately: for whoever asks about many. Raises StoreUnavailable."""
+        now = self._now()
+        await self._look(now)
+        session = self._sessions.get(session_id)
         if session is None and (kept := await self._store.session(session_id)) is not None:
             session = self._adopted(kept)
         if session is not None:
@@ -232,7 +238,7 @@ class Sessions:
         known = self._sessions.get(seat.session.id), self._shifts.get(seat.shift.id)
         if known[0] is seat.session and known[1] is seat.shift:
             return seat
-        latest = await self.seat_of(seat.session.id)
+        latest = await self.believed_seat(seat.session.id)
         return seat if latest is None else replace(seat, session=latest.session, shift=latest.shift)
 
     def touch(self, seat: Seat) -> None:

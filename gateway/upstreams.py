@@ -62,9 +62,13 @@ class UpstreamSessions:
         seat_of: Callable[[str], Awaitable[Seat | None]],
         counted: Callable[[str, str], None] = lambda system, outcome: None,
         tried: Tried = nobody_notes,
+        *,
+        believed_seat: Callable[[str], Awaitable[Seat | None]] | None = None,
     ) -> None:
-        """`seat_of` tells whether a session is still live; `counted` and `tried`: see LogOnCalls."""
+        """`seat_of` tells whether a session is still live, and `believed_seat` the same where many are asked about; `counted` and
+        `tried`: see LogOnCalls."""
         self._seat_of = seat_of
+        self._believed_seat = believed_seat or seat_of
         self._now = now
         # A turn is always taken in the store: another crew may begin in the middle of it.
         self._log_ons = LogOns(store, Leases(store, shared=True))
@@ -275,11 +279,11 @@ class UpstreamSessions:
         Raises StoreUnavailable.
         """
         for number, (key, holder) in enumerate(self._log_ons.known()):
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(
-                    0
-                )  # a hundred thousand take a quarter of a second: requests have their turns between
-            if await self._seat_of(holder) is not None:
+            if (
+                number % _AT_ONCE == 0
+            ):  # a hundred thousand take a quarter of a second: requests have their turns between
+                await asyncio.sleep(0)
+            if await self._believed_seat(holder) is not None:
                 continue
             live = await self._log_ons.now(key)  # another session may have come to it, at another gateway
             if live is not None and (live.holder == holder or await self._seat_of(live.holder) is None):

@@ -102,6 +102,19 @@ async def test_a_cookie_seats_at_its_own_host_only(ward: Ward) -> None:
     assert await sessions.seated(there, MAIN) is None
 
 
+async def test_whoever_asks_about_many_listens_once(ward: Ward) -> None:
+    """Who looks through ten thousand log-ons for those that are over puts one question to the store, and not one for each."""
+    sessions, store = ward.gateway(shared=True)
+    seats = [(await sit(sessions, replace(NURSE, subject=f"nurse-{n}")))[0] for n in range(20)]
+    store.calls.clear()
+    found = [await sessions.believed_seat(seat.session.id) for seat in seats]
+    assert [one.session.id for one in found if one] == [seat.session.id for seat in seats]
+    assert store.calls.count("heard") <= 1
+    store.calls.clear()
+    assert await sessions.seat_of(seats[0].session.id) is not None
+    assert store.calls == ["heard"]
+
+
 async def test_an_id_token_is_not_held_and_is_there_when_its_shift_ends(ward: Ward) -> None:
     """Neither by whoever signed them on nor by another gateway; also after another sign-on has brought a later one."""
     (sessions, _), (other, _) = ward.gateway(shared=True), ward.gateway(shared=True)
