@@ -76,7 +76,9 @@ class SignOff:
         everywhere = form.get("everywhere") == "yes" and not locked  # anybody may stand before a locked screen
         others = [s for s in await self._sessions.of_shift(seat.shift) if s.id != seat.session.id]
         last = everywhere or not others
-        hint = await self._sessions.hint(seat.shift) if last else ""
+        # A shift that began without the provider has no session there to be ended; one that is away shows nobody that they are off.
+        there = last and not seat.shift.emergency and not self._presence.away
+        hint = await self._sessions.hint(seat.shift) if there else ""
         self.end_upstreams(seat, last)
         if last:
             await self.end_shift(seat.shift, "signed-off")
@@ -85,8 +87,6 @@ class SignOff:
         await self._journal.record(
             session_event(EventType.LOGOUT_OK, self._now(), seat, by="clinician", everywhere=everywhere)
         )
-        # A shift that began without the provider has no session there to be ended; one that is away shows nobody that they are off.
-        there = last and not seat.shift.emergency and not self._presence.away
         end = await self._provider_end(hint) if there else None
         onward = await self._doors.first_of_sign_off(seat.session.hosts, end or f"{self._public_url}/signed-off")
         return self._renderer.redirect(Bounce(onward, off))
