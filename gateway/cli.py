@@ -18,7 +18,7 @@ from .commands.command_line import CommandLine
 from .config import placed
 from .errors import ConfigError, JournalUnavailable, SearchUnavailable
 
-WELL, WANTING, CANNOT = 0, 1, 2
+WELL, CANNOT = 0, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

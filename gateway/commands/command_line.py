@@ -38,6 +38,12 @@ class CommandLine:
         return made
 
 
+def texts(parser: Parser, *options: tuple[str, str]) -> None:
+    """Options that take a text, empty where they are left out: each with what it is."""
+    for name, does in options:
+        parser.add_argument(f"--{name}", default="", help=does)
+
+
 class Later:
     """`module:function`, imported when it is called."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .command_line import CommandLine
+from .command_line import CommandLine, texts
 
 
 def add(line: CommandLine) -> None:
@@ -11,12 +11,12 @@ def add(line: CommandLine) -> None:
         "device list", "enrolling:device_list", "the devices that are known", "lanyard device list --json"
     )
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
-    for name, does in (
+    texts(
+        listing,
         ("find", "part of a name, ward or owner, or the beginning of an id"),
         ("ward", "of this ward only"),
         ("state", "in this state only: pending, `in use` or revoked"),
-    ):
-        listing.add_argument(f"--{name}", default="", help=does)
+    )
     enrolling = line.command(
         "device enrol",
         "enrolling:device_enrol",

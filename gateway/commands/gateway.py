@@ -10,13 +10,10 @@ from .command_line import CommandLine
 
 
 def add(line: CommandLine) -> None:
-    for name, does in (
-        ("alarm", "try how alarms are told"),
-        ("database", "know and move the revision of the database"),
-        ("key", "make and use keys"),
-        ("policy", "check policies"),
-    ):
-        line.group(name, does)
+    line.group("alarm", "try how alarms are told")
+    line.group("database", "know and move the revision of the database")
+    line.group("key", "make and use keys")
+    line.group("policy", "check policies")
     _running(line)
     _keys(line)
     _policies(line)

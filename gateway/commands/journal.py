@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .command_line import CommandLine
+from .command_line import CommandLine, texts
 
 
 def add(line: CommandLine) -> None:
@@ -20,7 +20,8 @@ def add(line: CommandLine) -> None:
         "who saw what (the search is journalled)",
         "lanyard audit search --patient '999 000 0018'",
     )
-    for name, does in (
+    texts(
+        asking,
         ("who", "subject, or a part of the name"),
         ("patient", "an identifier: NHS number or a system's own"),
         ("system", "a system's name"),
@@ -28,7 +29,6 @@ def add(line: CommandLine) -> None:
         ("request", "a request's number, or its beginning as pages show it"),
         ("since", "from this time, UTC: 2026-11-27T14:30"),
         ("until", "before this time"),
-    ):
-        asking.add_argument(f"--{name}", default="", help=does)
+    )
     asking.add_argument("--limit", type=int, default=100, help="at most so many, newest first (default: 100)")
     asking.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from .command_line import CommandLine
+from .command_line import CommandLine, texts
 
 
 def add(line: CommandLine) -> None:
-    for name, does in (
-        ("badge", "bring in and release clinicians' badges"),
-        ("emergency", "look at sign-ons without the identity provider"),
-        ("vault", "bring in and release clinicians' credentials"),
-    ):
-        line.group(name, does)
+    line.group("badge", "bring in and release clinicians' badges")
+    line.group("emergency", "look at sign-ons without the identity provider")
+    line.group("vault", "bring in and release clinicians' credentials")
     _badges(line)
     _emergencies(line)
     _vault(line)
@@ -78,13 +75,13 @@ def _vault(line: CommandLine) -> None:
         """lanyard vault release --system pas --subject n.okoye --operator "A Brown" --reason "gateway down, ward 7"\n"""
         """         lanyard vault release --confirm 3F7K-Q2XM --operator "C Davis" --reason "rang ward 7: it is she" """.rstrip(),
     )
-    for name, does in (
+    texts(
+        releasing,
         ("system", "the system's name"),
         ("subject", "whose credential: the subject, as the journal says it"),
         ("issuer", "whose issuer, where it is not `sso.issuer`"),
         ("confirm", "the number that the first person was given"),
-    ):
-        releasing.add_argument(f"--{name}", default="", help=does)
+    )
     releasing.add_argument("--operator", required=True, help="your own name: it is journalled")
     releasing.add_argument("--reason", required=True, help="why: it is journalled")
     line.command(
