@@ -75,6 +75,11 @@ class Arrival:
     missing: int
     silent: float  # seconds since it last told
 
+    @property
+    def at_work(self) -> bool:
+        """It tells how far it is, and all of that is there."""
+        return not self.missing and self.silent < _AGO
+
 
 def arrivals(copy: Copy) -> list[Arrival]:
     """Every writer, by name; none for a copy on this machine, which is brought up before it is asked."""
@@ -89,12 +94,12 @@ def arrivals(copy: Copy) -> list[Arrival]:
 
 def limits(found: list[Arrival], instant: Any) -> list[str]:
     """What an answer does not reach, a line each; `instant` writes a time."""
-    working = [one for one in found if not one.missing and one.silent < _AGO]
+    working = [one for one in found if one.at_work]
     lines = [f"up to {instant(min(one.until for one in working))}, of {_writers(len(working))}"] if working else []
     for one in found:
         if one.missing:
             lines.append(f"`{one.writer}`: up to {instant(one.until)}; {one.missing:,} later events have not arrived")
-        elif one.silent >= _AGO:
+        elif not one.at_work:
             lines.append(f"`{one.writer}`: up to {instant(one.until)}, when it was last heard of")
     return lines
 
@@ -102,13 +107,11 @@ def limits(found: list[Arrival], instant: Any) -> list[str]:
 def reach(found: list[Arrival], instant: Any) -> list[str]:
     """The same for a page, a sentence each."""
     behind = [one for one in found if one.missing]
-    silent = [one for one in found if not one.missing and one.silent >= _AGO]
-    working = [one.until for one in found if not one.missing and one.silent < _AGO]
-    lines = (
-        [f"This is what {'all other' if behind or silent else 'all'} gateways wrote up to {instant(min(working))}."]
-        if working
-        else []
-    )
+    silent = [one for one in found if not one.missing and not one.at_work]
+    lines = []
+    if working := [one.until for one in found if one.at_work]:
+        all_of_them = "all other" if behind or silent else "all"
+        lines.append(f"This is what {all_of_them} gateways wrote up to {instant(min(working))}.")
     lines += [
         f"“{one.writer}” is behind: {f'what it wrote after {instant(one.until)}' if one.until else 'what it wrote'} "
         f"is not here yet ({one.missing:,} events)."
