@@ -40,9 +40,8 @@ class LogOnTries:
         self._shared = shared
         self._store = store
         self._now = now
-        self._untold: dict[
-            tuple[str, str], tuple[bytes, float]
-        ] = {}  # what the store did not take, and until when it counts
+        # What the store did not take, and until when it counts.
+        self._untold: dict[tuple[str, str], tuple[bytes, float]] = {}
 
     async def refused(self, shift: Shift, system: str) -> Refused | None:
         kept = await self._kept(_REFUSED, key_hash(shift.id, system))

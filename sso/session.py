@@ -100,9 +100,7 @@ class Session:
         later proof and an end; hosts that were entered are known, and when it was last seen does not go back."""
         lock = kept.turn > self.turn or (kept.turn == self.turn and kept.locked is not None and self.locked is None)
         later = {name: getattr(kept, name) for name in _LOCK if lock}
-        if (
-            kept.turn == self.turn and kept.proved > self.proved
-        ):  # a PIN that was asked for in an open session is no turn
+        if kept.turn == self.turn and kept.proved > self.proved:  # a PIN asked for in an open session is no turn
             later |= {"proof": kept.proof, "proved": kept.proved}
         later |= {name: getattr(kept, name) for name in ("ended", "end_reason") if kept.ended is not None}
         hosts = (*kept.hosts, *(host for host in self.hosts if host not in kept.hosts))

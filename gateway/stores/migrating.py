@@ -19,9 +19,8 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, delete, func
 from sso.errors import StoreUnavailable
 
 _MIGRATING = (0x6C616E79, 2)  # the lock under which one gateway migrates, and others wait
-_USABLE = Table(
-    "usable_by", MetaData(), Column("oldest", String(), nullable=False)
-)  # one row; beside Alembic's own table
+# One row; beside Alembic's own table.
+_USABLE = Table("usable_by", MetaData(), Column("oldest", String(), nullable=False))
 
 
 class Standing(NamedTuple):

@@ -30,8 +30,7 @@ class SessionKeys(ShiftKeys, Kept):
 
         await self._plans.settle(make)
 
-    def _plan_session(self, plan: Plan, known: Mapping[str, str], session: Session, shift: Shift | None = None) -> None:
-        """`shift`: one that is written with it, which bounds how long it is kept."""
+    def _plan_session(self, plan: Plan, known: Mapping[str, str], session: Session) -> None:
         name, shift_name = named(session.id), named(session.shift_id)
         key = at(SESSION, name)
         plan.mind(key, known.get(key))
