@@ -56,7 +56,7 @@ def stage(
     *,
     gateways: int = 1,
     clinicians: int = 20,
-    build: str = "nothing",
+    build: str = "",
     disk: str = "",
     stores: str = "",
     database_disk: str = "",
@@ -64,8 +64,8 @@ def stage(
 ) -> Iterator[Stage]:
     """Everything runs and everybody is signed on.
 
-    `build`: one of tests/chaos/builds.py; `disk`: how large each gateway's is; `stores`: `postgres`, `redis`, or `sentinels`
-    (and PostgreSQL with either); `database_disk`: how large PostgreSQL's is.
+    `build`: one of tests/chaos/builds.py, where it is not the product's own; `disk`: how large each gateway's is; `stores`: `postgres`,
+    `redis`, or `sentinels` (and PostgreSQL with either); `database_disk`: how large PostgreSQL's is.
     """
     for key in ("seal", "journal"):
         (folder / f"{key}.key").write_text(new_key())
@@ -84,7 +84,7 @@ def stage(
         open_ones.enter_context(_stores(made, stores, database_disk))
         for one in places:
             one.write()
-            one.program = ("tests.chaos.builds", build, str(made.control))
+            one.program = ("tests.chaos.builds", build or "nothing", str(made.control))
             if disk:
                 open_ones.enter_context(small_disk(one.folder / "data", disk))
         open_ones.callback(_ended, places)

@@ -86,6 +86,11 @@ class Row:
     short: Dose | None = Dose()  # None: only in the long form
     long: Dose = Dose(times=100, rate=200, seconds=2)
 
+    def broken_in_short(self, folder: Path) -> list[str]:
+        """What of the promise did not hold in the short form."""
+        assert self.short is not None
+        return self.run(folder, self.short).broken
+
 
 def judge(stage: Stage, *loads: Load) -> Outcome:
     """What holds in every row: nothing seen without its entry, nobody signed off, nobody's answer to another, no write twice."""

@@ -20,7 +20,7 @@ _MANY, _A_SECOND = 20_000, 5_000  # events behind, from which on their arriving 
 
 def away(folder: Path, dose: Dose) -> Outcome:
     """It is killed, and comes back."""
-    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build or "nothing") as here:
+    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build) as here:
         assert here.database is not None
         with here.load(dose.rate) as load:
             time.sleep(1)  # good ones before
@@ -51,7 +51,7 @@ def away(folder: Path, dose: Dose) -> Outcome:
 
 def slow(folder: Path, dose: Dose) -> Outcome:
     """Somebody locks the central journal's table."""
-    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build or "nothing") as here:
+    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build) as here:
         assert here.database is not None
         with here.load(dose.rate) as load:
             time.sleep(dose.seconds)  # good ones before
@@ -111,9 +111,7 @@ FROM pg_stat_activity
 
 def both(folder: Path, dose: Dose) -> Outcome:
     """The disk is full and the database away: nothing can be written down anywhere."""
-    with stage(
-        folder, clinicians=dose.clinicians, stores="redis", disk="32m", audit=RESERVE, build=dose.build or "nothing"
-    ) as here:
+    with stage(folder, clinicians=dose.clinicians, stores="redis", disk="32m", audit=RESERVE, build=dose.build) as here:
         assert here.database is not None
         with here.load(dose.rate) as load:
             here.database.kill()

@@ -165,7 +165,7 @@ def blocked(folder: Path, dose: Dose) -> Outcome:
 
 def reloaded(folder: Path, dose: Dose) -> Outcome:
     """The configuration is changed for a bad one under load, and then for a good one."""
-    with stage(folder, clinicians=dose.clinicians, build=dose.build or "nothing") as here:
+    with stage(folder, clinicians=dose.clinicians, build=dose.build) as here:
         place = here.gateway
         good, rejected = place.path.read_text(), 0
         with here.load(dose.rate) as load:

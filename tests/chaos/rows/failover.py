@@ -15,9 +15,7 @@ from ..stage import Stage, until
 
 def failed_over(folder: Path, dose: Dose) -> Outcome:
     """The replica hears nothing while one clinician signs off and another signs on; then the primary is gone."""
-    with stage(
-        folder, gateways=2, clinicians=dose.clinicians, stores="sentinels", build=dose.build or "nothing"
-    ) as here:
+    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="sentinels", build=dose.build) as here:
         outcome, times = Outcome(), []
         for _ in strikes(dose.times):
             times.append(_fail_over(here, outcome))

@@ -19,9 +19,7 @@ _SHARE = 0.01  # of requests may fail where another gateway serves
 def killed_beside(folder: Path, dose: Dose) -> Outcome:
     """`kill -9` of one gateway, all its processes at once, while the other serves; and a start."""
     struck = []
-    with stage(
-        folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build or "nothing"
-    ) as here:
+    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build) as here:
         with here.load(dose.rate) as load:
             for turn in strikes(dose.times):
                 place = here.gateways[turn % 2]
@@ -43,9 +41,7 @@ def killed_beside(folder: Path, dose: Dose) -> Outcome:
 
 def primary_killed(folder: Path, dose: Dose) -> Outcome:
     """`kill -9` of the Redis primary under load: sentinels promote its replica, and what was the primary comes back as one."""
-    with stage(
-        folder, gateways=2, clinicians=dose.clinicians, stores="sentinels", build=dose.build or "nothing"
-    ) as here:
+    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="sentinels", build=dose.build) as here:
         assert here.sentinels is not None
         times = []
         with here.load(dose.rate) as load:

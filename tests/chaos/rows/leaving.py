@@ -35,7 +35,7 @@ def leaving(folder: Path, dose: Dose) -> Outcome:
 
 
 def _left(folder: Path, dose: Dose, stores: str) -> Outcome:
-    with stage(folder, clinicians=dose.clinicians, stores=stores, build=dose.build or "nothing") as here:
+    with stage(folder, clinicians=dose.clinicians, stores=stores, build=dose.build) as here:
         for link in here.links.values():
             link.delay = _LATE
         here.records.delay = _LATE

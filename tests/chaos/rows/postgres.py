@@ -21,7 +21,7 @@ _NEWCOMERS = 20
 def gone(folder: Path, dose: Dose) -> Outcome:
     """All its processes are killed, and it recovers what it had committed; it stands still; its answers are two seconds late."""
     with (
-        stage(folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build or "nothing") as here,
+        stage(folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build) as here,
         here.load(dose.rate) as load,
     ):
         assert here.database is not None
@@ -48,7 +48,7 @@ def full(folder: Path, dose: Dose) -> Outcome:
         gateways=2,
         clinicians=dose.clinicians,
         stores="postgres",
-        build=dose.build or "nothing",
+        build=dose.build,
         database_disk=_ROOM,
     ) as here:
         assert here.database is not None

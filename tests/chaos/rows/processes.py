@@ -23,7 +23,7 @@ _SHARE = 0.01  # of requests may fail where another replica serves
 def killed_whole(folder: Path, dose: Dose) -> Outcome:
     """`kill -9` of the only gateway, again and again, and a start."""
     chance, gaps = random.Random(2), []
-    with stage(folder, clinicians=dose.clinicians, build=dose.build or "nothing") as here:
+    with stage(folder, clinicians=dose.clinicians, build=dose.build) as here:
         with here.load(dose.rate) as load:
             for _ in strikes(dose.times):
                 time.sleep(dose.seconds * chance.random())  # a moment by chance is the fault
@@ -69,9 +69,8 @@ def _kill(here: Stage) -> None:
 def killed_workers(folder: Path, dose: Dose) -> Outcome:
     """`kill -9` of one worker by chance, again and again, where two gateways with two workers each serve."""
     chance, struck, gone = random.Random(1), [], dict[str, int]()
-    build = dose.build or "nothing"
     with stage(
-        folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=build, gateway={"workers": 2}
+        folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build, gateway={"workers": 2}
     ) as here:
         with here.load(dose.rate) as load:
             for turn in strikes(dose.times):
@@ -101,9 +100,7 @@ def _replaced(place: Hospital, gone: int) -> bool:
 
 def rolled(folder: Path, dose: Dose) -> Outcome:
     """SIGTERM to one gateway after the other under load, each started again before the next is stopped."""
-    with stage(
-        folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build or "nothing"
-    ) as here:
+    with stage(folder, gateways=2, clinicians=dose.clinicians, stores="postgres", build=dose.build) as here:
         stopping = []
         with here.load(dose.rate) as load:
             for _ in strikes(dose.times):

@@ -23,7 +23,7 @@ _AT_ONCE = 25  # at each gateway
 
 def one_log_on(folder: Path, dose: Dose) -> Outcome:
     """Fifty first requests of one clinician to an old system, at both gateways; and fifty of one whose word it does not take."""
-    with stage(folder, gateways=2, clinicians=1, stores="postgres", build=dose.build or "nothing") as here:
+    with stage(folder, gateways=2, clinicians=1, stores="postgres", build=dose.build) as here:
         outcome, most = Outcome(), 0
         for turn in strikes(dose.times):
             answers = here.loop.do(_first_requests(here, f"nurse-{turn + 1}"))
@@ -72,7 +72,7 @@ def one_refresh(folder: Path, dose: Dose) -> Outcome:
         gateways=2,
         clinicians=1,
         stores="postgres",
-        build=dose.build or "nothing",
+        build=dose.build,
         sso={"recheck": f"{recheck}s"},
     ) as here:
         calls, load = [], Load(0, here.system, here.cookies, 0)

@@ -65,7 +65,7 @@ def _questions(here: Stage) -> int:
 
 
 def _hospital(folder: Path, dose: Dose):  # type: ignore[no-untyped-def]  # as stage()
-    return stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build or "nothing")
+    return stage(folder, gateways=2, clinicians=dose.clinicians, stores="redis", build=dose.build)
 
 
 def away(

@@ -23,7 +23,7 @@ def changed_shifts(folder: Path, dose: Dose) -> Outcome:
         gateways=2,
         clinicians=dose.clinicians,
         stores="postgres",
-        build=dose.build or "nothing",
+        build=dose.build,
         gateway={"workers": 2},
     ) as here:
         with here.load(dose.rate) as load:
