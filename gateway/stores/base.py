@@ -7,6 +7,7 @@ kept is sealed, and found by a hash.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -24,6 +25,18 @@ def key_hash(*parts: str) -> str:
         data = part.encode()
         digest.update(len(data).to_bytes(4, "big") + data)
     return digest.hexdigest()
+
+
+# A page asks for its next cookie again and again while an answer is lost: as often as it can before the one it has lapses.
+_OLDER = 4
+
+
+def outlived(lives: Iterable[tuple[float, str]]) -> list[str]:
+    """Of a session's cookies at one host, by end and name, those that a new one replaces: all but the newest few.
+
+    A browser may have been given those and not have taken them, and be at work with the one before.
+    """
+    return [name for _, name in sorted(lives)[:-_OLDER]]
 
 
 class CodeStore(Protocol):

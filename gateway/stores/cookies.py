@@ -12,7 +12,7 @@ from sso.errors import StoreUnavailable
 from sso.session import Session
 from sso.shift import Shift
 
-from .base import Cookie, key_hash
+from .base import Cookie, key_hash, outlived
 from .rows import Rows, put_new
 from .schema import sessions, shifts, tokens
 
@@ -60,11 +60,9 @@ class CookieRows(Rows):
         await self._do(work)
 
     def _drop_lapsed(self, c: Connection, session_id: str, host: str, until: float) -> None:
-        """All but the newest: a browser may have been given that one and not have taken it."""
         rows = c.execute(select(tokens.c.hash, tokens.c.value).where(tokens.c.session == key_hash(session_id))).all()
         known = [(self._token(hashed, value), hashed) for hashed, value in rows]
-        lives = sorted((life, hashed) for (_, at, life), hashed in known if at == host and life < until)
-        for _, hashed in lives[:-1]:
+        for hashed in outlived((life, hashed) for (_, at, life), hashed in known if at == host and life < until):
             c.execute(delete(tokens).where(tokens.c.hash == hashed))
 
     def _token(self, hashed: str, value: str) -> tuple[str, str, float]:

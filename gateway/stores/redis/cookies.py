@@ -10,7 +10,7 @@ from sso.errors import DeviceRefused, StoreUnavailable
 from sso.session import Session
 from sso.shift import Shift
 
-from ..base import Cookie, key_hash
+from ..base import Cookie, key_hash, outlived
 from .kept import named, short
 from .owned import COOKIE
 from .plan import Plan
@@ -71,9 +71,10 @@ class CookieKeys(SessionKeys):
     async def add_token(self, session_id: str, host: str, hashed: str, until: float = inf) -> None:
         session, plan = named(session_id), Plan()
         if until < inf:
-            for lapsed in _lapsed(await self._tokens(session), host, until):
-                plan.drop(at(TOKEN, lapsed))
-                plan.take_out(at(SESSION, session), f"{TOKEN}:{lapsed}")
+            known = (await self._tokens(session)).items()
+            for old in outlived((life, name) for name, (place, life) in known if place == host and life < until):
+                plan.drop(at(TOKEN, old))
+                plan.take_out(at(SESSION, session), f"{TOKEN}:{old}")
         self._plan_token(plan, session, host, short(hashed), until)
         await self._plans.apply([plan])
 
@@ -135,9 +136,3 @@ class CookieKeys(SessionKeys):
         owner, _, sealed = value.partition("\n")
         host, until = json.loads(self._opened(sealed, f"{TOKEN} of {owner}", name))
         return owner.partition(":")[2], host, inf if until is None else until
-
-
-def _lapsed(tokens: Mapping[str, tuple[str, float]], host: str, until: float) -> list[str]:
-    """All but the newest: a browser may have been given that one and not have taken it."""
-    lives = sorted((life, name) for name, (at, life) in tokens.items() if at == host and life < until)
-    return [name for _, name in lives[:-1]]

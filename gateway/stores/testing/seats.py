@@ -145,14 +145,14 @@ class SeatContract(Opened):
         assert await self.store.by_token(token_hash("other")) is not None
 
     async def test_a_cookie_says_until_when_and_its_successors_take_its_place(self) -> None:
-        """Of those of one session and host that lapse the two newest are known: a browser may not have taken the newest."""
+        """Of those of one session and host that lapse the newest few are known: a browser may not have taken them."""
         await self.store.seat(shift(), session(), MAIN, token_hash("main"))
-        for turn in range(4):
+        for turn in range(7):
             await self.store.add_token("session-1", PAS, token_hash(f"pas-{turn}"), T0 + turn)
         await self.store.add_token("session-1", "epr.example", token_hash("epr"), T0)
         other = await self.open()
-        kept = [await other.by_token(token_hash(f"pas-{turn}")) for turn in range(4)]
-        assert kept == [None, None, *(Cookie(session(), shift(), PAS, T0 + turn) for turn in (2, 3))]
+        kept = [await other.by_token(token_hash(f"pas-{turn}")) for turn in range(7)]
+        assert kept == [None, None, *(Cookie(session(), shift(), PAS, T0 + turn) for turn in range(2, 7))]
         for name, until in (("main", inf), ("epr", T0)):
             found = await other.by_token(token_hash(name))
             assert found is not None
