@@ -25,7 +25,7 @@ from .load import Load
 from .records import Records
 
 PATIENCE = 20.0
-_RENEW_EVERY = 120.0  # seconds
+_RENEW_EVERY, _RENEW_AGAIN = 120.0, 20.0  # seconds; again where an answer was lost, as often as a page does
 # Each portion is a transaction, and a writer's portions are sent one after the other.
 _OUT_OF_ORDER = """
 WITH portion AS (
@@ -214,19 +214,24 @@ class Stage:
 
     async def _renewing(self) -> None:
         """Cookies at a system's host last for five minutes: pages of a browser that is at work renew them."""
+        due = dict.fromkeys(range(len(self.desks)), time.monotonic() + _RENEW_EVERY)
         while True:
-            await asyncio.sleep(_RENEW_EVERY)
-            for number, desk in enumerate(self.desks):
-                other = Desk(self.balancer.port, self.url, self.issuer, {})
-                host = self.system.partition("://")[2]
-                other._cookies = desk._cookies | {host: {}}  # whoever comes without one is given another
-                try:
-                    self.cookies[number] = await self._entered(other)
-                    desk._cookies[host] = other._cookies[host]
-                except (OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
-                    continue  # a gateway that is away just now: the next time is soon enough
-                finally:
-                    await _closed(other)
+            await asyncio.sleep(1)
+            for number in [number for number, at in due.items() if at <= time.monotonic()]:
+                due[number] = time.monotonic() + (_RENEW_EVERY if await self._renewed(number) else _RENEW_AGAIN)
+
+    async def _renewed(self, number: int) -> bool:
+        desk, other = self.desks[number], Desk(self.balancer.port, self.url, self.issuer, {})
+        host = self.system.partition("://")[2]
+        other._cookies = desk._cookies | {host: {}}  # whoever comes without one is given another
+        try:
+            self.cookies[number] = await self._entered(other)
+            desk._cookies[host] = other._cookies[host]
+        except (OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+            return False  # a gateway that is away just now
+        finally:
+            await _closed(other)
+        return True
 
     def events(self, kind: str, *places: Hospital) -> list[dict[str, Any]]:
         """The fields of each event of a kind in these gateways' segments; without any: in all."""

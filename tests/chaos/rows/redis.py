@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import redis
+
 from ..load import Load
 from ..opening import stage
 from ..progress import strikes, wait
@@ -120,17 +122,25 @@ def judge_refusals(here: Stage, load: Load, times: list[float]) -> Outcome:
     return outcome
 
 
+def _used(client: redis.Redis) -> int:
+    return int(client.info("memory")["used_memory"])  # type: ignore[index]  # not asynchronous here
+
+
+def _nearly_full(here: Stage, client: redis.Redis) -> bool:
+    """Whether the alarm has come. What the clients of the load take up comes and goes, so the limit follows."""
+    client.config_set("maxmemory", int(_used(client) / _FILLED))
+    return here.alarmed("redis")
+
+
 def full(folder: Path, dose: Dose) -> Outcome:
     """It may use no more memory: what is there stays, and nobody new is let in."""
     with _hospital(folder, dose) as here:
         assert here.redis is not None
         client = here.redis.client()
         with here.load(dose.rate) as load:
-            used = int(client.info("memory")["used_memory"])  # type: ignore[index]  # not asynchronous here
-            client.config_set("maxmemory", int(used / _FILLED))
-            until(lambda: here.alarmed("redis"), what="the alarm")
+            until(lambda: _nearly_full(here, client), what="the alarm")
             early = here.newcomer()
-            client.config_set("maxmemory", used // 2)
+            client.config_set("maxmemory", _used(client) // 2)
             wait(dose.seconds)
             newcomer = here.newcomer()
             client.config_set("maxmemory", 0)
