@@ -63,7 +63,7 @@ class LogOnCalls:
         before = await self._tries.refused(seat.shift, system.name)
         if before is not None and before.fingerprint == fingerprint(credential):
             raise before.kind(f"`{system.title}` refused your log-on earlier in this shift: it is not tried again")
-        if (failure := await self._tries.failure(key)) is not None:
+        if (failure := await self._tries.failure(key, seat.shift)) is not None:
             raise failure
         try:
             session = await self._try(seat, system, credential)
@@ -72,11 +72,11 @@ class LogOnCalls:
             await _noted(self._tried(seat.shift.principal, system.name, credential, refusal))
             raise
         except ConnectorError as error:
-            await _noted(self._tries.failed(key, error))
+            await _noted(self._tries.failed(key, seat.shift, error))
             raise
         except Exception:  # what was sent was sent, and those who waited for it are not to send it again
             broken = SystemMisbehaves(f"`{system.title}` could not be logged on to: its answer was not understood")
-            await _noted(self._tries.failed(key, broken))
+            await _noted(self._tries.failed(key, seat.shift, broken))
             raise
         await _noted(self._tried(seat.shift.principal, system.name, credential, None))
         return session

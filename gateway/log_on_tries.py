@@ -18,10 +18,13 @@ from .log_on import Key
 from .stores.base import CodeStore, key_hash
 
 _REFUSED_LIFE = 24 * 3600.0  # seconds: longer than any shift
-_QUIET = 5.0  # seconds in which a failure that is neither yes nor no is not tried again
+_QUIET = 5.0  # seconds in which a system that did not answer is not tried again
+# Likewise after the first, the second and each further answer that is neither yes nor no: it may have been a no that counts.
+_DOUBTS = (5.0, 60.0, 300.0)
+_DOUBTED_LIFE = 900.0  # seconds after the last of them
 _NOT_TOLD = 300.0  # seconds that a refusal is remembered here alone, where the store did not take it
 _MOST = 1000  # of those
-_REFUSED, _FAILED, _TYPED = "log-on-refused", "log-on-failed", "log-on-typed"
+_REFUSED, _FAILED, _DOUBTED, _TYPED = "log-on-refused", "log-on-failed", "log-on-doubted", "log-on-typed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,32 @@ class LogOnTries:
 
     async def is_taken(self, shift: Shift, system: str) -> None:
         """The system took what was typed: what it refused before does not matter any more."""
-        self._untold.pop((_REFUSED, key_hash(shift.id, system)), None)
-        await self._store.take_code(_REFUSED, key_hash(shift.id, system), self._now())
+        for kind, code in ((_REFUSED, key_hash(shift.id, system)), (_DOUBTED, _account(shift, system))):
+            self._untold.pop((kind, code), None)
+            await self._store.take_code(kind, code, self._now())
 
-    async def failed(self, key: Key, how: ConnectorError) -> None:
-        """Neither yes nor no: whoever waited for it, or comes just after, is told the same."""
-        await self._keep(_FAILED, key_hash(*key), _said(how), _QUIET)
+    async def failed(self, key: Key, shift: Shift, how: ConnectorError) -> None:
+        """Neither yes nor no: whoever waited for it, or comes just after, is told the same. An answer that nobody understands is
+        asked for ever more rarely, whichever session or shift of this clinician wants it: systems lock accounts."""
+        if isinstance(how, SystemUnavailable):
+            await self._keep(_FAILED, key_hash(*key), _said(how), _QUIET)
+            return
+        account = _account(shift, key[2])
+        times = (await self._doubts(account))[0]
+        value = json.dumps([times + 1, self._now() + _DOUBTS[min(times, len(_DOUBTS) - 1)], _said(how).decode()])
+        await self._keep(_DOUBTED, account, value.encode(), _DOUBTED_LIFE)
 
-    async def failure(self, key: Key) -> ConnectorError | None:
-        kept = await self._kept(_FAILED, key_hash(*key))
+    async def failure(self, key: Key, shift: Shift) -> ConnectorError | None:
+        """As which a log-on fails without being tried."""
+        _, until, said = await self._doubts(_account(shift, key[2]))
+        kept = said if self._now() < until else await self._kept(_FAILED, key_hash(*key))
         return _error(kept) if kept else None
+
+    async def _doubts(self, account: str) -> tuple[int, float, bytes]:
+        """How often in a row it was neither, until when it is not tried, and what was said last."""
+        kept = await self._kept(_DOUBTED, account)
+        times, until, said = json.loads(kept) if kept else (0, 0.0, "")
+        return times, until, said.encode()
 
     async def _keep(self, kind: str, code: str, value: bytes, life: float) -> None:
         """Here alone where the store does not take it: whoever waits here is not to try once more."""
@@ -97,6 +116,11 @@ class LogOnTries:
         if kept:
             raise _error(kept)
         return kept is not None
+
+
+def _account(shift: Shift, system: str) -> str:
+    """A clinician's at a system, from whatever device."""
+    return key_hash(shift.principal.issuer, shift.principal.subject, system)
 
 
 def fingerprint(credential: Credential) -> str:

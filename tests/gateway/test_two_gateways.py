@@ -347,6 +347,22 @@ async def test_an_answer_that_is_neither_yes_nor_no_is_asked_for_once(how: Excep
     assert len(tries) == 2
 
 
+async def test_an_answer_that_is_never_yes_nor_no_is_asked_for_ever_more_rarely() -> None:
+    """F22: whoever goes on clicking, from another device as well, has tried five times in a quarter of an hour."""
+    a, b = two()
+    log_on = a.old.log_on
+    tries = _answers(a, SystemMisbehaves("neither yes nor no"))
+    for second in range(0, 901, 3):
+        for ward, session in ((a, "one"), (b, "two")):
+            ward.at = float(second)
+            with pytest.raises(SystemMisbehaves, match="neither yes nor no"):
+                await through(ward, session)
+    assert len(tries) == 5
+    a.old.log_on = log_on  # type: ignore[method-assign]  # it is mended
+    b.at = 1300.0
+    await through(b)
+
+
 @pytest.mark.parametrize("how", [SystemMisbehaves("neither yes nor no"), CredentialRefused("no")])
 async def test_a_wrong_one_is_tried_once_at_each_gateway_where_the_store_takes_no_note(how: Exception) -> None:
     """F22: at most twice, and the account is not locked."""
