@@ -1,7 +1,7 @@
 """How each clinical system is addressed, entered and read; and all that a connector of somebody else's needs to say so."""
 
 from policies.decision import Obligation, Permit
-from policies.model import Action, Disclosure, PatientRef, Resource
+from policies.model import Action, Disclosure, PatientRef, Principal, Resource
 
 from .base import (
     ChecksHealth,
@@ -9,14 +9,17 @@ from .base import (
     ConnectorTools,
     Credential,
     KeepsPatient,
+    KeepsSession,
     KnowsItsWrites,
     LogsOn,
     NamesParameters,
     Polls,
     Sealer,
     Share,
+    Signer,
     State,
     SystemConfig,
+    TakesOurWord,
     TokenSource,
     Translates,
     UpstreamSession,
@@ -56,6 +59,7 @@ __all__ = [
     "Headers",
     "InboundRequest",
     "KeepsPatient",
+    "KeepsSession",
     "KnowsItsWrites",
     "LogsOn",
     "Manifest",
@@ -67,15 +71,18 @@ __all__ = [
     "PatientRef",
     "Permit",
     "Polls",
+    "Principal",
     "Resource",
     "RouteError",
     "RouteTable",
     "Sealer",
     "Share",
+    "Signer",
     "State",
     "SystemConfig",
     "SystemMisbehaves",
     "SystemUnavailable",
+    "TakesOurWord",
     "TokenSource",
     "Translates",
     "UpstreamRequest",

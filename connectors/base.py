@@ -6,7 +6,7 @@ and is opened and closed by the gateway. Further powers are separate, optional p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -81,6 +81,14 @@ class Sealer(Protocol):
         ...
 
 
+class Signer(Protocol):
+    """The gateway's word about somebody, which whoever reads its public keys can check."""
+
+    def assertion(self, audience: str, claims: Mapping[str, Any]) -> str:
+        """A signed JWT (RFC 7519) about `sub`, for this audience alone and for a minute."""
+        ...
+
+
 class TokenSource(Protocol):
     """Where an access token for a system comes from."""
 
@@ -100,6 +108,7 @@ class ConnectorTools:
     client: Callable[[], httpx2.AsyncClient]  # over our own transport; one for each UpstreamSession, no shared jar
     sealer: Sealer
     now: Callable[[], float]
+    signer: Signer
 
 
 @runtime_checkable
@@ -131,12 +140,8 @@ class Connector(Protocol):
 
 
 @runtime_checkable
-class LogsOn(Protocol):
-    """A system that wants a log-on of its own before it answers."""
-
-    async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
-        """Raises CredentialRefused, PasswordChangeDue, SystemUnavailable, SystemMisbehaves. Never tries twice."""
-        ...
+class KeepsSession(Protocol):
+    """A system that remembers whom it talks to: each clinician's session has one of its own there."""
 
     async def is_logged_off(self, response: UpstreamResponse) -> bool:
         """Whether this answer says that the system has forgotten us; may peek."""
@@ -147,6 +152,24 @@ class LogsOn(Protocol):
         ...
 
     async def log_off(self, session: UpstreamSession, client: httpx2.AsyncClient) -> None: ...
+
+
+@runtime_checkable
+class LogsOn(KeepsSession, Protocol):
+    """A system that wants a log-on of its own before it answers."""
+
+    async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:
+        """Raises CredentialRefused, PasswordChangeDue, SystemUnavailable, SystemMisbehaves. Never tries twice."""
+        ...
+
+
+@runtime_checkable
+class TakesOurWord(KeepsSession, Protocol):
+    """A system that believes the gateway who is asking (`InboundRequest.who`), request by request, and wants no credential."""
+
+    async def begin(self, client: httpx2.AsyncClient) -> UpstreamSession:
+        """A session there. Raises SystemUnavailable, SystemMisbehaves."""
+        ...
 
 
 @runtime_checkable

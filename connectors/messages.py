@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from policies.model import Principal
+
 from .errors import BodyTooLarge, SystemMisbehaves
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -115,6 +117,9 @@ class InboundRequest(_Headed):
     prefix: str = ""  # `/{name}` on a path mount, else ""
     length: int | None = None  # bytes that the client declared for the body; None where it sends chunks
     session: str = ""  # public id of the session, for values bound to it (paging tokens); never a secret
+    who: Principal | None = field(
+        default=None, repr=False
+    )  # who asks, as the provider has said; None in a rehearsal only
     path: bytes = field(init=False)
     query: bytes = field(init=False)
     matched: Any = None  # what the connector's route table found, so that it looks once

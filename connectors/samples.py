@@ -6,17 +6,21 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx2
 
-from policies.model import Action, PatientRef
+from policies.model import Action, PatientRef, Principal
 
 from .base import ConnectorTools
 from .messages import Body, Headers, InboundRequest, UpstreamResponse
 
 NOW = 1_800_000_000.0
+WHO = Principal("https://sso.test", "lee@trust.test", "Nurse Lee", "Nurse", frozenset({"nurse"}), "A1")
+ANOTHER = Principal("https://sso.test", "okafor@trust.test", "Dr Okafor", "Doctor", frozenset({"doctor"}), "A1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,18 @@ class Asked:
     headers: Headers = ()
     body: bytes = b""
     sent_as: bytes | None = None
+    who: Principal = WHO
 
     def inbound(self) -> InboundRequest:
         return InboundRequest(
-            "00", self.method, self.target, self.headers, Body.of(self.body), length=len(self.body), session="one"
+            "00",
+            self.method,
+            self.target,
+            self.headers,
+            Body.of(self.body),
+            length=len(self.body),
+            session="one",
+            who=self.who,
         )
 
 
@@ -88,7 +100,7 @@ class Wire(httpx2.AsyncBaseTransport):
         return httpx2.AsyncClient(transport=self, follow_redirects=False, trust_env=False)
 
     def tools(self) -> ConnectorTools:
-        return ConnectorTools(self.client, Signed(), lambda: NOW)
+        return ConnectorTools(self.client, Signed(), lambda: NOW, Signed())
 
     def carrying(self, secret: str) -> list[httpx2.Request]:
         """The requests that bring `secret` along, as it is or in Basic's base64."""
@@ -106,7 +118,10 @@ def brings(sent: httpx2.Request, secret: str) -> bool:
 
 
 class Signed:
-    """A Sealer that only signs: good enough to tell our own values from others'."""
+    """A Sealer that only signs, and a Signer whose word nobody else can check: good enough to tell our own values from others'."""
+
+    def assertion(self, audience: str, claims: Mapping[str, Any]) -> str:
+        return self.seal(json.dumps(dict(claims)).encode(), purpose=audience)
 
     def seal(self, plain: bytes, *, purpose: str) -> str:
         return base64.urlsafe_b64encode(self._mark(plain, purpose) + plain).decode("ascii")

@@ -10,23 +10,20 @@ import asyncio
 import inspect
 import json
 import re
-import tomllib
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from importlib import resources
 
 from policies.decision import Permit
-from policies.model import Action, Resource
+from policies.model import Action, Principal, Resource
 
 from . import hostile
-from .base import ChecksHealth, Connector, LogsOn, NamesParameters, Translates
+from .base import ChecksHealth, Connector, KeepsSession, LogsOn, NamesParameters, TakesOurWord, Translates
 from .errors import AnswerTooLarge, BadRequest, ConnectorError, NotBrokered, SystemMisbehaves
-from .messages import Body, UpstreamResponse
+from .messages import Body, Headers, UpstreamResponse
 from .rehearsal import (
     BROWSERS_OWN,
     PASSWORD,
-    Rehearsal,
     badly,
     broken,
     everything,
@@ -34,21 +31,18 @@ from .rehearsal import (
     shown,
     some,
 )
-from .samples import Answered, Asked, Endless, Wire
+from .samples import ANOTHER, WHO, Answered, Asked, Endless, Wire
+from .self_description import QUALITY_RULES, SaysWhatItIs
 
 __all__ = ["QUALITY_RULES", "Answered", "Asked", "ConnectorContract"]
 
-QUALITY_RULES = frozenset(
-    {"describes_without_network", "keeps_target_bytes", "never_retries_a_credential", "credential_stays_at_its_origin",
-     "tells_a_changed_page", "notices_log_off", "real_counterpart", "health", "documented"}
-)  # fmt: skip
-_POWERS = (LogsOn, Translates, NamesParameters, ChecksHealth)
+_POWERS = (KeepsSession, LogsOn, TakesOurWord, Translates, NamesParameters, ChecksHealth)
 _REFUSED = (BadRequest, NotBrokered)
 _UNREADABLE = (AnswerTooLarge, SystemMisbehaves)
 _SPARE = 256 * 1024  # bytes of an endless answer that may come on top of `hold`: what was under way
 
 
-class ConnectorContract(Rehearsal):
+class ConnectorContract(SaysWhatItIs):
     permit = Permit(("rule",), "version", "hash")  # nobody was asked: tests only
 
     # What is asked
@@ -165,8 +159,8 @@ class ConnectorContract(Rehearsal):
         """Two clinicians' sessions, in turns, through the same connector."""
         one, two = self.session("secret-of-one"), self.session("secret-of-two")
         if one is None or two is None:
-            self._needs(LogsOn)
-            raise AssertionError("it logs on: give `session()`")
+            self._needs(KeepsSession)
+            raise AssertionError("it keeps a session: give `session()`")
         one.id, two.id = "one", "two"
 
         async def in_turns(connector: Connector) -> None:
@@ -292,6 +286,10 @@ class ConnectorContract(Rehearsal):
             asked_for = {name: f for name, f in vars(protocol).items() if inspect.isfunction(f) and name[0] != "_"}
             has = {name: getattr(connector, name) for name in asked_for if hasattr(connector, name)}
             missing = sorted(asked_for.keys() - has.keys())
+            if has and protocol in (LogsOn, TakesOurWord):
+                assert isinstance(connector, KeepsSession), (
+                    f"{protocol.__name__} is half there: give what KeepsSession asks"
+                )
             if not has and protocol is not Connector:
                 continue
             assert not missing, f"{protocol.__name__} is half there: {', '.join(missing)} is missing"
@@ -317,9 +315,9 @@ class ConnectorContract(Rehearsal):
         """No sample is taken for one, and neither damaged answers nor damaged cookies are errors."""
 
         async def look(connector: Connector) -> None:
-            assert isinstance(connector, LogsOn)
+            assert isinstance(connector, KeepsSession)
             session = self.session("s")
-            assert session is not None, "it logs on: give `session()`"
+            assert session is not None, "it keeps a session: give `session()`"
             for answered in self.answers():
                 assert await connector.is_logged_off(answered.response()) is False, f"{answered.asked.target!r}"
             for answered, chunk in self._damaged():
@@ -331,8 +329,33 @@ class ConnectorContract(Rehearsal):
                     assert await connector.absorb(session, answered.asked.inbound(), response) in (True, False)
             json.dumps(session.state)
 
-        self._needs(LogsOn)
+        self._needs(KeepsSession)
         self._with(look)
+
+    def test_nobody_but_the_gateway_says_who_is_asking(self) -> None:
+        """A system that takes our word is told who asks each time, and what a browser says of it is gone, in whatever spelling."""
+
+        async def about(connector: Connector, asked: Asked, who: Principal) -> Headers:
+            return (await connector.prepare(replace(asked, who=who).inbound(), self.permit, self.session("s"))).headers
+
+        async def ask(connector: Connector) -> None:
+            for asked in self.requests():
+                one, other = await about(connector, asked, WHO), await about(connector, asked, ANOTHER)
+                telling = sorted({name for name, value in one if (name, value) not in other})
+                assert telling, f"{asked.target!r}: the system is told the same of everybody"
+                for name in telling:
+                    for spelled in (name, name.replace(b"-", b"_"), name.replace(b"-", b".")):
+                        lying = replace(asked, headers=(*asked.headers, (spelled, BROWSERS_OWN)))
+                        sent = await about(connector, lying, WHO)
+                        assert BROWSERS_OWN not in b"\n".join(v for _, v in sent), (
+                            f"the browser's own {spelled!r} is believed"
+                        )
+                with suppress(*_REFUSED):
+                    sent = await about(connector, asked, replace(WHO, subject="", name=""))
+                    raise AssertionError(f"{asked.target!r}: somebody without a name is let in with {sent}")
+
+        self._needs(TakesOurWord)
+        self._with(ask)
 
     def test_it_is_opened_and_closed_without_harm(self) -> None:
         """It makes nothing before it is opened, asks nobody while it is, and closes as often as it is closed."""
@@ -346,51 +369,3 @@ class ConnectorContract(Rehearsal):
 
         asyncio.run(run())
         assert wire.asked == [], "opening it asked the system for something"
-
-    # What it says of itself
-
-    def test_the_manifest_says_what_it_is(self) -> None:
-        """Name, title and description; mounts that there are; each option with words for people."""
-        manifest = self._manifest()
-        assert re.fullmatch(r"[a-z][a-z0-9-]*", manifest.name), f"`{manifest.name}` is no name"
-        assert manifest.title, "the manifest has no title"
-        assert manifest.description, "the manifest has no description"
-        assert manifest.mounts, "the manifest names no mounts"
-        assert manifest.mounts <= {"host", "path"}, f"there are no mounts {sorted(manifest.mounts - {'host', 'path'})}"
-        assert not any(name.lower().startswith("__host-lanyard") for name in manifest.browser_cookies), (
-            "that cookie is ours"
-        )
-        for option in manifest.options:
-            assert len(option.doc) > 10, f"`options.{option.name}` says nothing: give it a `doc`"
-
-    def test_wrong_options_are_told(self) -> None:
-        """The sample's are right; what is unknown, missing or of another type is told by its name, without its value."""
-        manifest, right = self._manifest(), self.connector().config.options
-        assert manifest.problems(right) == [], "the options of `connector()` are not those of the manifest"
-        assert any("no_such_option" in p for p in manifest.problems({**right, "no_such_option": 1})), (
-            "an unknown option passes"
-        )
-        for option in manifest.options:
-            without = {name: value for name, value in right.items() if name != option.name}
-            assert bool(manifest.problems(without)) is option.required, f"`options.{option.name}`: required is not so"
-            wrong = manifest.problems({**without, option.name: 1.5})
-            assert any(option.name in problem for problem in wrong), f"`options.{option.name}` may be anything"
-
-    def test_every_quality_rule_is_answered(self) -> None:
-        """Done, with the test that shows it; or exempt or still to do, with the reason."""
-        text = resources.files(self.package).joinpath("quality.toml").read_text("utf-8")
-        rules: dict[str, dict[str, str]] = tomllib.loads(text)["rules"]
-        assert rules.keys() == QUALITY_RULES, f"missing or unknown: {', '.join(sorted(rules.keys() ^ QUALITY_RULES))}"
-        for rule, said in rules.items():
-            if said["status"] == "done":
-                assert (self.root / said["test"]).is_file(), f"`{rule}` is done: there is no file `{said['test']}`"
-            else:
-                assert said["status"] in ("exempt", "todo"), f"`{rule}` is done, exempt or todo"
-                assert len(said.get("reason", "")) > 10, f"`{rule}` is {said['status']} without a reason"
-
-    def test_every_skip_has_a_reason(self) -> None:
-        """What is not checked is a check of this contract, and says why."""
-        for name, reason in self.skips.items():
-            assert hasattr(ConnectorContract, name), f"`{name}` is no check"
-            assert name != "test_every_skip_has_a_reason", "this one is never skipped"
-            assert len(reason) > 20, f"`{name}` is skipped without a reason"

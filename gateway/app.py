@@ -37,7 +37,7 @@ from .edge.guard import Guard
 from .errors import ConfigError
 from .gateway import Gateway
 from .installation import data_dir_of
-from .keys import journal_key, seal_of, vault_seal_of
+from .keys import journal_key, seal_of, vault_seal_of, word_of
 from .metrics import Metrics
 from .ops import Readings
 from .pages import Rooms, pages_of
@@ -75,7 +75,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
     """
     clock = now = SteadyClock(now)
     async with contextlib.AsyncExitStack() as stack:
-        metrics, seal, systems = Metrics(), seal_of(config), systems_of(config, post.of)
+        metrics, seal, word, systems = Metrics(), seal_of(config), word_of(config, now), systems_of(config, post.of)
         bundle = post.bundle or Bundle.load(config.policies.path)
         data_dir = data_dir_of(config)
         shipper = _shipper(config, post, data_dir, clock, stack)
@@ -96,7 +96,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         stack.push_async_callback(transport.close)
         reach = {name: UpstreamTransport(transport, system.origin) for name, system in systems.items()}
         for name, system in systems.items():
-            await _open(system, ConnectorTools(lambda name=name: client(reach[name]), seal, now))  # type: ignore[misc]  # default binds the loop's value
+            await _open(system, ConnectorTools(lambda name=name: client(reach[name]), seal, now, word))  # type: ignore[misc]  # default binds the loop's value
             stack.push_async_callback(system.connector.close)
         http = _http(config)
         stack.push_async_callback(http.aclose)
@@ -123,7 +123,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         ending = _Ending(upstreams, systems)
         pages = pages_of(
             Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,
-                  upstreams, ending, now),
+                  upstreams, ending, word, now),
             stack,
         )  # fmt: skip
         for name, system in systems.items():

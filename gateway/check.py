@@ -21,6 +21,7 @@ from sso import wire
 from sso.errors import SignOnError
 from sso.oidc import OpenIdProvider
 from sso.seal import Seal
+from sso.word import Word
 
 from . import config as configuration
 from .alarms.ways import ways_of
@@ -28,7 +29,7 @@ from .assembly import provider_settings, systems_of
 from .config import Config
 from .credentials import SealedFiles, personal
 from .errors import ConfigError
-from .keys import journal_key, seal_of, vault_seal_of
+from .keys import journal_key, seal_of, vault_seal_of, word_of
 from .proxy.client import UpstreamTransport, client
 from .proxy.upstream import Transport
 from .revisions import database_problems
@@ -79,7 +80,7 @@ async def problems(config: Config, *, live: bool) -> list[str]:
     if config.gateway.redis_url is not None:
         found += await redis_problems(config, live=live)
     if seal is not None:
-        found += await _systems(systems, seal, live=live)
+        found += await _systems(systems, seal, word_of(config, time.time), live=live)
     return found
 
 
@@ -145,7 +146,7 @@ async def _provider(config: Config, *, live: bool) -> list[str]:
     return []
 
 
-async def _systems(systems: dict[str, System], seal: Seal, *, live: bool) -> list[str]:
+async def _systems(systems: dict[str, System], seal: Seal, word: Word, *, live: bool) -> list[str]:
     """Each connector is opened; with `live`, its system asked."""
     found: list[str] = []
     transport = Transport()
@@ -154,7 +155,7 @@ async def _systems(systems: dict[str, System], seal: Seal, *, live: bool) -> lis
         for system in systems.values():
             reach = UpstreamTransport(transport, system.origin)
             try:
-                await system.connector.open(ConnectorTools(lambda reach=reach: client(reach), seal, time.time))  # type: ignore[misc]  # default binds the loop's value
+                await system.connector.open(ConnectorTools(lambda reach=reach: client(reach), seal, time.time, word))  # type: ignore[misc]  # default binds the loop's value
                 if live and isinstance(system.connector, ChecksHealth):
                     async with client(reach) as asking:
                         await system.connector.health(asking)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sso.seal import Seal, read_keys
+from sso.word import Word
 
 from .config import Config, SecretRef
 from .errors import ConfigError
@@ -19,9 +22,22 @@ def secret(key: str, reference: SecretRef) -> bytes:
 def seal_of(config: Config) -> Seal:
     """Raises ConfigError."""
     try:
-        return Seal.of(secret("keys.seal", config.keys.seal))
+        return Seal(sealing_keys(config))
     except ValueError as error:
         raise ConfigError([f"keys.seal: {error}"]) from None
+
+
+def sealing_keys(config: Config) -> list[bytes]:
+    """The one that seals first. Raises ConfigError."""
+    try:
+        return read_keys(secret("keys.seal", config.keys.seal))
+    except ValueError as error:
+        raise ConfigError([f"keys.seal: {error}"]) from None
+
+
+def word_of(config: Config, now: Callable[[], float]) -> Word:
+    """What systems are told of who is asking, and can check. Raises ConfigError."""
+    return Word(config.gateway.public_url, sealing_keys(config), now)
 
 
 def vault_seal_of(config: Config) -> Seal:
@@ -36,8 +52,7 @@ def vault_seal_of(config: Config) -> Seal:
     except ValueError as error:
         raise ConfigError([f"keys.vault: {error}"]) from None
     seal_of(config)
-    others = read_keys(secret("keys.seal", config.keys.seal))
-    return Seal([*own, *(key for key in others if key not in own)])
+    return Seal([*own, *(key for key in sealing_keys(config) if key not in own)])
 
 
 def journal_key(config: Config) -> bytes:

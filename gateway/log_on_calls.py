@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .sessions import Seat
 
+Work = Callable[["httpx2.AsyncClient"], Awaitable[UpstreamSession]]
 Tried = Callable[[Principal, str, Credential, CredentialRefused | None], Awaitable[None]]
 
 
@@ -59,17 +60,28 @@ class LogOnCalls:
 
     async def kept(self, seat: Seat, system: System, key: Key) -> UpstreamSession:
         """Log on with what is kept for this clinician. Raises CredentialMissing, CredentialRefused, ConnectorError."""
+        if (there := system.takes_our_word) is not None:
+            return await self._tried_with(key, seat, system, there.begin)
         credential = await self._credential(seat, system)
         before = await self._tries.refused(seat.shift, system.name)
         if before is not None and before.fingerprint == fingerprint(credential):
             raise before.kind(f"`{system.title}` refused your log-on earlier in this shift: it is not tried again")
-        if (failure := await self._tries.failure(key, seat.shift)) is not None:
-            raise failure
         try:
-            session = await self._try(seat, system, credential)
+            session = await self._tried_with(key, seat, system, _with(system, credential))
         except CredentialRefused as refusal:
             await _noted(self._tries.was_refused(seat.shift, system.name, credential, refusal))
             await _noted(self._tried(seat.shift.principal, system.name, credential, refusal))
+            raise
+        await _noted(self._tried(seat.shift.principal, system.name, credential, None))
+        return session
+
+    async def _tried_with(self, key: Key, seat: Seat, system: System, work: Work) -> UpstreamSession:
+        """Not where it has just failed; and where it fails now, it is noted."""
+        if (failure := await self._tries.failure(key, seat.shift)) is not None:
+            raise failure
+        try:
+            return await self._try(seat, system, work)
+        except CredentialRefused:
             raise
         except ConnectorError as error:
             await _noted(self._tries.failed(key, seat.shift, error))
@@ -78,22 +90,19 @@ class LogOnCalls:
             broken = SystemMisbehaves(f"`{system.title}` could not be logged on to: its answer was not understood")
             await _noted(self._tries.failed(key, seat.shift, broken))
             raise
-        await _noted(self._tried(seat.shift.principal, system.name, credential, None))
-        return session
 
     async def typed(self, seat: Seat, system: System, key: Key, credential: Credential) -> UpstreamSession:
         """Log on with what somebody has just typed. Raises ConnectorError."""
         try:
-            return await self._try(seat, system, credential)
+            return await self._try(seat, system, _with(system, credential))
         except ConnectorError as error:
             await _noted(self._tries.was_typed(key, credential, error))
             raise
 
-    async def _try(self, seat: Seat, system: System, credential: Credential) -> UpstreamSession:
-        assert system.logs_on is not None
+    async def _try(self, seat: Seat, system: System, work: Work) -> UpstreamSession:
         try:
             async with self._client(system) as client:
-                session = await system.logs_on.log_on(credential, client)
+                session = await work(client)
         except ConnectorError as error:
             self._counted(system.name, type(error).__name__)
             await self._record(
@@ -112,10 +121,10 @@ class LogOnCalls:
 
     async def left(self, live: LogOn, system: System, *, by: str) -> None:
         """Log off there. `by`: why."""
-        assert system.logs_on is not None
+        assert system.keeps_session is not None
         try:
             async with self._client(system) as client:
-                await system.logs_on.log_off(live.session, client)
+                await system.keeps_session.log_off(live.session, client)
         except ConnectorError:
             pass  # it will expire there by itself; the clinician's sign-off does not wait for it
         await self.gone(live, system, by=by)
@@ -132,6 +141,12 @@ class LogOnCalls:
             fields |= {"issuer": p.issuer, "subject": p.subject, "shift": seat.shift.id, **strength(seat.shift)}
         known = {"system": system.name, "state": system.state.value, "session": holder}
         await self._journal.record(AuditEvent(kind, self._now(), {**known, **fields}))
+
+
+def _with(system: System, credential: Credential) -> Work:
+    logs_on = system.logs_on
+    assert logs_on is not None
+    return lambda client: logs_on.log_on(credential, client)
 
 
 async def _noted(note: Awaitable[None]) -> None:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from policies.engine import PolicyEngine
 from sso.provider import IdentityProvider
 from sso.seal import Seal
+from sso.word import Word
 
 from .assembly import form_targets, system_origins
 from .audit.event import EventType
@@ -53,6 +54,7 @@ from .web.kept import Kept
 from .web.launchpad import Launchpad
 from .web.leaving import Leaving
 from .web.passkey import Passkeys
+from .web.public_keys import PublicKeys
 from .web.refusals import Refusals
 from .web.refused import Refused
 from .web.render import Renderer
@@ -86,6 +88,7 @@ class Rooms:
     vault: Vault
     upstreams: UpstreamSessions
     end_upstreams: Callable[[Seat, bool], None]  # log off at systems, behind the page
+    word: Word
     now: Callable[[], float]
 
 
@@ -192,6 +195,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
             refusals,
             public,
             badge_pages if config.badges.enabled else None,
+            PublicKeys(r.provider, r.word),
         ),
         renderer,
         refusals,

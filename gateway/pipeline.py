@@ -83,6 +83,7 @@ class Pipeline:
             # Refused by what is believed for a moment: the proof that was asked for may have been given at another gateway just now.
             seat = latest
             access, facts, decision = await self._decided(system, action, resource, seat)
+        inbound.who = access.principal
         if isinstance(decision, Permit) and resource.kind == ASSET:
             receipt: AuditReceipt | AssetReceipt = self._journal.count(access, line)
         else:

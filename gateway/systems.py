@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connectors.base import Connector, KeepsPatient, LogsOn, NamesParameters, Polls, Share, State, Translates
+from connectors.base import (
+    Connector,
+    KeepsPatient,
+    KeepsSession,
+    LogsOn,
+    NamesParameters,
+    Polls,
+    Share,
+    State,
+    TakesOurWord,
+    Translates,
+)
 
 from .config import SystemTable
 
@@ -41,7 +52,9 @@ class System:
     keepable: frozenset[str] = field(default_factory=frozenset)
     heard: Heard = field(default_factory=Heard)
     # The connector's optional powers, looked up once: asking a protocol costs microseconds on every request.
+    keeps_session: KeepsSession | None = field(init=False)
     logs_on: LogsOn | None = field(init=False)
+    takes_our_word: TakesOurWord | None = field(init=False)
     translates: Translates | None = field(init=False)
     names: NamesParameters | None = field(init=False)
     polls: Polls | None = field(init=False)
@@ -49,7 +62,9 @@ class System:
 
     def __post_init__(self) -> None:
         connector = self.connector
+        self.keeps_session = connector if isinstance(connector, KeepsSession) else None
         self.logs_on = connector if isinstance(connector, LogsOn) else None
+        self.takes_our_word = connector if isinstance(connector, TakesOurWord) else None
         self.translates = connector if isinstance(connector, Translates) else None
         self.names = connector if isinstance(connector, NamesParameters) else None
         self.polls = connector if isinstance(connector, Polls) else None

@@ -81,7 +81,7 @@ class UpstreamSessions:
 
         Raises CredentialMissing, CredentialRefused, OpenElsewhere, ConnectorError.
         """
-        if system.logs_on is None:
+        if system.keeps_session is None:
             return None
         key = self._key(seat, system)
         return await self._own(
@@ -125,7 +125,7 @@ class UpstreamSessions:
         return not live.current.unsure(inbound, page), live.current.about(inbound, page)
 
     async def _of(self, seat: Seat, system: System) -> LogOn | None:
-        return await self._log_ons.now(self._key(seat, system)) if system.logs_on is not None else None
+        return await self._log_ons.now(self._key(seat, system)) if system.keeps_session is not None else None
 
     async def again(self, seat: Seat, system: System, dead: LogOn) -> LogOn:
         """A new log-on after the system forgot `dead`; whoever comes second gets the first one's."""
@@ -232,16 +232,16 @@ class UpstreamSessions:
 
     def forgotten(self, system: System, response: UpstreamResponse) -> Awaitable[bool]:
         """Whether the system says that it does not know us any more."""
-        assert system.logs_on is not None
-        return system.logs_on.is_logged_off(response)
+        assert system.keeps_session is not None
+        return system.keeps_session.is_logged_off(response)
 
     async def absorb(self, system: System, live: LogOn, inbound: InboundRequest, response: UpstreamResponse) -> None:
         """Keep the answer's new cookies; remember the page that it shows."""
-        logs_on = system.logs_on
-        assert logs_on is not None
+        there = system.keeps_session
+        assert there is not None
 
         async def taken(into: LogOn) -> bool:
-            news = await logs_on.absorb(into.session, inbound, response)
+            news = await there.absorb(into.session, inbound, response)
             if not response.is_page:
                 return news
             into.showed(inbound.target)
@@ -264,7 +264,7 @@ class UpstreamSessions:
     async def end(self, seat: Seat, systems: dict[str, System], *, whole_shift: bool) -> None:
         """Log off what belongs to this session, or to its whole shift, at whichever gateway it was used."""
         for system in systems.values():
-            if system.logs_on is None or (system.share is Share.SHIFT and not whole_shift):
+            if system.keeps_session is None or (system.share is Share.SHIFT and not whole_shift):
                 continue
             try:
                 live = await self._log_ons.now(self._key(seat, system))

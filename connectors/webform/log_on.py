@@ -13,10 +13,10 @@ from urllib.parse import urljoin, urlsplit
 
 from ..base import Credential, UpstreamSession
 from ..errors import CredentialRefused, PasswordChangeDue, SystemMisbehaves
+from ..jar import Jar
 from ..messages import Headers
+from ..signs import LOOK_AHEAD, Sign
 from .form import FormPlace, Submission, fill
-from .jar import Jar
-from .signs import LOOK_AHEAD, Sign
 
 if TYPE_CHECKING:
     import httpx2

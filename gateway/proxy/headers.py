@@ -94,6 +94,7 @@ def inward(inbound: InboundRequest, passage: Passage) -> InboundRequest:
         inbound.prefix,
         inbound.length,
         inbound.session,
+        inbound.who,
         inbound.matched,
     )
 

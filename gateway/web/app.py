@@ -20,6 +20,7 @@ from .entering import Entering
 from .handoff import HandOff
 from .launchpad import Launchpad
 from .passkey import Passkeys
+from .public_keys import PublicKeys
 from .refusals import Refusals
 from .signoff import SignOff
 from .signon import SignOn
@@ -70,6 +71,7 @@ def main_site(
     refusals: Refusals,
     public_origin: str,
     badges: BadgePages | None,
+    public_keys: PublicKeys,
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel), and what a locked session asks
     for is answered by the page that unlocks it."""
@@ -118,7 +120,7 @@ def main_site(
             Route("/shift/pin", own(unlock.pin_page)),
             Route("/shift/pin", own(unlock.set_pin), methods=["POST"]),
             Route("/backchannel-logout", sign_off.backchannel, methods=["POST"]),
-            Route("/.well-known/jwks.json", sign_on.jwks),
+            Route("/.well-known/jwks.json", public_keys.jwks),
             Route("/enter", own(entering.enter)),
             Route("/enter", own(entering.proved), methods=["POST"]),
             Route("/shift", own(launchpad.shift)),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from policies.model import Ownership, Principal
 from sso.errors import DEVICE_REASONS, DeviceRefused, InteractionNeeded, ProviderAway, SignOnError, SignOnRefused
@@ -357,9 +357,6 @@ class SignOn:
     def out_of_grace(self, shift: Shift) -> bool:
         grace = self._settings.grace
         return not shift.emergency and grace is not None and self._now() - shift.checked > grace
-
-    async def jwks(self, request: Request) -> Response:
-        return JSONResponse(self._provider.jwks(), headers={"cache-control": "public, max-age=300"})
 
 
 def _still_covers(known: Principal, found: Principal) -> bool:

@@ -20,9 +20,11 @@ from connectors import (
     SystemMisbehaves,
     UpstreamSession,
 )
+from connectors.header import HeaderConnector
 from connectors.testing import Answered, Asked, ConnectorContract
 
 from .board import BoardConnector, broken
+from .header import test_contract as header
 
 CHECKS = sorted(name for name in dir(ConnectorContract) if name.startswith("test_"))
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
@@ -93,6 +95,34 @@ def of_nothing(self: ConnectorContract) -> list[Any]:
     return []
 
 
+class Believing(HeaderConnector):
+    async def prepare(self, inbound: Any, permit: Any, session: Any) -> Any:
+        sent = await super().prepare(inbound, permit, session)
+        sent.headers = (*sent.headers, *((name, value) for name, value in inbound.headers if b"remote" in name))
+        return sent
+
+
+class Believed(header.TestHeader):
+    __test__ = False
+
+    def connector(self) -> HeaderConnector:
+        return Believing(super().connector().config)
+
+
+class Anonymous(header.TestHeader):
+    __test__ = False
+
+    def connector(self) -> HeaderConnector:
+        return HeaderConnector(replace(super().connector().config, options={"headers": {"X-From": "the gateway"}}))
+
+
+class Nameless(header.TestHeader):
+    __test__ = False
+
+    def connector(self) -> HeaderConnector:
+        return HeaderConnector(replace(super().connector().config, options={"headers": {"X-From": "{role}"}}))
+
+
 CANARIES = [
     canary("test_each_request_is_known", "misread", broken.Misreads),
     canary("test_each_request_is_known", "at least one", requests=of_nothing),
@@ -124,6 +154,9 @@ CANARIES = [
     canary("test_a_log_on_is_tried_once_and_nowhere_else", "KeyError", broken.Complains),
     canary("test_a_log_off_is_looked_for_without_harm", "/beds", broken.SeesLogOffs),
     canary("test_a_log_off_is_looked_for_without_harm", "ascii", broken.Absorbs),
+    Canary("test_nobody_but_the_gateway_says_who_is_asking", Believed, "is believed"),
+    Canary("test_nobody_but_the_gateway_says_who_is_asking", Anonymous, "the same of everybody"),
+    Canary("test_nobody_but_the_gateway_says_who_is_asking", Nameless, "without a name"),
     canary("test_it_is_opened_and_closed_without_harm", "asked the system", broken.Eager),
     canary("test_it_is_opened_and_closed_without_harm", "tools", broken.ClosesOnce),
     canary("test_the_manifest_says_what_it_is", "no title", _manifest=no_title),

@@ -36,12 +36,23 @@ USE_TZ = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a slow one would only warm the machine
 SESSION_COOKIE_AGE = int(os.environ.get("IDLE_SECONDS", "1200"))
 SESSION_SAVE_EVERY_REQUEST = True
+if os.environ.get("REMOTE_USER_HEADER"):
+    MIDDLEWARE.append("urls.ToldByHeader")
+    AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]
 LOGGING = {"version": 1, "handlers": {"console": {"class": "logging.StreamHandler"}},
            "loggers": {"django.security": {"handlers": ["console"]}}}
 """
 URLS = """
+import os
 from django.contrib import admin
+from django.contrib.auth.middleware import RemoteUserMiddleware
 from django.urls import path
+
+
+class ToldByHeader(RemoteUserMiddleware):
+    header = "HTTP_" + os.environ.get("REMOTE_USER_HEADER", "").upper().replace("-", "_")
+
+
 urlpatterns = [path("admin/", admin.site.urls)]
 """
 MANAGE = """
@@ -73,13 +84,19 @@ for name, password in {USERS}.items():
 
 
 @contextlib.contextmanager
-def django_admin(folder: Path, *, idle_seconds: int = 1200) -> Iterator[DjangoAdmin]:
+def django_admin(folder: Path, *, idle_seconds: int = 1200, told_by: str = "") -> Iterator[DjangoAdmin]:
+    """`told_by`: the header that says who is there; without one it asks for a password."""
     for name, text in (("settings.py", SETTINGS), ("urls.py", URLS), ("manage.py", MANAGE)):
         (folder / name).write_text(text)
     _manage(folder, "shell", "--no-imports", "-c", FIRST)
     port = free_port()
     run = [sys.executable, "manage.py", "runserver", "--insecure", "--noreload", f"127.0.0.1:{port}"]
-    with started(run, ready=f"http://127.0.0.1:{port}/admin/", cwd=folder, env={"IDLE_SECONDS": str(idle_seconds)}):
+    with started(
+        run,
+        ready=f"http://127.0.0.1:{port}/admin/",
+        cwd=folder,
+        env={"IDLE_SECONDS": str(idle_seconds), "REMOTE_USER_HEADER": told_by},
+    ):
         yield DjangoAdmin(f"http://127.0.0.1:{port}", folder)
 
 

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey
 from connectors.base import ConnectorTools
 from connectors.errors import SystemUnavailable
 from connectors.fhir.access import access_for
+from connectors.samples import Signed
 from sso.seal import Seal
 
 
@@ -35,7 +36,10 @@ class Server:
 
     def tools(self) -> ConnectorTools:
         return ConnectorTools(
-            lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer)), Seal([b"k" * 32]), lambda: self.now
+            lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer)),
+            Seal([b"k" * 32]),
+            lambda: self.now,
+            Signed(),
         )
 
 

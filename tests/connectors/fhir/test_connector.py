@@ -15,6 +15,7 @@ from connectors.base import ConnectorTools, SystemConfig
 from connectors.errors import AnswerTooLarge, BadRequest, ConnectorError, NotBrokered, SystemMisbehaves
 from connectors.fhir import FhirConnector
 from connectors.messages import Body, InboundRequest, UpstreamResponse
+from connectors.samples import Signed
 from policies.decision import Permit
 from policies.model import Action, Disclosure, PatientRef
 from sso.seal import Seal
@@ -29,7 +30,7 @@ async def connector(**options: Any) -> FhirConnector:
             "epr", "EPR", "http://up:1", {"base": "fhir", "pages": "/viewer/", **options}, 4096, "https://epr.test"
         )
     )
-    await made.open(ConnectorTools(httpx2.AsyncClient, Seal([b"k" * 32]), lambda: 0.0))
+    await made.open(ConnectorTools(httpx2.AsyncClient, Seal([b"k" * 32]), lambda: 0.0, Signed()))
     return made
 
 

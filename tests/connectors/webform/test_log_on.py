@@ -10,9 +10,9 @@ import pytest
 
 from connectors.base import Credential, UpstreamSession
 from connectors.errors import CredentialRefused, PasswordChangeDue, SystemMisbehaves
+from connectors.signs import Sign
 from connectors.webform.form import FormPlace
 from connectors.webform.log_on import LoginPage, LogOnWalk
-from connectors.webform.signs import Sign
 
 FORM = b'<form action="check" method="post"><input type="hidden" name="t" value="7"><input name="u"><input name="p" type="password"></form>'
 CARD = Credential("nurse", "secret-word")

@@ -12,7 +12,7 @@ from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.request import Request
 
-from ..messages import Headers
+from .messages import Headers
 
 _MOST_COOKIES = 64
 _LONGEST = 4096

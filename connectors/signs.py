@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..messages import UpstreamResponse
+from .messages import UpstreamResponse
 
 LOOK_AHEAD = 64 * 1024  # bytes of a page that are looked through
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from connectors.webform.jar import Jar
+from connectors.jar import Jar
 
 ORIGIN = "http://legacy-pas.test"
 
