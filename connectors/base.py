@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from policies.decision import Permit
-from policies.model import Action, PatientRef, Resource
+from policies.model import Action, PatientRef, Principal, Resource
 
 from .messages import InboundRequest, UpstreamRequest, UpstreamResponse
 
@@ -207,6 +207,36 @@ class KeepsPatient(Protocol):
     """A system that may hold the current patient itself, so that its pages and forms need not say whom they are about."""
 
     def keeps_patient(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a system is opened that the gateway does not see into: by an address, or by a file that its own program opens."""
+
+    address: str = field(default="", repr=False)  # it may name a patient
+    file: bytes = field(default=b"", repr=False)
+    file_name: str = ""
+    media_type: str = ""
+    at_patient: bool = False  # it opens at the patient who was asked for
+
+
+@runtime_checkable
+class Launches(Protocol):
+    """A system that is opened and not brokered: it is no Connector, since nothing of it passes."""
+
+    config: SystemConfig
+
+    def finds_patients(self) -> bool:
+        """Whether it can be opened at a patient, by NHS number."""
+        ...
+
+    def leads_to(self) -> frozenset[str]:
+        """The origins (`https://…`) or schemes (`radviewer:`) that its links begin with."""
+        ...
+
+    def launch(self, who: Principal, nhs_number: str = "") -> Launch:
+        """Raises NotBrokered where it cannot be told who asks."""
+        ...
 
 
 @runtime_checkable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from .base import Connector
 from .manifest import Manifest
 
 GROUP = "lanyard.connectors"
@@ -20,8 +20,8 @@ def available() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def load(name: str) -> tuple[type[Connector], Manifest]:
-    """Import one connector. Raises UnknownConnector, naming the nearest."""
+def load(name: str) -> tuple[type[Any], Manifest]:
+    """Import one connector (`Connector`, or `Launches` by its manifest's state). Raises UnknownConnector, naming the nearest."""
     found = available()
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)

@@ -22,7 +22,7 @@ from sso.oidc import OpenIdProvider
 from . import certificates, logs
 from .alarms.controls import CONTROLS
 from .alarms.standing import Standing
-from .assembly import provider_settings, sites_of, systems_of
+from .assembly import launches_of, provider_settings, sites_of, systems_of
 from .audit.event import AuditEvent, EventType
 from .audit.journal import Alarm, Journal
 from .audit.search import SearchCopy
@@ -122,7 +122,7 @@ async def open_gateway(config: Config, *, post: Post = Post(), now: Callable[[],
         pipeline = Pipeline(engine, journal, transport, upstreams, (), now, sessions.anew)
         ending = _Ending(upstreams, systems)
         pages = pages_of(
-            Rooms(config, systems, engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,
+            Rooms(config, systems, launches_of(config), engine, journal, metrics, seal, store, sessions, provider, presence, files, vault,
                   upstreams, ending, word, now),
             stack,
         )  # fmt: skip

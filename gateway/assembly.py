@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from connectors import registry
-from connectors.base import Share, SystemConfig
+from connectors.base import Share, State, SystemConfig
+from connectors.manifest import Manifest
 from sso.provider import ClaimNames, ProviderSettings
 
 from .config import Config, SsoTable, SystemTable
 from .edge.origins import ApiSite, MainSite, Site, SystemSite
 from .errors import ConfigError
 from .keys import secret
+from .launches import Launched
 from .proxy.guarding import PageGuard
 from .proxy.limits import Bulkhead
 from .proxy.origin import Origin
 from .proxy.passage import Passage
 from .systems import System
 from .web import guard
+
+T = TypeVar("T")
 
 
 def provider_settings(sso: SsoTable) -> ProviderSettings:
@@ -69,11 +75,9 @@ def origin_of(table: SystemTable) -> Origin:
 
 def system_of(table: SystemTable, config: Config, workers: int = 1) -> System:
     """A configured system, its connector made and not yet opened. Raises ConfigError with every problem."""
-    try:
-        kind, manifest = registry.load(table.connector)
-    except registry.UnknownConnector as error:
-        raise ConfigError([f"systems.{table.name}.connector: {error}"]) from None
-    problems = [f"systems.{table.name}: {p}" for p in manifest.problems(table.options)]
+    kind, manifest, problems = _loaded(table)
+    if not table.upstream:
+        problems.append(f"systems.{table.name}.upstream: is missing: where is the system?")
     if table.mount not in manifest.mounts:
         problems.append(
             f"systems.{table.name}.mount: `{table.connector}` is mounted by {' or '.join(sorted(manifest.mounts))}"
@@ -88,22 +92,7 @@ def system_of(table: SystemTable, config: Config, workers: int = 1) -> System:
     host = config.host_of(table)
     prefix = f"/{table.name}" if table.mount == "path" else ""
     public = f"{config.scheme}://{host}"
-    try:
-        connector = kind(  # type: ignore[call-arg]  # the protocol says nothing of constructors; the contract suite does
-            SystemConfig(
-                table.name,
-                table.title,
-                table.upstream,
-                table.options,
-                table.hold,
-                public,
-                prefix,
-                table.helpdesk,
-                table.host_header,
-            )
-        )
-    except ValueError as error:
-        raise ConfigError([f"systems.{table.name}.options: {error}"]) from None
+    connector = _made(kind, table, public, prefix)
     upstream = f"{parts.scheme}://{parts.netloc}".encode()
     translate = table.host_header == "upstream"
     passage = Passage(
@@ -136,6 +125,34 @@ def system_of(table: SystemTable, config: Config, workers: int = 1) -> System:
     )
 
 
+def _loaded(table: SystemTable) -> tuple[type[Any], Manifest, list[str]]:
+    """What a system's connector is made of, and what is wrong with its options. Raises ConfigError where there is no such connector."""
+    try:
+        kind, manifest = registry.load(table.connector)
+    except registry.UnknownConnector as error:
+        raise ConfigError([f"systems.{table.name}.connector: {error}"]) from None
+    return kind, manifest, [f"systems.{table.name}: {p}" for p in manifest.problems(table.options)]
+
+
+def _made(kind: type[Any], table: SystemTable, public: str = "", prefix: str = "") -> Any:
+    """Raises ConfigError."""
+    config = SystemConfig(
+        table.name,
+        table.title,
+        table.upstream,
+        table.options,
+        table.hold,
+        public,
+        prefix,
+        table.helpdesk,
+        table.host_header,
+    )
+    try:
+        return kind(config)
+    except ValueError as error:
+        raise ConfigError([f"systems.{table.name}.options: {error}"]) from None
+
+
 def _page_guard(table: SystemTable, config: Config, public: str) -> PageGuard:
     return PageGuard(guard.VERSION, guard.INTEGRITY, public.encode(), f"{config.gateway.public_url}/")
 
@@ -146,17 +163,47 @@ def _origins_of(names: list[str], config: Config) -> list[str]:
 
 
 def systems_of(config: Config, workers: int = 1) -> dict[str, System]:
-    """For one of so many workers, which share what a system bears. Raises ConfigError with the problems of all systems."""
+    """Those that are brokered, for one of so many workers, which share what a system bears. Raises ConfigError with all their problems."""
+    return _each(config, lambda table: system_of(table, config, workers), brokered=True)
+
+
+def launches_of(config: Config) -> dict[str, Launched]:
+    """Those that are only opened. Raises ConfigError with all their problems."""
+    return _each(config, _launched, brokered=False)
+
+
+def _each(config: Config, made: Callable[[SystemTable], T], *, brokered: bool) -> dict[str, T]:
+    """By name. What has no known connector is told with the brokered ones."""
     problems: list[str] = []
-    found: dict[str, System] = {}
+    found: dict[str, T] = {}
     for table in config.systems:
         try:
-            found[table.name] = system_of(table, config, workers)
+            if (_state(table) is State.BROKERED) is brokered:
+                found[table.name] = made(table)
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
     return found
+
+
+def _state(table: SystemTable) -> State:
+    try:
+        return registry.load(table.connector)[1].state
+    except registry.UnknownConnector:
+        return State.BROKERED
+
+
+def _launched(table: SystemTable) -> Launched:
+    kind, manifest, problems = _loaded(table)
+    if table.upstream:
+        problems.append(
+            f"systems.{table.name}.upstream: `{table.connector}` opens it and passes nothing on: leave `upstream` out, and say in"
+            " `options` how it is opened"
+        )
+    if problems:
+        raise ConfigError(problems)
+    return Launched(table, _made(kind, table), manifest.state)
 
 
 def sites_of(config: Config, systems: dict[str, System]) -> dict[str, Site]:
@@ -171,13 +218,14 @@ def sites_of(config: Config, systems: dict[str, System]) -> dict[str, Site]:
     return sites
 
 
-def form_targets(config: Config, systems: dict[str, System]) -> tuple[str, ...]:
-    """Where sign-on and sign-off lead by redirect: the provider, and every system's host."""
+def form_targets(config: Config, systems: dict[str, System], launched: dict[str, Launched]) -> tuple[str, ...]:
+    """Where forms of ours lead by redirect: the provider, every system's host, and what is opened (CSP, `form-action`)."""
     provider = urlsplit(config.sso.issuer)
     return (
         f"{provider.scheme}://{provider.netloc}",
         *(f"https://{h}" for h in config.sso.endpoint_hosts),
         *system_origins(config, systems),
+        *sorted({source for one in launched.values() for source in one.connector.leads_to()}),
     )
 
 

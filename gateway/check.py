@@ -25,7 +25,7 @@ from sso.word import Word
 
 from . import config as configuration
 from .alarms.ways import ways_of
-from .assembly import provider_settings, systems_of
+from .assembly import launches_of, provider_settings, systems_of
 from .config import Config
 from .credentials import SealedFiles, personal
 from .errors import ConfigError
@@ -60,6 +60,7 @@ async def problems(config: Config, *, live: bool) -> list[str]:
         lambda: journal_key(config),
         lambda: provider_settings(config.sso),
         lambda: systems_of(config),
+        lambda: launches_of(config),
         lambda: ways_of(config.alarms),
     ):
         try:
@@ -68,7 +69,8 @@ async def problems(config: Config, *, live: bool) -> list[str]:
             found += error.problems
             continue
         seal = made if isinstance(made, Seal) else seal
-        systems = made if isinstance(made, dict) else systems
+        if isinstance(made, dict):
+            systems |= {name: one for name, one in made.items() if isinstance(one, System)}
     found += [*_vault_key(config), *_files(config), *_policies(config)]
     if seal is not None:
         files = {t.name: t.credentials for t in config.systems if t.credentials}

@@ -338,7 +338,7 @@ class SystemTable(_Table):
     name: Name
     title: str
     connector: str
-    upstream: Origin
+    upstream: Origin = ""  # of a brokered system; the others have an address among their options
     networks: list[Network] = []
     mount: Literal["host", "path"] = "host"
     host: str | None = None

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from policies.model import AccessRequest, Action, Disclosure, Resource
 
 from .sessions import Seat
 
 OURS = "lanyard"  # the system that policies and journal name for pages of ours
+
+
+class Asking(Protocol):
+    """What the policies are asked before a page is shown."""
+
+    def asked(self, seat: Seat, now: float, *, freshly: bool = False) -> AccessRequest: ...
 
 
 @dataclass(frozen=True, slots=True)

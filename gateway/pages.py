@@ -28,6 +28,7 @@ from .edge.origins import Doors
 from .emergency import Emergency, LoginNames, Numbers, Tapped
 from .installation import data_dir_of
 from .kept import KeptWrites
+from .launches import Launched
 from .leases import Leases
 from .locks import Locks
 from .metrics import Metrics
@@ -51,6 +52,7 @@ from .web.entering import Entering
 from .web.guard import GuardPages
 from .web.handoff import HandOff
 from .web.kept import Kept
+from .web.launch import LaunchPages
 from .web.launchpad import Launchpad
 from .web.leaving import Leaving
 from .web.passkey import Passkeys
@@ -76,6 +78,7 @@ class Rooms:
 
     config: Config
     systems: dict[str, System]
+    launches: dict[str, Launched]
     engine: PolicyEngine
     journal: Journal
     metrics: Metrics
@@ -115,7 +118,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     public = f"{config.scheme}://{host}"
     surroundings = Surroundings(config)
     renderer = Renderer(
-        https=config.scheme == "https", public_origin=public, form_targets=form_targets(config, r.systems)
+        https=config.scheme == "https", public_origin=public, form_targets=form_targets(config, r.systems, r.launches)
     )
     refusals = Refusals(renderer, url)
     doors = Doors(r.store, r.sessions, now, url, config.scheme)
@@ -149,7 +152,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
     )  # fmt: skip
     writes = KeptWrites(r.store, leases, now)
     launchpad = Launchpad(
-        r.systems, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
+        r.systems, r.launches, r.engine, visitors, r.sessions, sign_on, sign_off, writes, renderer, config.scheme,
         entries(config), device_pages, vouching, config.badges.enabled, now,
     )  # fmt: skip
     entering = Entering(visitors, doors, sign_on, refusals, renderer, system_origins(config, r.systems))
@@ -196,6 +199,7 @@ def pages_of(r: Rooms, stack: contextlib.AsyncExitStack) -> Pages:
             public,
             badge_pages if config.badges.enabled else None,
             PublicKeys(r.provider, r.word),
+            LaunchPages(r.launches, security, launchpad, r.store, refusals, renderer, now),
         ),
         renderer,
         refusals,

@@ -18,6 +18,7 @@ from .devices import DevicePages
 from .emergency import EmergencyPages
 from .entering import Entering
 from .handoff import HandOff
+from .launch import LaunchPages
 from .launchpad import Launchpad
 from .passkey import Passkeys
 from .public_keys import PublicKeys
@@ -72,6 +73,7 @@ def main_site(
     public_origin: str,
     badges: BadgePages | None,
     public_keys: PublicKeys,
+    launches: LaunchPages,
 ) -> Starlette:
     """Every page of ours; a POST must come from our own pages (but for the provider's back-channel), and what a locked session asks
     for is answered by the page that unlocks it."""
@@ -123,6 +125,9 @@ def main_site(
             Route("/.well-known/jwks.json", public_keys.jwks),
             Route("/enter", own(entering.enter)),
             Route("/enter", own(entering.proved), methods=["POST"]),
+            Route("/open/{system}", own(launches.page)),
+            Route("/open/{system}", own(launches.open), methods=["POST"]),
+            Route("/open/{system}/file", own(launches.file)),
             Route("/shift", own(launchpad.shift)),
             Route("/shift/end", own(launchpad.end_session), methods=["POST"]),
             Route("/downtime", own(launchpad.downtime)),

@@ -23,7 +23,15 @@ class Entry:
 
 def entries(config: Config) -> list[Entry]:
     """As configured, in that order."""
-    return [Entry(s.title, s.direct or s.upstream, s.helpdesk, s.procedure) for s in config.systems]
+    return [
+        Entry(
+            s.title,
+            s.direct or s.upstream or str(s.options.get("address", "")).partition("?")[0],
+            s.helpdesk,
+            s.procedure,
+        )
+        for s in config.systems
+    ]
 
 
 def sheet(config: Config, at: float) -> str:

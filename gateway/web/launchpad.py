@@ -14,9 +14,10 @@ from policies.decision import Decision, Permit
 from policies.engine import PolicyEngine
 from policies.model import AccessRequest, Action, Context, Facts, Resource
 
-from ..duties import SEE_DEVICES, Duty
+from ..duties import SEE_DEVICES, Asking
 from ..edge.origins import Bounce
 from ..kept import KeptWrites
+from ..launches import Launched, Opening
 from ..sessions import Seat, Sessions
 from ..systems import System
 from ..vouching import Vouching
@@ -43,12 +44,15 @@ class Tile:
     state: str
     state_says: str
     helpdesk: str
+    posts: bool = False  # its opening is written down by a form, since nothing of it passes here afterwards
+    at_patient: str = ""  # where it is opened at a patient
 
 
 class Launchpad:
     def __init__(
         self,
         systems: dict[str, System],
+        launches: dict[str, Launched],
         engine: PolicyEngine,
         visitors: Visitors,
         sessions: Sessions,
@@ -64,6 +68,7 @@ class Launchpad:
         now: Callable[[], float],
     ) -> None:
         self._systems = systems
+        self._launches = launches
         self._engine = engine
         self._visitors = visitors
         self._sessions = sessions
@@ -83,6 +88,7 @@ class Launchpad:
 
     async def _home(self, request: Request, seat: Seat) -> Response:
         tiles = [self._tile(system) for system in self._systems.values() if self._within_reach(system, seat)]
+        tiles += [_opens(one) for one in self._launches.values() if self.may(Opening(one.name), seat)]
         waiting = [
             {
                 "title": one.title,
@@ -171,7 +177,7 @@ class Launchpad:
         access = AccessRequest(seat.principal(self._now()), Action.ENTER, resource, context)
         return self._engine.decide(access, Facts())
 
-    def may(self, duty: Duty, seat: Seat) -> bool:
+    def may(self, duty: Asking, seat: Seat) -> bool:
         """Whether a link is worth showing; whoever follows it is asked about anew."""
         decision = self._engine.decide(duty.asked(seat, self._now()), Facts())
         return isinstance(decision, Permit) or decision.step_up is not None
@@ -194,3 +200,11 @@ class Launchpad:
             "emergency": bool(seat.shift.emergency),
             "longer": clock(until) if (until := self._sessions.longer(seat.shift)) else "",
         }
+
+
+def _opens(one: Launched) -> Tile:
+    address = f"/open/{one.name}"
+    at_patient = address if one.connector.finds_patients() else ""
+    return Tile(
+        one.title, address, one.state.value, STATES[one.state], one.table.helpdesk, posts=True, at_patient=at_patient
+    )

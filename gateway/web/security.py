@@ -15,7 +15,7 @@ from policies.model import Facts, PatientRef
 from ..audit.event import AuditReceipt, RequestLine
 from ..audit.journal import Journal
 from ..devices import Actor
-from ..duties import Duty
+from ..duties import Asking
 from ..edge.exchange import new_id
 from ..session_events import request_line
 from ..sessions import Seat
@@ -73,7 +73,7 @@ class Security:
         self._refusals = refusals
         self._now = now
 
-    async def page(self, request: Request, duty: Duty, show: Show) -> Response:
+    async def page(self, request: Request, duty: Asking, show: Show) -> Response:
         """The page for whoever may see it, else the sign-on page or the refusal. What is posted can be asked for by GET too:
         a stronger proof leads back there."""
 
@@ -82,7 +82,7 @@ class Security:
 
         return await self._launchpad.seated(request, seated)
 
-    async def _judged(self, request: Request, seat: Seat, duty: Duty, show: Show) -> Response:
+    async def _judged(self, request: Request, seat: Seat, duty: Asking, show: Show) -> Response:
         access = duty.asked(seat, self._now())
         line = self._line(request, seat)
         decision = self._engine.decide(access, Facts())
