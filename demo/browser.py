@@ -143,6 +143,14 @@ class Browser:
             self._asked.pins[self.who] += answered.status < 400
         return answered
 
+    def leaves(self, page: Page, action: str) -> str:
+        """Where a form of this page leads that is answered by a program beside the browser. Raises Wanting."""
+        target = urljoin(page.url, page.form(action).get("action") or "")
+        answer = self._once("POST", target, page.url, b"", "document", _FORM)
+        if answer.status_code != 303:
+            raise Wanting(f"{urlsplit(target).path} answered with status {answer.status_code}")
+        return str(answer.headers["location"])
+
     def send(self, page: Page, target: str, fields: dict[str, str]) -> Page:
         """A form from this page, whether it has one or not."""
         return self._follow("POST", urljoin(page.url, target), page.url, page.encoded(fields, _FORM), "document", _FORM)

@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -25,9 +25,11 @@ from typing import Any
 
 import uvicorn
 
+from .archive import Archive, password_of
 from .epr import Epr
+from .orders import AUDIENCE, HEADER, Orders
 from .pas import Pas
-from .people import USERS, patients
+from .people import USERS, User, patients
 from .ports import free_port
 from .provider import Provider
 from .records import Records
@@ -114,6 +116,45 @@ routes = [
   {{ id = "save-note", methods = ["POST"], path = "/pas/notes/save", action = "write", kind = "note", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
   {{ id = "appointments", methods = ["GET", "HEAD", "POST"], path = "/pas/appointments", action = "read", kind = "appointment", patient = {{ in = "answer", pattern = "Hosp No: (H[0-9]+)" }} }},
 ]
+
+[[systems]]
+name = "orders"
+title = "Order entry"
+connector = "header"
+upstream = "http://127.0.0.1:{orders}"
+helpdesk = "Laboratory desk, extension 4444"
+
+[systems.options]
+assertion = "{header}"
+audience = "{audience}"
+unnamed = "refuse"
+routes = [
+  {{ id = "patients", path = "/", action = "list", kind = "list", patient = {{ in = "answer", pattern = "/orders/(H[0-9]+)" }} }},
+  {{ id = "orders", path = "/orders/{{hosp}}", action = "read", kind = "order", patient = {{ in = "path", name = "hosp" }} }},
+]
+
+[[systems]]
+name = "archive"
+title = "Image archive"
+connector = "basic"
+upstream = "http://127.0.0.1:{archive}"
+helpdesk = "Imaging desk, extension 5555"
+credentials = "{dir}/archive.credentials"
+
+[systems.options]
+scheme = "basic"
+unnamed = "refuse"
+routes = [
+  {{ id = "latest", path = "/", action = "list", kind = "list", patient = {{ in = "answer", pattern = "/studies/([0-9]+)", namespace = "nhs-number" }} }},
+  {{ id = "studies", path = "/studies/{{nhs}}", action = "read", kind = "imaging", patient = {{ in = "path", name = "nhs", namespace = "nhs-number" }} }},
+]
+
+[[systems]]
+name = "viewer"
+title = "Theatre planner (its own program)"
+connector = "launch"
+helpdesk = "Theatre desk, extension 6666"
+options = {{ address = "radviewer://open?user={{account}}", at_patient = "radviewer://patient/{{nhs_number}}" }}
 """
 
 
@@ -185,7 +226,7 @@ def hospital(
     """
     folder = Path(tempfile.mkdtemp(prefix="lanyard-demo-"))
     people = records.people() if records else patients()
-    op_port, epr_port, pas_port, ops = (free_port() for _ in range(4))
+    op_port, epr_port, pas_port, orders_port, archive_port, ops = (free_port() for _ in range(6))
     public, issuer = f"http://records.localhost:{port}", f"http://127.0.0.1:{op_port}"
     secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     provider = Provider(
@@ -198,10 +239,19 @@ def hospital(
     )
     epr = Epr(records or Records.invented(people), f"http://127.0.0.1:{epr_port}", token)
     pas = Pas(people, USERS, idle=pas_idle)
+    keys = f"http://127.0.0.1:{port}/.well-known/jwks.json", f"records.localhost:{port}"
+    orders, archive = Orders(people, public, keys), Archive(people, USERS)
     place = Hospital(folder, port, ops, issuer, pas, epr)
     try:
-        say("identity provider, EPR and PAS")
-        with servers({op_port: provider.app(), epr_port: epr.app(), pas_port: pas.app()}) as running:
+        say("identity provider and clinical systems")
+        apps = {
+            op_port: provider.app(),
+            epr_port: epr.app(),
+            pas_port: pas.app(),
+            orders_port: orders.app(),
+            archive_port: archive.app(),
+        }
+        with servers(apps) as running:
             place.stop_pas = lambda: setattr(running[pas_port], "should_exit", True)
             say("keys, secrets and lanyard.toml")
             for name, value in (("client.secret", secret), ("epr.token", token)):
@@ -209,15 +259,14 @@ def hospital(
             for name in ("seal.key", "journal.key"):
                 _private(folder / name, lanyard("key", "new").stdout)
             place.config.write_text(
-                TOML.format(port=port, ops=ops, dir=folder, issuer=issuer, epr=epr_port, pas=pas_port), "utf-8"
-            )
-            cards = [
-                {"issuer": issuer, "subject": u.login, "username": u.pas_user, "secret": u.pas_password}
-                for u in USERS
-                if not u.first_day
-            ]
-            sealed = lanyard("key", "seal-credentials", "pas", "--config", str(place.config), given=json.dumps(cards))
-            _private(folder / "pas.credentials", sealed.stdout)
+                TOML.format(
+                    port=port, ops=ops, dir=folder, issuer=issuer, epr=epr_port, pas=pas_port, orders=orders_port,
+                    archive=archive_port, header=HEADER, audience=AUDIENCE,
+                ),
+                "utf-8",
+            )  # fmt: skip
+            _kept(place, "pas", {u: u.pas_password for u in USERS if not u.first_day})
+            _kept(place, "archive", {u: password_of(u) for u in USERS})
             say("lanyard check")
             lanyard("check", "--config", str(place.config), "--live")
             say("lanyard serve")
@@ -225,6 +274,16 @@ def hospital(
                 yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kept(place: Hospital, system: str, passwords: Mapping[User, str]) -> None:
+    """The log-ons of these people at a system, sealed by the product's own command."""
+    cards = [
+        {"issuer": place.issuer, "subject": user.login, "username": user.pas_user, "secret": password}
+        for user, password in passwords.items()
+    ]
+    sealed = lanyard("key", "seal-credentials", system, "--config", str(place.config), given=json.dumps(cards))
+    _private(place.folder / f"{system}.credentials", sealed.stdout)
 
 
 def lanyard(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:

@@ -25,7 +25,7 @@ _MAY = {
     "security-officer": "no records: the devices",
 }
 _TRY = (
-    ("One sign-on", f"Sign on as {NURSE.name}, open both systems: nobody asks again."),
+    ("One sign-on", f"Sign on as {NURSE.name}, open every system: nobody asks again."),
     ("Lock and PIN", "Once enrolled: My shift, Set a PIN. Lock: the PIN leads back."),
     ("Hand-off", "A private window is your phone: Bring this device into my shift. Type its code at My shift, Bring in another device."),
     ("Not you?", f"Press it and be {DOCTOR.name}: nothing of {NURSE.name} is there. She comes back by PIN and badge (any number, at My shift)."),

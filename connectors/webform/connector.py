@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ..base import Credential, SystemConfig, UpstreamSession
 from ..pages import DeclaredPages
 from ..signs import Sign
-from .form import FormPlace
 from .log_on import LoginPage, LogOnWalk
+from .steps import steps_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -19,18 +19,15 @@ class WebformConnector(DeclaredPages):
         """Raises ValueError where an option is wrong."""
         super().__init__(config)
         options = config.options
+        first, *further = steps_of(options)
         self._login = LoginPage(
             path=options["login_page"],
-            place=FormPlace(
-                form=options.get("form", ""),
-                username_field=options["username_field"],
-                password_field=options["password_field"],
-                fields=tuple(options.get("fields", {}).items()),
-            ),
+            place=first.place,
             success=Sign.declared(options["success"]),
             failure=Sign.declared(options["failure"]),
             charset=self.charset,
             change_password=Sign.declared(options.get("change_password", {})),
+            further=tuple(further),
         )
 
     async def log_on(self, credential: Credential, client: httpx2.AsyncClient) -> UpstreamSession:

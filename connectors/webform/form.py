@@ -12,16 +12,27 @@ from ..base import Credential
 from ..errors import SystemMisbehaves
 
 _BIGGEST_PAGE = 2 * 1024**2
+_HEAD = 64 * 1024  # bytes that are looked through for a refresh
+_MOST_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class FormPlace:
-    """Where the form is and what goes where; `form` is an id, a name, or empty for the one with the password field."""
+    """Where the form is and what goes where; `form` is an id, a name, or empty for the one that has what is filled in or pressed.
+
+    Empty `username_field` or `password_field`: this form does not ask for it. `press`: the button's name or what stands on it.
+    """
 
     form: str
-    username_field: str
-    password_field: str
+    username_field: str = ""
+    password_field: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    press: str = ""
+
+    @property
+    def asks_for(self) -> frozenset[str]:
+        """The fields that must be there for somebody's credential."""
+        return frozenset({self.username_field, self.password_field} - {""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,10 @@ class Submission:
     method: str
     action: str
     body: bytes
+
+
+class FormMissing(SystemMisbehaves):
+    """The form is not in this page: it may be in a frame of it."""
 
 
 def parse(page: bytes, charset: str) -> html.HtmlElement:
@@ -46,16 +61,17 @@ def parse(page: bytes, charset: str) -> html.HtmlElement:
 
 
 def fill(page: bytes, charset: str, place: FormPlace, credential: Credential) -> Submission:
-    """The form with its hidden fields carried. Raises SystemMisbehaves when the form or a field is not there."""
+    """The form with its hidden fields carried. Raises FormMissing when it is not there, SystemMisbehaves when a field of it is not."""
     form = _find(parse(page, charset), place)
-    values = dict(place.fields) | {place.username_field: credential.username, place.password_field: credential.secret}
+    own = {place.username_field: credential.username, place.password_field: credential.secret}
+    values = dict(place.fields) | {name: own[name] for name in place.asks_for}
     names = {name for name in list(form.fields) if name}
-    for missing in sorted({place.username_field, place.password_field} - names):
+    for missing in sorted(place.asks_for - names):
         raise SystemMisbehaves(
             f"its login form has no field `{missing}`: the page has changed, correct its declaration"
         )
     pairs = [(name, value) for name, value in form.form_values() if name not in values]
-    pairs += _pressed_button(form)
+    pairs += _pressed_button(form, place.press)
     pairs += list(values.items())
     charset = form.get("accept-charset") or charset
     return Submission(
@@ -65,21 +81,54 @@ def fill(page: bytes, charset: str, place: FormPlace, credential: Credential) ->
     )
 
 
+def frames(page: bytes, charset: str) -> list[str]:
+    """Where its frames lead, as the page gives it (maybe relative). Raises SystemMisbehaves when the page is no HTML."""
+    found = parse(page, charset).xpath("//frame/@src | //iframe/@src")
+    return [str(source) for source in found][:_MOST_FRAMES]
+
+
+def refresh(page: bytes, charset: str) -> str:
+    """What a `meta refresh` says (HTML, pragma directives), e.g. `0; url=main.asp`; empty where there is none."""
+    if b"refresh" not in page[:_HEAD].lower():
+        return ""
+    try:
+        metas = parse(page[:_HEAD], charset).xpath("//meta[@http-equiv and @content]")
+    except SystemMisbehaves:
+        return ""
+    return next((str(meta.get("content")) for meta in metas if meta.get("http-equiv").strip().lower() == "refresh"), "")
+
+
 def _find(document: html.HtmlElement, place: FormPlace) -> html.FormElement:
+    wanted = [place.password_field or place.username_field or next((name for name, _ in place.fields), "")]
     forms: list[html.FormElement] = list(document.forms)
     for form in forms:
-        named = place.form in (form.get("id"), form.get("name")) if place.form else False
-        if named or (not place.form and place.password_field in form.fields):
+        if place.form:
+            if place.form in (form.get("id"), form.get("name")):
+                return form
+        elif (wanted[0] and wanted[0] in form.fields) or (not wanted[0] and _button(form, place.press) is not None):
             return form
-    wanted = f"form `{place.form}`" if place.form else f"form with a field `{place.password_field}`"
-    raise SystemMisbehaves(f"its login page has no {wanted}: the page has changed, correct its declaration")
+    what = f"form `{place.form}`" if place.form else f"form with `{wanted[0] or place.press}`"
+    raise FormMissing(f"its login page has no {what}: the page has changed, correct its declaration")
 
 
-def _pressed_button(form: html.FormElement) -> list[tuple[str, str]]:
-    """The first named submit button goes along, as when Enter is pressed."""
-    for button in form.xpath(".//input[@type='submit' or @type='image'] | .//button[not(@type) or @type='submit']"):
-        return [(button.get("name"), button.get("value") or "")] if button.get("name") else []
-    return []
+def _button(form: html.FormElement, press: str) -> html.HtmlElement | None:
+    """The one with this name or words; without any the first, as when Enter is pressed."""
+    buttons = form.xpath(".//input[@type='submit' or @type='image'] | .//button[not(@type) or @type='submit']")
+    for button in buttons:
+        said = (button.get("name"), button.get("value"), " ".join(button.text_content().split()))
+        if not press or press in said:
+            return button
+    return None
+
+
+def _pressed_button(form: html.FormElement, press: str) -> list[tuple[str, str]]:
+    """It goes along by its name. Raises SystemMisbehaves where the declared one is gone."""
+    button = _button(form, press)
+    if button is None and press:
+        raise SystemMisbehaves(f"its login form has no button `{press}`: the page has changed, correct its declaration")
+    if button is None or not button.get("name"):
+        return []
+    return [(button.get("name"), button.get("value") or "")]
 
 
 def _bytes(text: str, charset: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..browser import Browser, Page, Wanting
 from ..devices import NURSE
 from .figures import PIN, Shift
-from .systems import Epr, Pas, is_epr, opened
+from .systems import Epr, Pas, is_epr, is_pas, opened, record_of
 
 
 def to_the_phone(shift: Shift) -> None:
@@ -16,8 +16,10 @@ def to_the_phone(shift: Shift) -> None:
         page = opened(phone, title, address)
         if is_epr(page):
             Epr(phone, page).record(shift.patient)
-        else:
+        elif is_pas(page):
             Pas.of(phone, page).choose(shift.number)
+        else:
+            record_of(phone, page, NURSE.name)
         shift.figures.log_ons_avoided += 1
 
 

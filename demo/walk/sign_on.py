@@ -7,7 +7,7 @@ import time
 from ..browser import Wanting
 from ..devices import NURSE, PC, sign_on
 from .figures import Shift
-from .systems import Epr, Pas, closed, is_epr, opened, tiles
+from .systems import Epr, Pas, closed, is_epr, is_pas, opened, programs, record_of, tiles
 
 
 def signs_on(shift: Shift) -> None:
@@ -24,13 +24,19 @@ def signs_on(shift: Shift) -> None:
             epr = Epr(desk, page)
             shift.patient = epr.patients()[0]
             epr.record(shift.patient)
-        else:
+        elif is_pas(page):
             pas = Pas.of(desk, page)
             shift.number = pas.numbers()[0]
             shift.left = pas.choose(shift.number)
+        else:
+            record_of(desk, page, NURSE.name)
         first = round(time.monotonic() - began, 2)
         shift.figures.seconds_to_first_record = shift.figures.seconds_to_first_record or first
         shift.figures.log_ons_avoided += 1
+    for title, (action, state) in programs(home).items():  # one signs on there: no log-on is avoided
+        if not desk.leaves(home, action).startswith("radviewer://"):
+            raise Wanting(f"{title} is not opened by its own program")
+        shift.figures.systems[title] = state
 
 
 def signs_off(shift: Shift) -> None:

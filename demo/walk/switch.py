@@ -6,7 +6,7 @@ from ..browser import Page, Wanting
 from ..devices import DOCTOR, NURSE, sign_on
 from .figures import BADGE, PIN, Shift
 from .lock import lock
-from .systems import Epr, Pas, closed, is_epr, opened, shows
+from .systems import Epr, Pas, closed, is_epr, is_pas, opened, record_of, shows
 
 
 def colleague_takes_over(shift: Shift) -> None:
@@ -26,8 +26,10 @@ def colleague_takes_over(shift: Shift) -> None:
         if is_epr(page):
             epr = Epr(desk, page)
             epr.record(epr.patients()[-1])
-        else:
+        elif is_pas(page):
             _works_at_the_pas(shift, Pas.of(desk, page))
+        elif NURSE.name in record_of(desk, page, DOCTOR.name).text:
+            raise Wanting(f"{title} is still open in the nurse's name")
 
 
 def _works_at_the_pas(shift: Shift, pas: Pas) -> None:

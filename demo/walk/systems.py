@@ -1,4 +1,4 @@
-"""The two systems as somebody uses them: the EPR's viewer, and the old PAS with its frames."""
+"""The systems as somebody uses them: the EPR's viewer, the old PAS with its frames, and those that are simply there."""
 
 from __future__ import annotations
 
@@ -15,12 +15,25 @@ PARTS = ("AllergyIntolerance", "MedicationRequest", "Condition", "Observation")
 
 
 def tiles(home: Page) -> dict[str, tuple[str, str]]:
-    """What the launchpad offers: title into address and state."""
+    """What the launchpad brokers: title into address and state."""
     found = {}
     for tile in home.document().xpath("//li[contains(@class,'tile')]"):
-        link, tag = tile.xpath(".//h2/a")[0], tile.xpath(".//*[contains(@class,'tag')]")[0]
-        found[link.text_content().strip()] = (str(link.get("href")), tag.text_content().strip())
+        for link in tile.xpath(".//h2/a"):
+            found[link.text_content().strip()] = (str(link.get("href")), _state(tile))
     return found
+
+
+def programs(home: Page) -> dict[str, tuple[str, str]]:
+    """What it opens and does not see into: title into the form's action and state."""
+    found = {}
+    for tile in home.document().xpath("//li[contains(@class,'tile')]"):
+        for form in tile.xpath(".//form[.//h2]"):
+            found[form.text_content().strip()] = (str(form.get("action")), _state(tile))
+    return found
+
+
+def _state(tile: Any) -> str:
+    return str(tile.xpath(".//*[contains(@class,'tag')]")[0].text_content()).strip()
 
 
 def opened(browser: Browser, title: str, address: str) -> Page:
@@ -46,6 +59,21 @@ def closed(browser: Browser, found: dict[str, tuple[str, str]], why: str) -> Non
 
 def is_epr(page: Page) -> bool:
     return page.path.startswith("/viewer/")
+
+
+def is_pas(page: Page) -> bool:
+    return page.path.startswith("/pas/")
+
+
+def record_of(browser: Browser, page: Page, name: str) -> Page:
+    """A patient's page in a system that is simply there, in this clinician's name. Raises Wanting."""
+    links = page.document().xpath("//table//a/@href")
+    if name not in page.text or not links:
+        raise Wanting(f"{page.url} is not open in the name of {name}")
+    shown = well(browser.get(urljoin(page.url, str(links[0])), page.url))
+    if name not in shown.text:
+        raise Wanting(f"{page.url} shows a record in another name than {name}")
+    return shown
 
 
 @dataclass(frozen=True)

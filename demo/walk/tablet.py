@@ -10,7 +10,7 @@ from ..browser import Browser, Page, Wanting
 from .figures import PIN, Shift
 from .hand_off import guesses, hand_off
 from .lock import lock
-from .systems import Epr, is_epr, opened, shows, well
+from .systems import Epr, is_epr, is_pas, shows, well
 
 REASON = "device-off-site"  # docs/reasons.md
 
@@ -19,8 +19,12 @@ def is_kept_from_records(shift: Shift) -> None:
     tablet = shift.devices.tablet
     guesses(shift.devices.desk, tablet)
     hand_off(shift, shift.devices.desk, tablet)
-    for title, (address, _) in shift.tiles.items():
-        page = opened(tablet, title, address)
+    for address, _ in shift.tiles.values():
+        page = tablet.get(address, f"{tablet.public}/")
+        if not is_epr(page) and not is_pas(page):
+            _refused(shift, page.answer)  # it begins with a list of patients
+            continue
+        well(page)
         if is_epr(page):
             epr = Epr(tablet, page)
             epr.read(f"Patient/{shift.patient}")  # who it is, and no more
