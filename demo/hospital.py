@@ -150,11 +150,11 @@ routes = [
 ]
 
 [[systems]]
-name = "viewer"
-title = "Theatre planner (its own program)"
+name = "planner"
+title = "Theatre planner"
 connector = "launch"
 helpdesk = "Theatre desk, extension 6666"
-options = {{ address = "radviewer://open?user={{account}}", at_patient = "radviewer://patient/{{nhs_number}}" }}
+options = {{ address = "theatreplanner://open?user={{account}}", at_patient = "theatreplanner://patient/{{nhs_number}}" }}
 """
 
 

@@ -34,7 +34,7 @@ def signs_on(shift: Shift) -> None:
         shift.figures.seconds_to_first_record = shift.figures.seconds_to_first_record or first
         shift.figures.log_ons_avoided += 1
     for title, (action, state) in programs(home).items():  # one signs on there: no log-on is avoided
-        if not desk.leaves(home, action).startswith("radviewer://"):
+        if not desk.leaves(home, action).startswith("theatreplanner://"):
             raise Wanting(f"{title} is not opened by its own program")
         shift.figures.systems[title] = state
 

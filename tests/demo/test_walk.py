@@ -50,7 +50,7 @@ EVERY = {
     "Patient administration (old)": "brokered",
     "Order entry": "brokered",
     "Image archive": "brokered",
-    "Theatre planner (its own program)": "launch only",
+    "Theatre planner": "launch only",
 }
 
 
