@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from .edge.origins import ApiSite, MainSite, Site, SystemSite
 from .errors import ConfigError
 from .keys import secret
 from .launches import Launched
+from .proxy.breaker import Breaker
 from .proxy.guarding import PageGuard
 from .proxy.limits import Bulkhead
 from .proxy.origin import Origin
@@ -118,6 +120,7 @@ def system_of(table: SystemTable, config: Config, workers: int = 1) -> System:
         origin=origin_of(table),
         passage=passage,
         bulkhead=Bulkhead(table.title, max(1, table.concurrency // workers)),
+        breaker=Breaker(table.title, time.monotonic),
         host=host,
         share=Share(table.share) if table.share else manifest.share,
         state=manifest.state,

@@ -350,6 +350,7 @@ class SystemTable(_Table):
     sni: str | None = None
     opened_from: list[Name] = []
     helpdesk: str = ""
+    notice: str = Field(default="", max_length=200)
     direct: str = ""
     procedure: str = ""
     start: str = Field(default="/", pattern=r"^/[!-~]*$")

@@ -46,7 +46,8 @@ class Readings:
             and parts["store"] == "ok"
             and parts["journal"] in ("ok", "alarm", "break-glass-only")
         )
-        return {"ready": ready, **parts}
+        silent = [name for name, system in self.systems.items() if system.breaker.open]
+        return {"ready": ready, **parts, "silent": silent}
 
     async def state(self) -> dict[str, Any]:
         """More than whether it is ready, for a person to read."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
-from connectors.errors import SystemMisbehaves, SystemUnavailable
+from connectors.errors import SystemMisbehaves
 from connectors.messages import InboundRequest, UpstreamResponse
 from policies.decision import Decision, Deny, Permit
 from policies.engine import PolicyEngine
@@ -114,13 +114,15 @@ class Pipeline:
         permit: Permit,
         receipt: AuditReceipt | AssetReceipt,
     ) -> Answer:
+        tries = False
         try:
-            async with system.bulkhead:
+            tries = system.breaker.admit(look=inbound.method in SAFE and not access.resource.changing)
+            async with system.bulkhead.of(seat.shift.id):
                 response, live = await self._exchange(system, inbound, seat, access.resource, permit, receipt)
             system.heard.answered = self._now()
+            system.breaker.answered()
         except BaseException as error:
-            if isinstance(error, SystemUnavailable | WriteUnknown):
-                system.heard.silent = self._now()
+            self._not_answered(system, error, tries=tries)
             self._journal.completed(receipt, 0, 0, "incomplete" if inbound.method in SAFE else "write-aborted")
             raise
         try:
@@ -140,6 +142,13 @@ class Pipeline:
             response.close()
             self._journal.completed(receipt, response.status, 0, "incomplete")
             raise
+
+    def _not_answered(self, system: System, error: BaseException, *, tries: bool) -> None:
+        if isinstance(error, UpstreamUnavailable) or isinstance(error.__cause__, UpstreamUnavailable):
+            system.heard.silent = self._now()
+            system.breaker.silent(tried=tries)
+        else:
+            system.breaker.left(tried=tries)
 
     async def _exchange(
         self,

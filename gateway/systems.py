@@ -23,6 +23,7 @@ from .config import SystemTable
 if TYPE_CHECKING:
     from connectors.manifest import Manifest
 
+    from .proxy.breaker import Breaker
     from .proxy.limits import Bulkhead
     from .proxy.origin import Origin
     from .proxy.passage import Passage
@@ -46,6 +47,7 @@ class System:
     origin: Origin
     passage: Passage
     bulkhead: Bulkhead
+    breaker: Breaker
     host: str  # the public host (and port) that it is reached at
     share: Share
     state: State

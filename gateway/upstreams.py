@@ -157,7 +157,7 @@ class UpstreamSessions:
         self, seat: Seat, system: System, key: Key, credential: Credential, keep: Callable[[], Awaitable[None]]
     ) -> None:
         one_only = system.share is Share.ONE_PER_CLINICIAN
-        async with system.bulkhead:
+        async with system.bulkhead.of(seat.shift.id):
             async with self._log_ons.turn(key):
                 if await self._tries.just_typed(key, credential):
                     return

@@ -90,7 +90,8 @@ class Bridge:
     def _parts(self, told: dict[str, dict[str, Any]]) -> dict[str, Any]:
         crew, draining = self._crews()[0], self._draining()
         ready = crew.serving and not draining and any(one["ready"] for one in told.values())
-        return {"ready": ready, **_worst(told), "draining": "yes" if draining else "no"}
+        silent = sorted({name for one in told.values() for name in one.get("silent", ())})
+        return {"ready": ready, **_worst(told), "draining": "yes" if draining else "no", "silent_systems": silent}
 
     async def _figures(self, request: Request) -> Response:
         members = [member for crew in self._crews() for member in crew.members]

@@ -1,6 +1,7 @@
-"""What one system may take of us: so many requests at once, and a bounded wait for a place.
+"""What one system may take of us: so many requests at once, for all and for each clinician, and a bounded wait for a place.
 
-One slow system must not slow another: its requests wait before its own door, and are told so when the wait is too long.
+One slow system must not slow another: its requests wait before its own door, and are told so when the wait is too long. And one
+clinician's page that asks for a hundred things must not keep the others waiting.
 """
 
 from __future__ import annotations
@@ -8,15 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import AsyncIterator
 from types import TracebackType
 
 from connectors.errors import SystemUnavailable
 
 _QUEUE = 8  # requests that may wait, for each place
+# A browser holds six connections to a host; a clinician may have two devices at work.
+_LEAST_EACH = 6
 
 
-class Bulkhead:
-    """`async with bulkhead:` holds one of `places` for as long as the block runs."""
+class SystemBusy(SystemUnavailable):
+    """It was not asked: too many wait for it already."""
+
+
+class Places:
+    """`async with places:` holds one of them for as long as the block runs."""
 
     def __init__(self, title: str, places: int, wait: float = 5.0) -> None:
         """`wait`: seconds for which a request waits for a place."""
@@ -25,13 +33,14 @@ class Bulkhead:
         self._wait = wait
         self._longest = places * _QUEUE
         self._queue: deque[asyncio.Future[None]] = deque()
+        self.holders = 0  # those inside and those who wait
 
     async def __aenter__(self) -> None:
         if self._free > 0:
             self._free -= 1
             return
         if len(self._queue) >= self._longest:
-            raise SystemUnavailable(f"`{self._title}` is busy: too many requests wait for it")
+            raise SystemBusy(f"`{self._title}` is busy: too many requests wait for it")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(place)
         try:
@@ -44,7 +53,7 @@ class Bulkhead:
                 with contextlib.suppress(ValueError):  # passed over by `_give_back` already
                     self._queue.remove(place)
             if isinstance(error, TimeoutError):
-                raise SystemUnavailable(f"`{self._title}` is busy: too many requests wait for it") from None
+                raise SystemBusy(f"`{self._title}` is busy: too many requests wait for it") from None
             raise
 
     async def __aexit__(
@@ -59,3 +68,30 @@ class Bulkhead:
                 place.set_result(None)
                 return
         self._free += 1
+
+
+class Bulkhead:
+    """`async with bulkhead.of(who):` holds one of the system's places, and one of the clinician's own share."""
+
+    def __init__(self, title: str, places: int, wait: float = 5.0) -> None:
+        """`wait`: seconds for which a request waits for each of the two."""
+        self._title = title
+        self._wait = wait
+        self._all = Places(title, places, wait)
+        self._each = min(places, max(_LEAST_EACH, places // 4))
+        self._own: dict[object, Places] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, who: object) -> AsyncIterator[None]:
+        """Raises SystemBusy."""
+        own = self._own.get(who)
+        if own is None:
+            own = self._own[who] = Places(self._title, self._each, self._wait)
+        own.holders += 1
+        try:
+            async with own, self._all:
+                yield
+        finally:
+            own.holders -= 1
+            if not own.holders:
+                self._own.pop(who, None)

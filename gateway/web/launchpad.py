@@ -46,6 +46,9 @@ class Tile:
     helpdesk: str
     posts: bool = False  # its opening is written down by a form, since nothing of it passes here afterwards
     at_patient: str = ""  # where it is opened at a patient
+    notice: str = ""  # what the operators have to say of it
+    silent: bool = False  # it does not answer, and nobody asks it just now
+    answered: str = ""  # when it last did
 
 
 class Launchpad:
@@ -188,7 +191,17 @@ class Launchpad:
         return f"{self._scheme}://{system.host}{prefix}{system.table.start}"
 
     def _tile(self, system: System) -> Tile:
-        return Tile(system.title, self.address(system), system.state.value, STATES[system.state], system.table.helpdesk)
+        answered = system.heard.answered
+        return Tile(
+            system.title,
+            self.address(system),
+            system.state.value,
+            STATES[system.state],
+            system.table.helpdesk,
+            notice=system.table.notice,
+            silent=system.breaker.open,
+            answered=clock(answered) if answered is not None else "",
+        )
 
     def who(self, seat: Seat) -> dict[str, Any]:
         p = seat.shift.principal
@@ -206,5 +219,12 @@ def _opens(one: Launched) -> Tile:
     address = f"/open/{one.name}"
     at_patient = address if one.connector.finds_patients() else ""
     return Tile(
-        one.title, address, one.state.value, STATES[one.state], one.table.helpdesk, posts=True, at_patient=at_patient
+        one.title,
+        address,
+        one.state.value,
+        STATES[one.state],
+        one.table.helpdesk,
+        posts=True,
+        at_patient=at_patient,
+        notice=one.table.notice,
     )

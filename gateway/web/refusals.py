@@ -201,6 +201,8 @@ class Refusals:
         facts = [("System", system.title)] if system else []
         if system and system.table.helpdesk:
             facts.append(("Helpdesk", system.table.helpdesk))
+        if system and system.table.notice:
+            facts.append(("Notice", system.table.notice))
         return [*facts, ("Reason", rule), *([("Number", request[:12])] if request else [])]
 
     def _message(

@@ -13,6 +13,7 @@ from connectors.webform import WebformConnector
 from gateway.audit.event import AssetReceipt, AuditReceipt, RequestLine
 from gateway.errors import CrossSite, JournalUnavailable, UpstreamUnavailable, WriteUnknown
 from gateway.pipeline import Answer, Pipeline, Refusal
+from gateway.proxy.breaker import Breaker
 from gateway.proxy.limits import Bulkhead
 from gateway.proxy.passage import Passage
 from gateway.sessions import Seat
@@ -129,7 +130,16 @@ def _system() -> System:
     manifest: Any = object()
     connector = WebformConnector(SystemConfig("pas", "Old PAS", "http://old", OPTIONS, 1024))
     return System(
-        table, manifest, connector, origin, passage, Bulkhead("Old PAS", 4), "pas.test", Share.SESSION, State.BROKERED
+        table,
+        manifest,
+        connector,
+        origin,
+        passage,
+        Bulkhead("Old PAS", 4),
+        Breaker("Old PAS", float),
+        "pas.test",
+        Share.SESSION,
+        State.BROKERED,
     )
 
 

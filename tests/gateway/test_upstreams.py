@@ -196,7 +196,7 @@ def _system(connector: Any, share: Share) -> System:
     class Table:
         name, title = "pas", "Old PAS"
 
-    parts: dict[str, Any] = dict.fromkeys(("manifest", "origin", "passage", "bulkhead", "state"))
+    parts: dict[str, Any] = dict.fromkeys(("manifest", "origin", "passage", "bulkhead", "breaker", "state"))
     from connectors.base import State
 
     parts["state"] = State.BROKERED
