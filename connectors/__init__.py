@@ -38,10 +38,13 @@ from .errors import (
     SystemMisbehaves,
     SystemUnavailable,
 )
+from .jar import Jar
 from .manifest import Manifest, Option
 from .messages import Body, Headers, InboundRequest, UpstreamRequest, UpstreamResponse
+from .pages import DeclaredPages
 from .routes import NHS_NUMBER, RouteError, RouteTable, reference
 from .secrets import read as read_secret
+from .signs import Sign
 
 __all__ = [
     "NHS_NUMBER",
@@ -57,9 +60,11 @@ __all__ = [
     "Credential",
     "CredentialMissing",
     "CredentialRefused",
+    "DeclaredPages",
     "Disclosure",
     "Headers",
     "InboundRequest",
+    "Jar",
     "KeepsPatient",
     "KeepsSession",
     "KnowsItsWrites",
@@ -81,6 +86,7 @@ __all__ = [
     "RouteTable",
     "Sealer",
     "Share",
+    "Sign",
     "Signer",
     "State",
     "SystemConfig",

@@ -11,6 +11,7 @@ from .command_line import CommandLine
 
 def add(line: CommandLine) -> None:
     line.group("alarm", "try how alarms are told")
+    line.group("connector", "begin connectors of one's own")
     line.group("database", "know and move the revision of the database")
     line.group("key", "make and use keys")
     line.group("policy", "check policies")
@@ -18,6 +19,7 @@ def add(line: CommandLine) -> None:
     _keys(line)
     _policies(line)
     _standing(line)
+    _connectors(line)
 
 
 def _running(line: CommandLine) -> None:
@@ -113,6 +115,18 @@ def _standing(line: CommandLine) -> None:
         "send one message by mail and webhook, as an alarm would be",
         "lanyard alarm test --config lanyard.toml",
     )
+
+
+def _connectors(line: CommandLine) -> None:
+    making = line.command(
+        "connector new",
+        "connecting:connector_new",
+        "begin a connector of one's own: code, manifest and a suite that passes at once",
+        "lanyard connector new ward-board",
+        config=False,
+    )
+    making.add_argument("name", help="what it is called in `systems.connector`")
+    making.add_argument("--folder", metavar="DIR", help="where it is written (default: lanyard-NAME)")
 
 
 def _workers(text: str) -> int:
