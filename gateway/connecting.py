@@ -1,11 +1,11 @@
-"""`lanyard connector`: beginning connectors of one's own."""
+"""`lanyard connector`: beginning connectors of one's own, and declarations."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from connectors.kit import new
+from connectors.kit import NoRecording, learned, new
 
 from .errors import ConfigError
 
@@ -20,4 +20,13 @@ def connector_new(given: argparse.Namespace) -> int:
     for path in written:
         print(path)
     print(f"\nnext: cd {folder} && pip install -e '.[dev]' && pytest")
+    return 0
+
+
+def connector_learn(given: argparse.Namespace) -> int:
+    """Raises ConfigError where nothing can be learned from the file, OSError where it cannot be read."""
+    try:
+        print(learned(Path(given.file).read_bytes()).toml(given.name), end="")
+    except NoRecording as error:
+        raise ConfigError([f"`{given.file}`: {error}"]) from None
     return 0

@@ -1,5 +1,7 @@
-"""A new connector's distribution: code, manifest, quality list, README and a suite that passes at once, to begin from."""
+"""What a connector or a declaration is begun from: a new distribution whose suite passes at once, or what a recording says."""
 
+from .learn import Learned, learned
 from .made import NameTaken, new
+from .recording import NoRecording
 
-__all__ = ["NameTaken", "new"]
+__all__ = ["Learned", "NameTaken", "NoRecording", "learned", "new"]

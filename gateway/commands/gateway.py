@@ -126,6 +126,15 @@ def _connectors(line: CommandLine) -> None:
         config=False,
     )
     making.add_argument("name", help="what it is called in `systems.connector`")
+    learning = line.command(
+        "connector learn",
+        "connecting:connector_learn",
+        "propose a system's declaration from a browser's recording of a log-on and a patient's page",
+        "lanyard connector learn pas.har --name pas",
+        config=False,
+    )
+    learning.add_argument("file", help="the recording (HAR), saved with content")
+    learning.add_argument("--name", default="system", help="the system's name (default: system)")
     making.add_argument("--folder", metavar="DIR", help="where it is written (default: lanyard-NAME)")
 
 

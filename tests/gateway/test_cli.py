@@ -78,6 +78,7 @@ def test_the_commands_are_known() -> None:
         "device report",
         "database status",
         "database migrate",
+        "connector learn",
         "connector new",
     }
 
