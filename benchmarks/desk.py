@@ -109,9 +109,9 @@ def _keep(cookies: dict[str, str], line: str) -> None:
 
 
 async def chunks(reader: asyncio.StreamReader) -> bytes:
-    """A body in chunks, as it was meant."""
+    """A body in chunks, as it was meant. Raises asyncio.IncompleteReadError where it breaks off."""
     body = b""
-    while size := int(await reader.readline(), 16):
+    while size := int(await reader.readuntil(b"\n"), 16):
         body += (await reader.readexactly(size + 2))[:-2]
-    await reader.readline()
+    await reader.readuntil(b"\n")
     return body

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 WAIT = 12.0  # seconds that a clinician waits for an answer
+_IDLE = 20.0  # seconds for which a connection is kept
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Kept = tuple[Streams, float]  # and since when nobody uses it
 _WRITE_EVERY = 10
 _MOST_AT_ONCE = 600
 
@@ -54,20 +57,20 @@ class Wire:
 
     port: int
     bad: bool = False  # known to be: it uses a connection again whose answer it did not wait for
-    _kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+    _kept: list[Kept] = field(default_factory=list)
 
     async def ask(self, request: bytes, wait: float = WAIT) -> tuple[int, bytes]:
         """Status and whole body; (0, b"") where none came."""
         writer = None
         try:
             async with asyncio.timeout(wait):
-                streams = self._kept.pop() if self._kept else await asyncio.open_connection("127.0.0.1", self.port)
+                streams = self._another() or await asyncio.open_connection("127.0.0.1", self.port)
                 writer = streams[1]
                 writer.write(request)
                 status, body, again = await _answer(streams[0])
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             if writer is not None and self.bad and not writer.is_closing():
-                self._kept.append(streams)
+                self._kept.append((streams, time.monotonic()))
             elif writer is not None:
                 writer.close()
             return 0, b""
@@ -76,13 +79,22 @@ class Wire:
                 writer.close()
             raise
         if again:
-            self._kept.append(streams)
+            self._kept.append((streams, time.monotonic()))
         else:
             writer.close()
         return status, body
 
+    def _another(self) -> Streams | None:
+        """A kept one. What nobody used for a while the other side may be about to close: browsers leave it, too."""
+        while self._kept:
+            streams, since = self._kept.pop()
+            if time.monotonic() - since < _IDLE:
+                return streams
+            streams[1].close()
+        return None
+
     def close(self) -> None:
-        for _, writer in self._kept:
+        for (_, writer), _ in self._kept:
             writer.close()
         self._kept.clear()
 

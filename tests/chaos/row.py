@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from .load import Load
+from .load import Load, Look
 from .stage import Stage, subject
 
 
@@ -97,7 +98,7 @@ def judge(stage: Stage, *loads: Load) -> Outcome:
     outcome, looks = Outcome(), [look for load in loads for look in load.looks]
     intents = stage.intents()
     for look in looks:
-        outcome.seen[_words(look.status)] += 1
+        outcome.seen[_words(look)] += 1
         entry = intents.get(look.mark)
         if (
             look.right
@@ -134,8 +135,8 @@ def failing(load: Load, struck: list[float]) -> float:
     return max((sent - at for at, end in spans for sent in bad if at <= sent < min(end, at + 10)), default=0.0)
 
 
-def _words(status: int) -> str:
-    match status:
+def _words(look: Look) -> str:
+    match look.status:
         case 200 | 201:
             return "the answer"
         case 0:
@@ -143,4 +144,10 @@ def _words(status: int) -> str:
         case 502:
             return "the balancer's page with a retry"
         case _:
-            return f"a page with {status}"
+            return f"{_told(look.body) or 'a page'} with {look.status}"
+
+
+def _told(body: bytes) -> str:
+    """The code of a problem (RFC 9457), where it is one."""
+    found = re.search(rb'"type": ?"urn:lanyard:([a-z-]+)"', body)
+    return f"`{found[1].decode()}`" if found else ""

@@ -153,7 +153,10 @@ class Stage:
         return int(str(row[0]))
 
     async def _entered(self, desk: Desk) -> str:
-        await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
+        page = await desk.follow(await desk.ask("GET", f"{self.system}/Patient/entered"))
+        if not page.url.startswith(f"{self.system}/"):
+            # The launchpad, to click again: a worker that was killed has taken the ticket with it.
+            raise RuntimeError(f"the way to the system ended at {page.url}")
         jar = desk._cookies[self.system.partition("://")[2]]
         return "; ".join(f"{name}={value}" for name, value in jar.items())
 
@@ -209,6 +212,8 @@ class Stage:
             yield made
         finally:
             made.end()
+            if renewing.done():
+                renewing.result()  # whoever renews no cookies any more sees nothing but 401 from then on
             renewing.cancel()
             running.result(60)
 
@@ -227,7 +232,7 @@ class Stage:
         try:
             self.cookies[number] = await self._entered(other)
             desk._cookies[host] = other._cookies[host]
-        except (OSError, RuntimeError, KeyError, asyncio.IncompleteReadError):
+        except (OSError, RuntimeError, KeyError, EOFError):
             return False  # a gateway that is away just now
         finally:
             await _closed(other)

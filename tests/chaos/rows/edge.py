@@ -23,6 +23,7 @@ _EARLY = 2.0  # seconds within which most of them are turned away
 _BLOCKED = "the event loop is blocked"
 _SAYS_AGAIN = 11.0  # seconds
 _LOG_LINES = 15  # a second
+_ON_THEIR_WAY = 0.5  # seconds within which what was decided before the strike has come to the system
 
 
 def everything_raises(folder: Path, dose: Dose) -> Outcome:
@@ -32,8 +33,9 @@ def everything_raises(folder: Path, dose: Dose) -> Outcome:
         with here.load(dose.rate) as load:
             time.sleep(dose.seconds)  # good ones before
             here.control.touch()
-            struck, asked = time.time(), len(here.records.asked)
+            struck = time.time()
             until(lambda: any(look.status == 500 for look in load.looks) or len(load.looks) > dose.rate * 10)
+            time.sleep(_ON_THEIR_WAY)
             asked = len(here.records.asked)
             time.sleep(dose.seconds)
             quiet = len(here.records.asked) - asked

@@ -77,7 +77,7 @@ K01 = Row(
     "`kill -9` of a whole gateway, while another one serves",
     "0 answers without an earlier entry, at most 1 % of requests fail (as 502 or a reset), all within 2 s of the kill, 0 writes twice, "
     "nobody signs on again; it starts again beside the other",
-    "mostly nothing; at worst the balancer's page with a retry",
+    "mostly nothing; at worst the balancer's page with a retry, or the launchpad in place of a system that was just being entered",
     "the build `early`, which acknowledges before it writes",
     killed_beside,
     Dose(times=2, rate=80, seconds=0.5, clinicians=6),

@@ -138,7 +138,7 @@ F01 = Row(
     "`kill -9` of a worker, where two gateways with two workers each serve",
     "0 answers without an earlier entry, at most 1 % of requests fail (as 502 or a reset), all within 2 s of the kill, 0 writes twice, "
     "nobody signs on again; another worker takes its place",
-    "mostly nothing; at worst the balancer's page with a retry",
+    "mostly nothing; at worst the balancer's page with a retry, or the launchpad in place of a system that was just being entered",
     "the build `early`, which acknowledges before it writes",
     killed_workers,
     Dose(times=4, rate=80, seconds=0.5),

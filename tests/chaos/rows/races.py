@@ -81,18 +81,24 @@ def one_refresh(folder: Path, dose: Dose) -> Outcome:
             before = asked(here.issuer).get("refresh_token", 0)
             time.sleep(recheck)  # the claims grow old
             begun = time.monotonic()
-            here.loop.do(_together(here, load))
-            until(lambda before=before: asked(here.issuer).get("refresh_token", 0) > before, what="the refresh")
+            until(lambda before=before: _asks_for_more(here, load, before), what="the refresh")
             while time.monotonic() - begun < dose.seconds + 1:
                 here.loop.do(_together(here, load))
             calls.append(asked(here.issuer).get("refresh_token", 0) - before)
         slow(here.issuer, 0)
         outcome = judge(here, load)
         outcome.figures["refreshes"] = dose.times
+        outcome.figures["leases lost"] = sum(one.log().count("a lease was lost") for one in here.gateways)
         outcome.must(set(calls) == {1}, f"calls to the provider for each refresh: {calls}")
         outcome.within("longest wait in seconds", max(look.took for look in load.looks), 1.0)
         outcome.must(outcome.failed == 0, f"{outcome.failed} requests failed")
     return outcome
+
+
+def _asks_for_more(here: Stage, load: Load, before: int) -> bool:
+    """Whether the provider has been asked for another refresh. Somebody goes on asking: the last one may have come late."""
+    here.loop.do(_together(here, load))
+    return asked(here.issuer).get("refresh_token", 0) > before
 
 
 async def _together(here: Stage, load: Load) -> None:
@@ -117,7 +123,7 @@ F21 = Row(
     "the build `rivals`, whose gateways take no lease: both ask",
     one_refresh,
     Dose(times=1, seconds=4),
-    Dose(times=20, seconds=8),
+    Dose(times=20, seconds=7),  # longer than a lease (5 s), and in time for whoever asks the provider (8 s)
 )
 F22 = Row(
     "F22",
