@@ -20,11 +20,11 @@ def password_of(user: User) -> str:
 
 class Archive:
     def __init__(self, people: list[Patient], users: tuple[User, ...]) -> None:
-        self._people = {patient.nhs_number: patient for patient in people if patient.nhs_number}
+        self._people = {patient.hospital_number: patient for patient in people}
         self._users = {user.pas_user: user for user in users}
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/", self.studies), Route("/studies/{nhs}", self.of_patient)])
+        return Starlette(routes=[Route("/", self.studies), Route("/studies/{hosp}", self.of_patient)])
 
     async def studies(self, request: Request) -> Response:
         if (user := self._who(request)) is None:
@@ -35,7 +35,7 @@ class Archive:
     async def of_patient(self, request: Request) -> Response:
         if (user := self._who(request)) is None:
             return _prompt()
-        patient = self._people.get(request.path_params["nhs"])
+        patient = self._people.get(request.path_params["hosp"])
         if patient is None:
             return PlainTextResponse("No such patient\n", 404)
         return HTMLResponse(page("archive.html", who=user.name, people=[], patient=patient))

@@ -145,8 +145,8 @@ credentials = "{dir}/archive.credentials"
 scheme = "basic"
 unnamed = "refuse"
 routes = [
-  {{ id = "latest", path = "/", action = "list", kind = "list", patient = {{ in = "answer", pattern = "/studies/([0-9]+)", namespace = "nhs-number" }} }},
-  {{ id = "studies", path = "/studies/{{nhs}}", action = "read", kind = "imaging", patient = {{ in = "path", name = "nhs", namespace = "nhs-number" }} }},
+  {{ id = "latest", path = "/", action = "list", kind = "list", patient = {{ in = "answer", pattern = "/studies/(H[0-9]+)" }} }},
+  {{ id = "studies", path = "/studies/{{hosp}}", action = "read", kind = "imaging", patient = {{ in = "path", name = "hosp" }} }},
 ]
 
 [[systems]]
