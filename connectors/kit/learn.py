@@ -10,10 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
-
-from lxml import html
 
 from ..errors import SystemMisbehaves
 from ..routes import is_nhs_number
@@ -165,7 +164,7 @@ def _mark(login: Login) -> str:
 
 def _title(visit: Visit) -> str:
     found = re.search(r"<title[^>]*>([^<]{1,200})", visit.text, re.I)
-    return html.fromstring(f"<p>{found[1]}</p>").text_content().strip()[:_LONGEST_TEXT] if found else ""
+    return unescape(found[1]).strip()[:_LONGEST_TEXT] if found else ""
 
 
 def _is_about_log_on(visit: Visit, login: Login, off: Visit | None) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
 from types import TracebackType
 
 from connectors.errors import SystemUnavailable
@@ -48,9 +47,9 @@ class Places:
                 await place
         except BaseException as error:
             if place.done() and not place.cancelled():
-                self._give_back()
+                self.give_back()
             else:
-                with contextlib.suppress(ValueError):  # passed over by `_give_back` already
+                with contextlib.suppress(ValueError):  # passed over by `give_back` already
                     self._queue.remove(place)
             if isinstance(error, TimeoutError):
                 raise SystemBusy(f"`{self._title}` is busy: too many requests wait for it") from None
@@ -59,9 +58,9 @@ class Places:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._give_back()
+        self.give_back()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
         while self._queue:
             place = self._queue.popleft()
             if not place.done():
@@ -77,21 +76,46 @@ class Bulkhead:
         """`wait`: seconds for which a request waits for each of the two."""
         self._title = title
         self._wait = wait
-        self._all = Places(title, places, wait)
-        self._each = min(places, max(_LEAST_EACH, places // 4))
-        self._own: dict[object, Places] = {}
+        self.all = Places(title, places, wait)
+        self.each = min(places, max(_LEAST_EACH, places // 4))
+        self.own: dict[object, Places] = {}  # of those who are inside or wait
 
-    @contextlib.asynccontextmanager
-    async def of(self, who: object) -> AsyncIterator[None]:
-        """Raises SystemBusy."""
-        own = self._own.get(who)
+    def of(self, who: object) -> Held:
+        own = self.own.get(who)
         if own is None:
-            own = self._own[who] = Places(self._title, self._each, self._wait)
+            own = self.own[who] = Places(self._title, self.each, self._wait)
+        return Held(self, who, own)
+
+
+class Held:
+    """Both places of one request, for as long as the block runs. Raises SystemBusy."""
+
+    __slots__ = ("_bulkhead", "_own", "_who")
+
+    def __init__(self, bulkhead: Bulkhead, who: object, own: Places) -> None:
+        self._bulkhead, self._who, self._own = bulkhead, who, own
         own.holders += 1
+
+    async def __aenter__(self) -> None:
         try:
-            async with own, self._all:
-                yield
-        finally:
-            own.holders -= 1
-            if not own.holders:
-                self._own.pop(who, None)
+            await self._own.__aenter__()
+            try:
+                await self._bulkhead.all.__aenter__()
+            except BaseException:
+                self._own.give_back()
+                raise
+        except BaseException:
+            self._left()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bulkhead.all.give_back()
+        self._own.give_back()
+        self._left()
+
+    def _left(self) -> None:
+        self._own.holders -= 1
+        if not self._own.holders:
+            self._bulkhead.own.pop(self._who, None)

@@ -84,6 +84,6 @@ async def test_one_clinician_takes_a_share_and_leaves_the_rest() -> None:
     go.set()
     await asyncio.gather(*greedy, other)
     assert inside.count("lee") == 30
-    assert bulkhead._own == {}
-    assert Bulkhead("PAS", 8)._each == 6
-    assert Bulkhead("PAS", 2)._each == 2
+    assert bulkhead.own == {}
+    assert Bulkhead("PAS", 8).each == 6
+    assert Bulkhead("PAS", 2).each == 2
