@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -21,9 +21,9 @@ from .recording import NoRecording, Visit, visits
 
 _TYPED = ("text", "email", "search", "tel", "")
 _WRONG = re.compile(
-    r"[^<>\n]{0,60}\b(?:invalid|incorrect|wrong|not recogni[sz]ed|denied|failed|unknown|falsch|ungültig)\b[^<>\n]{0,60}",
-    re.I,
+    r"invalid|incorrect|correct|wrong|recogni[sz]ed|denied|failed|unknown|sorry|error|falsch|ungültig", re.I
 )
+_SAID = re.compile(r">([^<>]{8,200})<")
 _LOG_OFF = re.compile(r"log-?o(?:ut|ff)|sign-?o(?:ut|ff)|abmeld", re.I)
 # A part of a path that is somebody's or something's: a number, a number with letters, a UUID.
 _ID = re.compile(r"(?:[A-Za-z]{0,3}[0-9]{2,}|[0-9]+|[0-9a-fA-F-]{32,36})")
@@ -149,9 +149,11 @@ def _failure(login: Login, notes: list[str]) -> dict[str, Any]:
         return {"text": f"{CHANGE}: what a refused log-on shows"}
     if refused.status != login.sent.status and refused.status >= 400:
         return {"status": refused.status}
-    told = [found.strip() for found in _WRONG.findall(refused.text) if found not in login.page.text]
+    typed = [value for _, value in refused.form if len(value) > 2]
+    fresh = [said.strip() for said in _SAID.findall(refused.text) if said.strip() and said not in login.page.text]
+    told = [said for said in fresh if not any(value in said for value in typed)]
     if told:
-        return {"text": told[0][:_LONGEST_TEXT]}
+        return {"text": next((said for said in told if _WRONG.search(said)), told[0])[:_LONGEST_TEXT]}
     notes.append("what the page of the wrong password says is not understood: look at it")
     return {"text": f"{CHANGE}: what a refused log-on shows"}
 
@@ -180,7 +182,8 @@ def _is_about_log_on(visit: Visit, login: Login, off: Visit | None) -> bool:
 
 def _routes(own: Sequence[Visit], notes: list[str]) -> list[dict[str, Any]]:
     routes: list[dict[str, Any]] = []
-    for path in sorted({_asset_place(v.path) for v in own if v.is_asset}):
+    pages = {_folder(v.path) for v in own if not v.is_asset}
+    for path in sorted({_asset_place(v.path, pages) for v in own if v.is_asset}):
         routes.append({"id": f"assets-{len(routes) + 1}", "path": path, "asset": True})
     known: dict[tuple[str, str], dict[str, Any]] = {}
     for visit in own:
@@ -239,14 +242,19 @@ def _words(page: str) -> str:
     return re.sub(r"<[^>]*>", " ", page)
 
 
-def _asset_place(path: str) -> str:
-    first, _, rest = path.strip("/").partition("/")
-    return f"/{first}/{{rest...}}" if rest else path
+def _folder(path: str) -> str:
+    return path.strip("/").partition("/")[0]
+
+
+def _asset_place(path: str, pages: Collection[str]) -> str:
+    """The whole folder, where there are no pages in it as well."""
+    folder = _folder(path)
+    return f"/{folder}/{{rest...}}" if path.count("/") > 1 and folder not in pages else path
 
 
 def _target(visit: Visit) -> str:
     """With what of the query is a word: numbers and tokens in it are somebody's."""
-    query = "&".join(f"{name}={value}" for name, value in visit.query if re.fullmatch(r"[A-Za-z_-]{1,20}", value))
+    query = "&".join(f"{name}={value}" for name, value in visit.query if re.fullmatch(r"[A-Za-z_/-]{1,40}", value))
     return f"{visit.path}?{query}" if query else visit.path
 
 
