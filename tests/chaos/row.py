@@ -129,10 +129,14 @@ def gap(load: Load, since: float) -> float:
 
 
 def failing(load: Load, struck: list[float]) -> float:
-    """For how many seconds after a strike what is asked fails, at most; until the next one, from which on it is that one's."""
-    bad = sorted(look.sent for look in load.looks if not look.right)
+    """For how many seconds after a strike what is asked fails, at most; until the next one, from which on it is that one's, as is what
+    was on its way when it came."""
+    bad = [look for look in load.looks if not look.right]
     spans = pairwise([*struck, float("inf")])
-    return max((sent - at for at, end in spans for sent in bad if at <= sent < min(end, at + 10)), default=0.0)
+    return max(
+        (look.sent - at for at, end in spans for look in bad if at <= look.came < end and look.sent < at + 10),
+        default=0.0,
+    )
 
 
 def _words(look: Look) -> str:

@@ -111,7 +111,9 @@ FROM pg_stat_activity
 
 def both(folder: Path, dose: Dose) -> Outcome:
     """The disk is full and the database away: nothing can be written down anywhere."""
-    with stage(folder, clinicians=dose.clinicians, stores="redis", disk="32m", audit=RESERVE, build=dose.build) as here:
+    with stage(
+        folder, clinicians=dose.clinicians, stores="redis", disk="128m", audit=RESERVE, build=dose.build
+    ) as here:
         assert here.database is not None
         with here.load(dose.rate) as load:
             here.database.kill()

@@ -79,7 +79,7 @@ def _alarms(here: Stage) -> list[str]:
 
 def disk_full(folder: Path, dose: Dose) -> Outcome:
     """Somebody else fills the disk; the reserve is used up; then there is room again."""
-    with stage(folder, clinicians=dose.clinicians, build=dose.build, disk="32m", audit=RESERVE) as here:
+    with stage(folder, clinicians=dose.clinicians, build=dose.build, disk="128m", audit=RESERVE) as here:
         with here.load(dose.rate) as load:
             filler = fill(here.gateway.folder / "data")
             until(lambda: _refused(load) or here.gateway.ready()[1]["journal"] in ENDS, 120, "the end of the reserve")
