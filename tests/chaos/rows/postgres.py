@@ -79,7 +79,7 @@ K03 = Row(
     "whoever cannot be looked up is told 503 within 1 s, 0 records asked for, 0 sent to sign on again; served within 2 s of its return "
     "without a restart, with every shift from before; every event is in the central journal once",
     "“Your session could not be read”: the page tries again by itself",
-    "the limit of 0.9 s for each answer taken out: whoever asks waits for two seconds and more",
+    "the limit of 0.8 s for each answer taken out: whoever asks waits for two seconds and more",
     gone,
     Dose(rate=80, seconds=0.5, clinicians=6),
     Dose(times=20, rate=200, seconds=10),
