@@ -36,7 +36,7 @@ from .sql import SqlStore
 
 T = TypeVar("T")
 
-_DEADLINE = 0.9  # seconds for one answer
+_DEADLINE = 0.8  # seconds for one answer: with all who wait for it told at once, a second for each of them
 _PATIENCE = 60.0  # seconds for a chore
 _STARTING = 5.0  # seconds to look what is there, also where the first of two servers does not answer
 _THREADS = 6

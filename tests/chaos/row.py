@@ -134,7 +134,12 @@ def failing(load: Load, struck: list[float]) -> float:
     bad = [look for look in load.looks if not look.right]
     spans = pairwise([*struck, float("inf")])
     return max(
-        (look.sent - at for at, end in spans for look in bad if at <= look.came < end and look.sent < at + 10),
+        (
+            max(look.sent - at, 0.0)
+            for at, end in spans
+            for look in bad
+            if at <= look.came < end and look.sent < at + 10
+        ),
         default=0.0,
     )
 

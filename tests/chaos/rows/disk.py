@@ -42,9 +42,12 @@ def power_lost(folder: Path, dose: Dose) -> Outcome:
 
 def _cut(here: Stage, build: str, seed: int) -> None:
     here.control.write_text(str(seed))
-    here.gateway.program = ("tests.chaos.builds", build, str(here.control))
-    here.gateway.start()
-    until(lambda: here.gateway.process is None or here.gateway.process.poll() is not None, what="the cut")
+    place = here.gateway
+    place.program = ("tests.chaos.builds", build, str(here.control))
+    place.begin()  # whoever waits asks at once: the cut may come before it could be said to be ready
+    until(lambda: place.process is None or place.process.poll() is not None, what="the cut")
+    if '"listening"' not in (said := place.logs[-1].read_text()):
+        raise RuntimeError(said)
 
 
 def sync_failed(folder: Path, dose: Dose) -> Outcome:

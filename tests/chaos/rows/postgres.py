@@ -15,6 +15,7 @@ from ..stage import Stage, until
 from .redis import away, judge_refusals
 
 _ROOM = "192m"  # of PostgreSQL's disk
+_BACK = 3.0  # seconds: the try that was under way when it came back may wait for two of them
 _NEWCOMERS = 20
 
 
@@ -31,7 +32,7 @@ def gone(folder: Path, dose: Dose) -> Outcome:
             times.append(away(here, load, dose, here.database.stand_still, here.database.go_on))
             times.append(away(here, load, dose, _late(here, 2.0), _late(here, 0.0)))
         load.end()
-        outcome = judge_refusals(here, load, times)
+        outcome = judge_refusals(here, load, times, back=_BACK)
         until(lambda: len(set(here.central())) == 1, 60, "all events in the central journal")
         outcome.figures["events in both journals"] = here.central()[0]
     return outcome
@@ -76,10 +77,10 @@ def full(folder: Path, dose: Dose) -> Outcome:
 K03 = Row(
     "K03",
     "PostgreSQL, where it alone holds the shifts, is killed with all its processes, stands still, or answers two seconds late",
-    "whoever cannot be looked up is told 503 within 1 s, 0 records asked for, 0 sent to sign on again; served within 2 s of its return "
+    "whoever cannot be looked up is told 503 within 1 s, 0 records asked for, 0 sent to sign on again; served within 3 s of its return "
     "without a restart, with every shift from before; every event is in the central journal once",
     "“Your session could not be read”: the page tries again by itself",
-    "the limit of 0.9 s for each answer taken out: whoever asks waits for two seconds and more",
+    "the limit of 0.8 s for each answer taken out: whoever asks waits for two seconds and more",
     gone,
     Dose(rate=80, seconds=0.5, clinicians=6),
     Dose(times=20, rate=200, seconds=10),

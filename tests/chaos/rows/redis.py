@@ -107,12 +107,13 @@ def _renewed(here: Stage) -> bool:
     return True
 
 
-def judge_refusals(here: Stage, load: Load, times: list[float]) -> Outcome:
+def judge_refusals(here: Stage, load: Load, times: list[float], *, back: float = 2.0) -> Outcome:
+    """`back`: seconds within which somebody is served again."""
     here.settle(load)
     outcome = judge(here, load)
     refused = [look for look in load.looks if not look.right]
     outcome.within("longest wait for a refusal in seconds", max((look.took for look in refused), default=0.0), 1.0)
-    outcome.within("seconds to serve again", max(times), 2.0)
+    outcome.within("seconds to serve again", max(times), back)
     outcome.must(
         load.asked_meanwhile == 0, f"{load.asked_meanwhile} records were asked for while nobody could be looked up"
     )
