@@ -32,8 +32,9 @@ def gone(folder: Path, dose: Dose) -> Outcome:
             times.append(away(here, load, dose, here.database.stand_still, here.database.go_on))
             times.append(away(here, load, dose, _late(here, 2.0), _late(here, 0.0)))
         load.end()
-        outcome = judge_refusals(here, load, times, back=_BACK)
+        here.settle(load)
         until(lambda: len(set(here.central())) == 1, 60, "all events in the central journal")
+        outcome = judge_refusals(here, load, times, back=_BACK)
         outcome.figures["events in both journals"] = here.central()[0]
     return outcome
 
