@@ -259,9 +259,8 @@ def hospital(
             for name in ("seal.key", "journal.key"):
                 _private(folder / name, lanyard("key", "new").stdout)
             place.config.write_text(
-                TOML.format(
-                    port=port, ops=ops, dir=folder, issuer=issuer, epr=epr_port, pas=pas_port, orders=orders_port,
-                    archive=archive_port, header=HEADER, audience=AUDIENCE,
+                configuration(
+                    folder, issuer, port=port, ops=ops, epr=epr_port, pas=pas_port, orders=orders_port, archive=archive_port
                 ),
                 "utf-8",
             )  # fmt: skip
@@ -274,6 +273,12 @@ def hospital(
                 yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def configuration(folder: Path | str, issuer: str, **ports: int) -> str:
+    """The gateway's, by the ports `port`, `ops` and those of the systems; 1 where one is left out."""
+    known = dict.fromkeys(("port", "ops", "epr", "pas", "orders", "archive"), 1) | ports
+    return TOML.format(dir=folder, issuer=issuer, header=HEADER, audience=AUDIENCE, **known)
 
 
 def _kept(place: Hospital, system: str, passwords: Mapping[User, str]) -> None:

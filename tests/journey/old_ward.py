@@ -13,7 +13,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from demo.hospital import TOML, servers
+from demo.hospital import configuration, servers
 from demo.pas import Pas
 from demo.people import USERS as PAS_USERS
 from demo.people import patients
@@ -58,7 +58,7 @@ class OldWard:
 @contextlib.contextmanager
 def old_ward(folder: Path) -> Iterator[OldWard]:
     pas, pas_port = Pas(patients(), PAS_USERS, idle=3600), free_port()
-    demo: dict[str, Any] = tomllib.loads(TOML.format(port=1, ops=2, dir=folder, issuer="", epr=3, pas=pas_port))
+    demo: dict[str, Any] = tomllib.loads(configuration(folder, "", pas=pas_port))
     options = next(table["options"] for table in demo["systems"] if table["name"] == "pas")
     (folder / "django").mkdir()
     (folder / "clock").write_text("0")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from demo.hospital import TOML, Hospital, hospital, servers
+from demo.hospital import Hospital, configuration, hospital, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
 from demo.ports import free_port
@@ -183,7 +183,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InFront, 
     """The PAS behind a gateway over https, as in a hospital: browsers treat no-store differently on plain http."""
     folder = tmp_path_factory.mktemp("secure")
     pas, port = Pas(patients(), USERS), free_port()
-    options = tomllib.loads(TOML.format(port=0, ops=0, dir="", issuer="", epr=0, pas=0))["systems"][1]["options"]
+    options = tomllib.loads(configuration("", ""))["systems"][1]["options"]
     with (
         servers({port: pas.app()}),
         in_front(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from demo.hospital import TOML, servers
+from demo.hospital import configuration, servers
 from demo.pas import Pas
 from demo.people import USERS, patients
 from demo.ports import free_port
@@ -27,7 +27,7 @@ NURSE = USERS[0]
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[tuple[Hospital, Pas]]:
     pas, port = Pas(patients(), USERS), free_port()
-    options = tomllib.loads(TOML.format(port=0, ops=0, dir="", issuer="", epr=0, pas=0))["systems"][1]["options"]
+    options = tomllib.loads(configuration("", ""))["systems"][1]["options"]
     entry = system("pas", "webform", f"http://127.0.0.1:{port}", options=options, start="/pas/main")
     entry |= {"title": "Patient administration (old)", "helpdesk": "PAS desk, extension 3333"}
     with servers({port: pas.app()}), hospital(tmp_path, [entry]) as running:

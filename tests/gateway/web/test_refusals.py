@@ -15,7 +15,7 @@ from sso.errors import StoreFull, StoreUnavailable
 
 NAVIGATES = ((b"accept", b"text/html"), (b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document"))
 
-PAS = cast(System, SimpleNamespace(title="Patient administration", table=SimpleNamespace(helpdesk="")))
+PAS = cast(System, SimpleNamespace(title="Patient administration", table=SimpleNamespace(helpdesk="", notice="")))
 
 
 @pytest.fixture
