@@ -10,6 +10,8 @@ from importlib import resources
 from typing import Any
 
 from .base import Share, State
+from .signs import KEYS as SIGN_KEYS
+from .signs import is_declared
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -20,7 +22,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "sign": (dict,),
     "secret": (dict,),
 }
-_SIGN_KEYS = frozenset({"status", "location", "text", "cookie"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ def _misfit(option: Option, value: Any) -> list[str]:
         return [f"`options.{option.name}` is one of {', '.join(option.one_of)}, not `{value}`"]
     if not isinstance(value, dict):
         return []
-    if option.type == "sign" and (not value or not value.keys() <= _SIGN_KEYS):
-        return [f"`options.{option.name}` holds at least one of {', '.join(sorted(_SIGN_KEYS))}"]
+    if option.type == "sign" and not is_declared(value):
+        return [f"`options.{option.name}` holds at least one of {', '.join(sorted(SIGN_KEYS))}"]
     if option.type == "secret" and not (len(value) == 1 and value.keys() <= {"file", "env"}):
         return [f"`options.{option.name}` is a secret: write `{{ file = … }}` or `{{ env = … }}`"]
     return []

@@ -18,6 +18,16 @@ Headers = tuple[tuple[bytes, bytes], ...]
 _First = tuple[Headers, dict[bytes, bytes]]  # headers, and the first value of each name in them
 
 
+# What is answered as one of these shows nobody's record: style sheets, scripts, images, fonts.
+ASSET_TYPES = (b"text/css", b"text/javascript", b"application/javascript", b"application/x-javascript", b"image/", b"font/",
+               b"application/font", b"application/x-font", b"application/vnd.ms-fontobject")  # fmt: skip
+
+
+def folded(name: bytes) -> bytes:
+    """A header's name as systems behind CGI or WSGI read it, which cannot tell these spellings apart."""
+    return name.lower().replace(b"_", b"-").replace(b".", b"-")
+
+
 class Body:
     """A body as it streams, of which a part may be read ahead and is replayed to whoever streams it.
 

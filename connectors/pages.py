@@ -33,7 +33,7 @@ class DeclaredPages:
     def __init__(self, config: SystemConfig) -> None:
         options = config.options
         self.config = config
-        self.charset: str = _known(options.get("charset", "utf-8"))
+        self.charset: str = known_charset("charset", options.get("charset", "utf-8"))
         parts = urlsplit(config.upstream)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self._routes = RouteTable.declared(options.get("routes", []), charset=self.charset, system=config.name)
@@ -142,12 +142,12 @@ class DeclaredPages:
         return jar
 
 
-def _known(charset: str) -> str:
+def known_charset(option: str, charset: str) -> str:
     """Raises ValueError for one that nobody knows."""
     try:
         codecs.lookup(charset)
     except LookupError:
-        raise ValueError(f"`charset`: nobody knows `{charset}`: use one such as windows-1252") from None
+        raise ValueError(f"`{option}`: nobody knows `{charset}`: use one such as windows-1252") from None
     return charset
 
 

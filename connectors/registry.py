@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -20,6 +21,7 @@ def available() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
+@cache
 def load(name: str) -> tuple[type[Any], Manifest]:
     """Import one connector (`Connector`, or `Launches` by its manifest's state). Raises UnknownConnector, naming the nearest."""
     found = available()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +45,14 @@ class Sign:
         if self.cookie and self.cookie not in cookies:
             return False
         return not self.text or any(text.encode(charset, "ignore") in page for text in self.text)
+
+
+KEYS = frozenset(field.name for field in fields(Sign))
+
+
+def is_declared(value: Mapping[str, Any]) -> bool:
+    """Whether a table declares a sign: something, and nothing else."""
+    return bool(value) and value.keys() <= KEYS
 
 
 def _path(location: bytes) -> str:

@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(parsed)
     except (ConfigError, BundleError) as error:
         for problem in error.problems:
-            where = getattr(parsed, "config", "")  # some commands read no configuration
-            print(f"lanyard: {placed(problem, where) if where else problem}", file=sys.stderr)
+            print(f"lanyard: {placed(problem, parsed.config)}", file=sys.stderr)
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WELL

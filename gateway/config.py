@@ -516,9 +516,9 @@ def _known(model: type[BaseModel], keys: list[str]) -> bool:
 
 
 def placed(problem: str, path: str) -> str:
-    """With the configuration's file before a problem that begins with one of its keys."""
+    """With the configuration's file before a problem that begins with one of its keys; some commands read none."""
     table = problem.partition(":")[0].partition(".")[0]
-    return f"{path}: {problem}" if table in Config.model_fields else problem
+    return f"{path}: {problem}" if path and table in Config.model_fields else problem
 
 
 def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:

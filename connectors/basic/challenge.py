@@ -7,8 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from ..base import Credential
@@ -35,6 +34,10 @@ class Challenge:
     @property
     def algorithm(self) -> str:
         return self.parameters.get("algorithm", "md5").lower().removesuffix("-sess")
+
+    @property
+    def for_a_session(self) -> bool:
+        return self.parameters.get("algorithm", "").lower().endswith("-sess")
 
     @property
     def answerable(self) -> bool:
@@ -90,48 +93,37 @@ class Digest:
         kept = {name: challenge.parameters[name] for name in _KEPT if name in challenge.parameters}
         return cls(kept, credential.username, _hash(challenge.algorithm)(word))
 
-    @classmethod
-    def kept(cls, value: dict[str, Any]) -> Digest:
-        return cls(value["parameters"], value["username"], value["keyed"])
-
-    def keep(self) -> dict[str, Any]:
-        return {"parameters": self.parameters, "username": self.username, "keyed": self.keyed}
-
     def after(self, nonce: str) -> Digest:
         """With the nonce that the system wants next (`Authentication-Info`, section 3.5)."""
-        return Digest({**self.parameters, "nonce": nonce}, self.username, self.keyed)
+        return replace(self, parameters={**self.parameters, "nonce": nonce})
 
     def answer(self, method: str, target: str, count: int) -> str:
         """The `Authorization` of one request; `count`: which with this nonce, never twice the same."""
-        said = Challenge("digest", self.parameters)
-        hashed = _hash(said.algorithm)
-        nonce, client = self.parameters["nonce"], secrets.token_hex(16)
-        keyed = self.keyed
-        if self.parameters.get("algorithm", "").lower().endswith("-sess"):
-            keyed = hashed(f"{keyed}:{nonce}:{client}".encode("latin-1"))
-        asked = hashed(f"{method}:{target}".encode("latin-1"))
-        counted = f"{count & 0xFFFFFFFF:08x}"
-        with_quality = "qop" in self.parameters
-        middle = f"{nonce}:{counted}:{client}:auth" if with_quality else nonce
-        fields = {
-            **_named(self.username),
-            "realm": self.parameters.get("realm", ""),
-            "nonce": nonce,
-            "uri": target,
-            "response": hashed(f"{keyed}:{middle}:{asked}".encode("latin-1")),
-        }
-        fields |= {name: self.parameters[name] for name in ("opaque",) if name in self.parameters}
-        quoted = [
-            f"{name}={value}" if name == "username*" else f'{name}="{_escaped(value)}"'
-            for name, value in fields.items()
+        asked, said = Challenge("digest", self.parameters), self.parameters
+        nonce, client, counted = said["nonce"], secrets.token_hex(16), f"{count & 0xFFFFFFFF:08x}"
+        with_quality = "qop" in said
+
+        def hashed(*parts: str) -> str:
+            return _hash(asked.algorithm)(":".join(parts).encode("latin-1"))
+
+        keyed = hashed(self.keyed, nonce, client) if asked.for_a_session else self.keyed
+        middle = (nonce, counted, client, "auth") if with_quality else (nonce,)
+        fields = [
+            _named(self.username),
+            _quoted("realm", said.get("realm", "")),
+            _quoted("nonce", nonce),
+            _quoted("uri", target),
+            _quoted("response", hashed(keyed, *middle, hashed(method, target))),
         ]
-        if "algorithm" in self.parameters:
-            quoted.append(f"algorithm={self.parameters['algorithm']}")
-        if with_quality or ("algorithm" in self.parameters and self.parameters["algorithm"].lower().endswith("-sess")):
-            quoted += [f'cnonce="{client}"']
+        if "opaque" in said:
+            fields.append(_quoted("opaque", said["opaque"]))
+        if "algorithm" in said:
+            fields.append(f"algorithm={said['algorithm']}")
+        if with_quality or asked.for_a_session:
+            fields.append(_quoted("cnonce", client))
         if with_quality:
-            quoted += ["qop=auth", f"nc={counted}"]
-        return "Digest " + ", ".join(quoted)
+            fields += ["qop=auth", f"nc={counted}"]
+        return "Digest " + ", ".join(fields)
 
 
 _KEPT = ("realm", "nonce", "opaque", "algorithm", "qop")
@@ -143,12 +135,11 @@ def _hash(algorithm: str) -> Callable[[bytes], str]:
     return lambda data: hashlib.new(name, data, usedforsecurity=False).hexdigest()
 
 
-def _named(username: str) -> dict[str, str]:
+def _named(username: str) -> str:
     """Section 3.4: another way for a name that is not ASCII."""
-    if username.isascii():
-        return {"username": username}
-    return {"username*": f"UTF-8''{quote(username, safe='')}"}
+    return _quoted("username", username) if username.isascii() else f"username*=UTF-8''{quote(username, safe='')}"
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
+def _quoted(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"'

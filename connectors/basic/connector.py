@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import secrets
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from policies.decision import Permit
@@ -12,7 +12,7 @@ from policies.decision import Permit
 from ..base import ConnectorTools, Credential, SystemConfig, UpstreamSession
 from ..errors import CredentialRefused, SystemMisbehaves, SystemUnavailable
 from ..messages import InboundRequest, UpstreamRequest, UpstreamResponse
-from ..pages import DeclaredPages
+from ..pages import DeclaredPages, known_charset
 from .challenge import Challenge, Digest, basic, challenges, strongest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class BasicConnector(DeclaredPages):
         self._scheme: str = options.get("scheme", "")
         self._credential_charset: str = options.get("credential_charset", "")
         if self._credential_charset:
-            _charset(self._credential_charset)
+            known_charset("credential_charset", self._credential_charset)
         self._counts: dict[str, int] = {}
         self._now: Callable[[], float] = float
 
@@ -97,7 +97,7 @@ class BasicConnector(DeclaredPages):
         )
         if not nonce:
             return news
-        session.state["digest"] = Digest.kept(session.state["digest"]).after(nonce).keep()
+        session.state["digest"] = asdict(Digest(**session.state["digest"]).after(nonce))
         return True
 
     def own_headers(self, session: UpstreamSession) -> dict[str, str]:
@@ -118,7 +118,7 @@ class BasicConnector(DeclaredPages):
         charset = self._credential_charset or (said if said.lower() == "utf-8" else "utf-8")
         try:
             if challenge.scheme == "digest":
-                return {"cookies": [], "digest": Digest.of(challenge, credential, charset).keep()}
+                return {"cookies": [], "digest": asdict(Digest.of(challenge, credential, charset))}
             if ":" in credential.username:
                 raise SystemMisbehaves(f"`{self.config.title}` cannot be told a user name with a colon in it")
             return {"cookies": [], "authorization": basic(credential, charset)}
@@ -131,7 +131,7 @@ class BasicConnector(DeclaredPages):
         state = session.state
         if "digest" not in state:
             return str(state["authorization"])
-        digest = Digest.kept(state["digest"])
+        digest = Digest(**state["digest"])
         return digest.answer(method, target, self._count(digest.parameters["nonce"]))
 
     def _count(self, nonce: str) -> int:
@@ -141,11 +141,3 @@ class BasicConnector(DeclaredPages):
         count = max(self._counts.get(nonce, 0) + 1, int(self._now() * 10_000) & 0xFFFFFFFF)
         self._counts[nonce] = count
         return count
-
-
-def _charset(name: str) -> None:
-    """Raises ValueError."""
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        raise ValueError(f"`credential_charset`: nobody knows `{name}`: use one such as iso-8859-1") from None

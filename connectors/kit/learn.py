@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import unescape
@@ -87,8 +86,7 @@ def learned(recording: bytes) -> Learned:
     if (off := next((v for v in own if _LOG_OFF.search(v.path) and v.method == "GET"), None)) is not None:
         options["log_off"] = {"path": off.path}
     options["routes"] = _routes([v for v in own if not _is_about_log_on(v, login, off)], notes)
-    elsewhere = Counter(visit.origin for visit in seen if visit.origin != login.page.origin)
-    if elsewhere:
+    if elsewhere := {visit.origin for visit in seen} - {login.page.origin}:
         notes.append(
             f"the pages also ask {', '.join(sorted(elsewhere))}: what comes from there does not pass the gateway"
         )
@@ -130,23 +128,21 @@ def _password_forms(page: Visit) -> Iterator[tuple[str, str, str]]:
 
 def _success(login: Login) -> dict[str, Any]:
     sent = login.sent
-    sign: dict[str, Any] = {}
+    sign: dict[str, Any] = {"status": sent.status}
     if 300 <= sent.status < 400 and sent.location:
-        sign = {"status": sent.status, "location": urlsplit(urljoin(sent.origin + sent.path, sent.location)).path}
+        sign["location"] = urlsplit(urljoin(sent.origin + sent.path, sent.location)).path
     elif (title := _title(sent)) and title != _title(login.page):
         sign = {"text": title}
-    else:
-        sign = {"status": sent.status}
     if (fresh := [name for name in sent.cookies if name not in login.page.cookies]) and len(fresh) == 1:
         sign["cookie"] = fresh[0]
     return sign
 
 
 def _failure(login: Login, notes: list[str]) -> dict[str, Any]:
-    refused = login.refused
+    refused, unknown = login.refused, {"text": f"{CHANGE}: what a refused log-on shows"}
     if refused is None:
         notes.append("record a wrong password once, before the right one: how a refusal looks is not known")
-        return {"text": f"{CHANGE}: what a refused log-on shows"}
+        return unknown
     if refused.status != login.sent.status and refused.status >= 400:
         return {"status": refused.status}
     typed = [value for _, value in refused.form if len(value) > 2]
@@ -155,7 +151,7 @@ def _failure(login: Login, notes: list[str]) -> dict[str, Any]:
     if told:
         return {"text": next((said for said in told if _WRONG.search(said)), told[0])[:_LONGEST_TEXT]}
     notes.append("what the page of the wrong password says is not understood: look at it")
-    return {"text": f"{CHANGE}: what a refused log-on shows"}
+    return unknown
 
 
 def _mark(login: Login) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from ..messages import ASSET_TYPES
+
 _BIGGEST = 256 * 1024**2
 
 
@@ -37,15 +39,7 @@ class Visit:
 
     @property
     def is_asset(self) -> bool:
-        wanted = (
-            "text/css",
-            "text/javascript",
-            "application/javascript",
-            "application/x-javascript",
-            "image/",
-            "font/",
-        )
-        return self.method == "GET" and self.kind.startswith((*wanted, "application/font", "application/x-font"))
+        return self.method == "GET" and self.kind.encode().startswith(ASSET_TYPES)
 
 
 def visits(data: bytes) -> list[Visit]:

@@ -99,15 +99,15 @@ def refresh(page: bytes, charset: str) -> str:
 
 
 def _find(document: html.HtmlElement, place: FormPlace) -> html.FormElement:
-    wanted = [place.password_field or place.username_field or next((name for name, _ in place.fields), "")]
+    wanted = place.password_field or place.username_field or next((name for name, _ in place.fields), "")
     forms: list[html.FormElement] = list(document.forms)
     for form in forms:
         if place.form:
             if place.form in (form.get("id"), form.get("name")):
                 return form
-        elif (wanted[0] and wanted[0] in form.fields) or (not wanted[0] and _button(form, place.press) is not None):
+        elif wanted in form.fields if wanted else _button(form, place.press) is not None:
             return form
-    what = f"form `{place.form}`" if place.form else f"form with `{wanted[0] or place.press}`"
+    what = f"form `{place.form}`" if place.form else f"form with `{wanted or place.press}`"
     raise FormMissing(f"its login page has no {what}: the page has changed, correct its declaration")
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..signs import Sign
+from ..signs import KEYS, Sign, is_declared
 from .form import FormPlace
 from .log_on import Step
 
 _WORDS = {"form": str, "username_field": str, "password_field": str, "fields": dict, "press": str, "when": dict}
-_SIGN = frozenset({"status", "location", "text", "cookie"})
 _ONE = ("form", "username_field", "password_field", "fields", "press")
 
 
@@ -44,8 +43,8 @@ def _step(number: int, table: Any) -> Step:
     if not all(isinstance(value, str) for value in fields.values()):
         raise ValueError(f"`steps`, number {number}: `fields` holds texts")
     when = table.get("when")
-    if when is not None and (not when or not when.keys() <= _SIGN):
-        raise ValueError(f"`steps`, number {number}: `when` holds at least one of {', '.join(sorted(_SIGN))}")
+    if when is not None and not is_declared(when):
+        raise ValueError(f"`steps`, number {number}: `when` holds at least one of {', '.join(sorted(KEYS))}")
     place = FormPlace(
         form=table.get("form", ""),
         username_field=table.get("username_field", ""),

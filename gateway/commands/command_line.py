@@ -30,7 +30,7 @@ class CommandLine:
             epilog=f"example: {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        made.set_defaults(run=Later(run))
+        made.set_defaults(run=Later(run), config="")
         if config:
             made.add_argument(
                 "--config", default="lanyard.toml", metavar="FILE", help="the configuration (default: lanyard.toml)"

@@ -126,6 +126,7 @@ def _connectors(line: CommandLine) -> None:
         config=False,
     )
     making.add_argument("name", help="what it is called in `systems.connector`")
+    making.add_argument("--folder", metavar="DIR", help="where it is written (default: lanyard-NAME)")
     learning = line.command(
         "connector learn",
         "connecting:connector_learn",
@@ -135,7 +136,6 @@ def _connectors(line: CommandLine) -> None:
     )
     learning.add_argument("file", help="the recording (HAR), saved with content")
     learning.add_argument("--name", default="system", help="the system's name (default: system)")
-    making.add_argument("--folder", metavar="DIR", help="where it is written (default: lanyard-NAME)")
 
 
 def _workers(text: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from connectors.errors import SystemMisbehaves
-from connectors.messages import Body, InboundRequest, UpstreamRequest, UpstreamResponse
+from connectors.messages import ASSET_TYPES, Body, InboundRequest, UpstreamRequest, UpstreamResponse, folded
 
 from . import places
 from .guarding import HTML, XHTML, navigates
@@ -44,8 +44,6 @@ STRIPPED_OUTWARD = (
     # said by us instead
     " set-cookie set-cookie2 cache-control expires pragma referrer-policy cross-origin-resource-policy"
 ).split()
-ASSET_TYPES = (b"text/css", b"text/javascript", b"application/javascript", b"application/x-javascript", b"image/", b"font/",
-               b"application/font", b"application/x-font", b"application/vnd.ms-fontobject")  # fmt: skip
 INLINE_API_TYPES = (
     b"application/json",
     b"application/fhir+json",
@@ -62,8 +60,8 @@ def _matcher(table: list[str]) -> Callable[[bytes], bool]:
 
     @lru_cache(maxsize=2048)
     def stripped(name: bytes) -> bool:
-        folded = name.lower().replace(b"_", b"-").replace(b".", b"-")
-        return folded in exact or folded.startswith(prefixes)
+        plain = folded(name)
+        return plain in exact or plain.startswith(prefixes)
 
     return stripped
 
