@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
 
-from .look import page
+from .patient_pages import PatientPages
 from .people import Patient, User
 
 
@@ -18,39 +16,25 @@ def password_of(user: User) -> str:
     return f"Scan-{user.pas_password}"
 
 
-class Archive:
+class Archive(PatientPages):
+    template, path = "archive.html", "/studies"
+
     def __init__(self, people: list[Patient], users: tuple[User, ...]) -> None:
-        self._people = {patient.hospital_number: patient for patient in people}
+        super().__init__(people)
         self._users = {user.pas_user: user for user in users}
 
-    def app(self) -> Starlette:
-        return Starlette(routes=[Route("/", self.studies), Route("/studies/{hosp}", self.of_patient)])
-
-    async def studies(self, request: Request) -> Response:
-        if (user := self._who(request)) is None:
-            return _prompt()
-        shown = sorted(self._people.values(), key=lambda p: p.family)[:12]
-        return HTMLResponse(page("archive.html", who=user.name, people=shown, patient=None))
-
-    async def of_patient(self, request: Request) -> Response:
-        if (user := self._who(request)) is None:
-            return _prompt()
-        patient = self._people.get(request.path_params["hosp"])
-        if patient is None:
-            return PlainTextResponse("No such patient\n", 404)
-        return HTMLResponse(page("archive.html", who=user.name, people=[], patient=patient))
-
-    def _who(self, request: Request) -> User | None:
+    async def who(self, request: Request) -> str | None:
         scheme, _, word = request.headers.get("authorization", "").partition(" ")
         try:
             name, _, password = base64.b64decode(word, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
         user = self._users.get(name)
-        return user if scheme.lower() == "basic" and user is not None and password == password_of(user) else None
+        if scheme.lower() != "basic" or user is None or password != password_of(user):
+            return None
+        return user.name
 
-
-def _prompt() -> Response:
-    return PlainTextResponse(
-        "Log on\n", 401, headers={"www-authenticate": 'Basic realm="Image archive", charset="UTF-8"'}
-    )
+    def nobody(self) -> Response:
+        return PlainTextResponse(
+            "Log on\n", 401, headers={"www-authenticate": 'Basic realm="Image archive", charset="UTF-8"'}
+        )

@@ -12,44 +12,27 @@ import httpx2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
 
-from .look import page
+from .patient_pages import PatientPages
 from .people import Patient
 
 AUDIENCE = "orders"
 HEADER = "X-Lanyard-Assertion"
 
 
-class Orders:
+class Orders(PatientPages):
+    template, path = "orders.html", "/orders"
+
     def __init__(self, people: list[Patient], issuer: str, keys: tuple[str, str]) -> None:
         """`issuer`: who may say who is there; `keys`: where the public keys are, and the Host to ask for them by."""
-        self._people = {patient.hospital_number: patient for patient in people}
+        super().__init__(people)
         self._issuer = issuer
         self._keys = keys
         self._known: dict[str, Any] = {"keys": []}
 
-    def app(self) -> Starlette:
-        return Starlette(routes=[Route("/", self.wards), Route("/orders/{hosp}", self.of_patient)])
-
-    async def wards(self, request: Request) -> Response:
-        if (who := await self._who(request)) is None:
-            return _nobody()
-        shown = sorted(self._people.values(), key=lambda p: p.family)[:12]
-        return HTMLResponse(page("orders.html", who=who, people=shown, patient=None))
-
-    async def of_patient(self, request: Request) -> Response:
-        if (who := await self._who(request)) is None:
-            return _nobody()
-        patient = self._people.get(request.path_params["hosp"])
-        if patient is None:
-            return PlainTextResponse("No such patient\n", 404)
-        return HTMLResponse(page("orders.html", who=who, people=[], patient=patient))
-
-    async def _who(self, request: Request) -> str | None:
+    async def who(self, request: Request) -> str | None:
         token = request.headers.get(HEADER, "")
         for again in (False, True) if token else ():
             if again:
@@ -70,6 +53,5 @@ class Orders:
             return str(claims["name"])
         return None
 
-
-def _nobody() -> Response:
-    return PlainTextResponse("Nobody says who you are\n", 401)
+    def nobody(self) -> Response:
+        return PlainTextResponse("Nobody says who you are\n", 401)
