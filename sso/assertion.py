@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from joserfc import jws
@@ -20,22 +21,38 @@ ALGORITHMS = {"RS256": "RSA", "RS512": "RSA", "PS256": "RSA", "ES256": "EC"}
 _REMEDY = "make one with `openssl genpkey` (RSA of 2048 bits or more, or EC P-256) and register its public half"
 
 
-class ClientKey:
+class SigningKey:
     """A private key, the algorithm it signs with, and its name: the RFC 7638 thumbprint."""
+
+    def __init__(self, key: RSAKey | ECKey, algorithm: str) -> None:
+        self._key = key
+        self.algorithm = algorithm
+        self.kid = key.thumbprint()
+
+    def signed(self, claims: Mapping[str, Any]) -> str:
+        """A JWT in its compact form (RFC 7519)."""
+        header = {"alg": self.algorithm, "kid": self.kid, "typ": "JWT"}
+        return jws.serialize_compact(header, json.dumps(dict(claims)), self._key, algorithms=[self.algorithm])
+
+    def public(self) -> dict[str, Any]:
+        """The public half as a JWK (RFC 7517)."""
+        return {**self._key.as_dict(private=False), "kid": self.kid, "use": "sig", "alg": self.algorithm}
+
+
+class ClientKey(SigningKey):
+    """What we are known by at the provider."""
 
     def __init__(self, pem: bytes, algorithm: str | None = None) -> None:
         """From PEM, unencrypted. `algorithm=None`: RS256 or ES256, by the key. Raises ValueError with what to do."""
-        self._key = _load(pem)
-        self.algorithm = algorithm or ("RS256" if self._key.key_type == "RSA" else "ES256")
-        if ALGORITHMS.get(self.algorithm) != self._key.key_type:
+        key = _load(pem)
+        super().__init__(key, algorithm or ("RS256" if key.key_type == "RSA" else "ES256"))
+        if ALGORITHMS.get(self.algorithm) != key.key_type:
             raise ValueError(
-                f"`client_alg` is `{self.algorithm}`, but `client_key` is an {self._key.key_type} key: change one"
+                f"`client_alg` is `{self.algorithm}`, but `client_key` is an {key.key_type} key: change one"
             )
-        self.kid = self._key.thumbprint()
 
     def assertion(self, client_id: str, audience: str, now: float) -> str:
         """One signed assertion, for one request."""
-        header = {"alg": self.algorithm, "kid": self.kid, "typ": "JWT"}
         claims = {
             "iss": client_id,
             "sub": client_id,
@@ -44,11 +61,7 @@ class ClientKey:
             "iat": int(now),
             "exp": int(now) + LIFE,
         }
-        return jws.serialize_compact(header, json.dumps(claims), self._key, algorithms=[self.algorithm])
-
-    def public(self) -> dict[str, Any]:
-        """The public half as a JWK (RFC 7517)."""
-        return {**self._key.as_dict(private=False), "kid": self.kid, "use": "sig", "alg": self.algorithm}
+        return self.signed(claims)
 
 
 def _load(pem: bytes) -> RSAKey | ECKey:

@@ -7,28 +7,21 @@ holds yesterday's, today's and tomorrow's: whoever reads it once a day knows eve
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from joserfc import jws
 from joserfc.jwk import ECKey
+
+from .assertion import SigningKey
 
 LIFE = 60  # seconds
 PERIOD = 86_400  # seconds that a key signs for
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (SP 800-186 section 3.2.1.3)
 _BITS = 384  # 128 more than the order has: what the reduction leaves uneven is out of reach
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    kid: str
-    key: ECKey
 
 
 class Word:
@@ -37,12 +30,11 @@ class Word:
         self._issuer = issuer
         self._keys = tuple(keys)
         self._now = now
-        self._made: dict[tuple[int, int], _Key] = {}
+        self._made: dict[tuple[int, int], SigningKey] = {}
 
     def assertion(self, audience: str, claims: Mapping[str, Any]) -> str:
         """Signed, about `claims["sub"]`, for `audience` alone, good for a minute."""
         now = int(self._now())
-        known = self._key(0, now // PERIOD)
         said = {
             **claims,
             "iss": self._issuer,
@@ -51,16 +43,15 @@ class Word:
             "exp": now + LIFE,
             "jti": secrets.token_urlsafe(16),
         }
-        header = {"alg": "ES256", "kid": known.kid, "typ": "JWT"}
-        return jws.serialize_compact(header, json.dumps(said), known.key, algorithms=["ES256"])
+        return self._key(0, now // PERIOD).signed(said)
 
     def public(self) -> list[dict[str, Any]]:
         """The public halves as JWKs (RFC 7517), also of keys that other gateways still sign or will sign with."""
         today = int(self._now()) // PERIOD
-        found = [self._key(which, day) for which in range(len(self._keys)) for day in (today, today + 1, today - 1)]
-        return [{**one.key.as_dict(private=False), "kid": one.kid, "use": "sig", "alg": "ES256"} for one in found]
+        days = (today, today + 1, today - 1)
+        return [self._key(which, day).public() for which in range(len(self._keys)) for day in days]
 
-    def _key(self, which: int, day: int) -> _Key:
+    def _key(self, which: int, day: int) -> SigningKey:
         known = self._made.get((which, day))
         if known is None:
             self._made = {(i, d): key for (i, d), key in self._made.items() if d >= day - 2}
@@ -68,12 +59,11 @@ class Word:
         return known
 
 
-def _derived(secret: bytes, day: int) -> _Key:
+def _derived(secret: bytes, day: int) -> SigningKey:
     info = f"lanyard identity assertion, day {day}".encode()
     random = HKDF(algorithm=hashes.SHA256(), length=_BITS // 8, salt=None, info=info).derive(secret)
     private = ec.derive_private_key(int.from_bytes(random, "big") % (_ORDER - 1) + 1, ec.SECP256R1())
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    key = ECKey.import_key(pem)
-    return _Key(key.thumbprint(), key)
+    return SigningKey(ECKey.import_key(pem), "ES256")

@@ -47,34 +47,16 @@ OIDCCryptoPassphrase 0123456789abcdef0123456789abcdef
   AddOutputFilter INCLUDES .shtml
   DirectoryIndex index.shtml
 </Directory>
-<VirtualHost 127.0.0.1:{basic}>
+{places}
+"""
+_PLACE = """
+<VirtualHost 127.0.0.1:{port}>
   <Location />
-    AuthType Basic
-    AuthName "{realm}"
-    AuthUserFile {dir}/basic.users
-    Require valid-user
-  </Location>
-</VirtualHost>
-<VirtualHost 127.0.0.1:{digest}>
-  <Location />
-    AuthType Digest
-    AuthName "{realm}"
-    AuthUserFile {dir}/digest.users
-    Require valid-user
-  </Location>
-</VirtualHost>
-<VirtualHost 127.0.0.1:{word}>
-  <Location />
-    AuthType oauth20
-    Require claim aud:{audience}
-  </Location>
-</VirtualHost>
-<VirtualHost 127.0.0.1:{open}>
-  <Location />
-    Require all granted
+    {rules}
   </Location>
 </VirtualHost>
 """
+_BY_PASSWORD = 'AuthType {kind}\nAuthName "{realm}"\nAuthUserFile {dir}/{name}.users\nRequire valid-user'
 _PAGE = '<!doctype html><html><head><title>Archive</title></head><body><p>You are <!--#echo var="REMOTE_USER" -->.</p></body></html>'
 
 
@@ -103,15 +85,19 @@ def _served(folder: Path, users: Mapping[str, str], keys: str, audience: str) ->
     _users(folder, users)
     ports = {name: free_port() for name in ("basic", "digest", "word", "open")}
     names = "mpm_event authn_core authn_file authz_core authz_user auth_basic auth_digest auth_openidc mime dir include"
+    by_password = {
+        name: _BY_PASSWORD.format(kind=name.capitalize(), realm=REALM, dir=folder, name=name)
+        for name in ("basic", "digest")
+    }
+    rules = {**by_password, "word": f"AuthType oauth20\nRequire claim aud:{audience}", "open": "Require all granted"}
     config = folder / "apache.conf"
     config.write_text(
         _CONFIG.format(
             dir=folder,
             user="User www-data\nGroup www-data" if os.geteuid() == 0 else "",
             modules="\n".join(f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in names.split()),
-            realm=REALM,
             keys=keys,
-            audience=audience,
+            places="\n".join(_PLACE.format(port=ports[name], rules=rules[name]) for name in ports),
             **ports,
         )
     )
